@@ -1,0 +1,32 @@
+"""Health, and the answer to what no other function takes."""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from blueprints.http import respond
+from shared.composition import FALLBACK, Application
+from shared.contracts.http import Request, Response, json_response
+from shared.endpoints.unknown import unknown_route
+
+
+def build(application: Application) -> df.Blueprint:
+    blueprint = df.Blueprint()
+
+    async def healthy(request: Request) -> Response:
+        return json_response(200, {"status": "Healthy"})
+
+    async def unknown(request: Request) -> Response:
+        raise unknown_route(application.endpoints, request)
+
+    @blueprint.function_name("health")
+    @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def health(req: func.HttpRequest) -> func.HttpResponse:
+        return await respond(req, healthy)
+
+    # Without `methods` a function takes them all.
+    @blueprint.function_name(FALLBACK)
+    @blueprint.route(route="{*path}")
+    async def fallback(req: func.HttpRequest) -> func.HttpResponse:
+        return await respond(req, unknown)
+
+    return blueprint

@@ -1,0 +1,51 @@
+"""`longRunningActionOrchestrator`: passes its input through to the activity until nothing is left to do.
+
+Nothing else may happen here: an orchestrator is replayed, so any change of its steps breaks what is under way.
+"""
+
+# The SDK's orchestration decorator is not typed.
+# pyright: reportUntypedFunctionDecorator=false
+
+from collections.abc import Generator
+from datetime import datetime, timedelta
+from typing import Any
+
+import azure.durable_functions as df
+
+from shared.composition import Application
+from shared.engine.durable import ACTIVITY, ORCHESTRATOR
+
+ROUNDS = 20
+"""Calls of the activity before the history starts anew."""
+
+_AFTER_FAILURE = timedelta(seconds=15)
+
+
+def pass_through(context: Any) -> Generator[Any, Any, None]:
+    """Call the activity; where it names a time, or fails, sleep on a durable timer and call it again.
+
+    The failure is caught here because `call_activity_with_retry` leaves a timer behind. Waking early is harmless.
+    """
+    work = context.get_input()
+    for _ in range(ROUNDS):
+        try:
+            again = yield context.call_activity(ACTIVITY, work)
+        except Exception:
+            due = context.current_utc_datetime + _AFTER_FAILURE
+        else:
+            if again is None:
+                return
+            due = datetime.fromisoformat(again)
+        yield context.create_timer(max(due, context.current_utc_datetime))
+    context.continue_as_new(work)
+
+
+def build(application: Application) -> df.Blueprint:
+    blueprint = df.Blueprint()
+
+    @blueprint.function_name(ORCHESTRATOR)
+    @blueprint.orchestration_trigger(context_name="context")
+    def orchestrator(context):  # pyright: ignore
+        yield from pass_through(context)
+
+    return blueprint

@@ -1,0 +1,125 @@
+"""Upload transactions: a blob somebody may write for a while, and who finished it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from library.books import book_columns, book_from_columns
+from library.models import Book
+from shared.errors import ActionFailed, StorageConflict
+from shared.operations.ids import is_valid_id
+from shared.operations.rows import read_time, write_time
+from shared.storage.ports import BlobReader, Container, Insert, Merge, Row, Storage
+from shared.storage.write_once import write_once
+
+LIFETIME = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A transaction. `closed_by` is the run that finished it, with the book it returned."""
+
+    id: str
+    book_id: str
+    owner: str
+    file_name: str
+    size: int | None
+    expires: datetime
+    closed_by: str = ""
+    book: Book | None = None
+    etag: str = ""
+
+
+class UploadStore:
+    """Transactions in a table, uploaded files in the container `uploads` under the transaction's id."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._rows = storage.table("uploads")
+        self.files: Container = storage.container("uploads")
+
+    async def begin(self, upload: Upload) -> Upload:
+        """Store a new transaction; the stored one where its id is there already (an earlier attempt's)."""
+        values = {
+            "book_id": upload.book_id,
+            "owner": upload.owner,
+            "file_name": upload.file_name,
+            "size": upload.size or 0,
+            "expires": write_time(upload.expires),
+        }
+        try:
+            await write_once(self._rows, _partition(upload.id), [Insert(upload.id, values)])
+        except StorageConflict:
+            row = await self._rows.read(_partition(upload.id), upload.id)
+            if row is None:
+                raise
+            return _from_row(row)
+        return upload
+
+    async def url(self, upload: Upload) -> str:
+        left = upload.expires - datetime.now(UTC)
+        return await self.files.upload_url(upload.id, lifetime_seconds=max(1, int(left.total_seconds())))
+
+    async def find(self, upload_id: str, *, book_id: str, owner: str, run: str) -> Upload:
+        """The transaction, if `run` may finish it or has finished it.
+
+        Raises ActionFailed: UploadNotFound (also for another book's or caller's), UploadAlreadyFinished,
+        UploadExpired.
+        """
+        # The id is whatever a caller sent: what is not one of ours is not looked up.
+        row = await self._rows.read(_partition(upload_id), upload_id) if is_valid_id(upload_id) else None
+        upload = _from_row(row) if row else None
+        if upload is None or upload.book_id != book_id or upload.owner != owner:
+            raise ActionFailed(
+                "UploadNotFound", "There is no such upload for this book; start one.", target="transactionId"
+            )
+        if upload.closed_by and upload.closed_by != run:
+            raise ActionFailed(
+                "UploadAlreadyFinished", "This upload was finished before; start a new one.", target="transactionId"
+            )
+        if not upload.closed_by and datetime.now(UTC) >= upload.expires:
+            await self.files.delete(upload.id)
+            raise ActionFailed("UploadExpired", "This upload was not finished in time; start a new one.")
+        return upload
+
+    async def close(self, upload: Upload, book: Book, *, run: str) -> None:
+        """Mark the transaction as finished by `run`. Raises ActionFailed when another run was faster."""
+        values = {"closed_by": run, **{f"result_{name}": value for name, value in book_columns(book).items()}}
+        try:
+            await write_once(self._rows, _partition(upload.id), [Merge(upload.id, values, if_match=upload.etag)])
+        except StorageConflict:
+            stored = await self.find(upload.id, book_id=upload.book_id, owner=upload.owner, run=run)
+            if not stored.closed_by:
+                raise
+
+
+def missing_file() -> ActionFailed:
+    return ActionFailed("UploadMissing", "Nothing was uploaded yet: PUT the file to the uploadUrl, then finish again.")
+
+
+def check_size(reader: BlobReader, *, limit: int, announced: int | None) -> None:
+    """Raises ActionFailed for a file that is empty, too large, or not as long as was announced."""
+    size = reader.info.size
+    if size > limit:
+        raise ActionFailed("UploadTooLarge", f"The file has {size} bytes; the limit is {limit}.")
+    if announced is not None and size != announced:
+        raise ActionFailed("SizeMismatch", f"The file has {size} bytes; {announced} were announced.")
+
+
+def _partition(upload_id: str) -> str:
+    return upload_id[:1].lower()
+
+
+def _from_row(row: Row) -> Upload:
+    values = row.values
+    closed_by = str(values.get("closed_by", ""))
+    columns = {name[len("result_") :]: value for name, value in values.items() if name.startswith("result_")}
+    return Upload(
+        id=row.key,
+        book_id=str(values["book_id"]),
+        owner=str(values["owner"]),
+        file_name=str(values["file_name"]),
+        size=int(values["size"]) or None,
+        expires=read_time(str(values["expires"])),
+        closed_by=closed_by,
+        book=book_from_columns(columns) if closed_by else None,
+        etag=row.etag,
+    )

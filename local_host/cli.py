@@ -1,0 +1,111 @@
+"""The command line: options, environment and errors. What it starts is in `run.py`."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_host.errors import HostError, SettingsError
+from local_host.settings_file import Cors, LocalSettings, merged, parse_local_settings
+
+DEFAULT_PORT = 7071
+STORES = ("sqlite", "azurite")
+
+_DESCRIPTION = "Runs this repository's function app on 127.0.0.1 without Azure Functions Core Tools."
+_EPILOG = """\
+Values of local.settings.json become environment variables, as with `func start`; a variable that is already set wins.
+Ctrl-C stops; a second Ctrl-C stops at once.
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run, settled from flags, environment and local.settings.json."""
+
+    app_root: Path
+    port: int
+    store: str
+    data_dir: Path
+    cors: Cors
+    ready_file: Path | None
+    started: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until stopped; returns the exit code."""
+    started = time.perf_counter()
+    flags = _parser().parse_args(arguments)
+    try:
+        local = _local_settings(flags.app_root.resolve(), read=not flags.no_local_settings)
+        options = settle(flags, os.environ, local, started)
+        os.environ.update(merged(os.environ, local.values))
+        from local_host.run import run  # noqa: PLC0415 (the SDKs load after --help and the checks above)
+
+        return run(options)
+    except HostError as error:
+        print(f"local_host: {error}", file=sys.stderr)
+        return 1
+
+
+def settle(flags: argparse.Namespace, environment: Mapping[str, str], local: LocalSettings, started: float) -> Options:
+    """A flag wins over the environment, which wins over local.settings.json, which wins over the default."""
+    app_root: Path = flags.app_root.resolve()
+    port: int | None = flags.port
+    if port is None and environment.get("PORT"):
+        port = _port("PORT", environment["PORT"])
+    if port is None:
+        port = local.port if local.port is not None else DEFAULT_PORT
+    store = flags.store or environment.get("STORE") or _store_of(environment.get("OPERATIONS_STORE")) or "sqlite"
+    if store not in STORES:
+        raise SettingsError(f"STORE must be one of {', '.join(STORES)}, not '{store}'")
+    data_dir = flags.data_dir or Path(environment.get("DATA_DIR") or local.values.get("DATA_DIR") or ".data")
+    return Options(app_root, port, store, app_root / data_dir, local.cors, flags.ready_file, started)
+
+
+def _store_of(operations_store: str | None) -> str | None:
+    """The host's store for what the app itself was told to use, so that the two never differ."""
+    return {"tables": "azurite"}.get(operations_store or "", operations_store)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_host",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--port",
+        type=lambda text: _port("--port", text),
+        help=f"port to listen on; 0 lets the system choose (env PORT, else Host.LocalHttpPort, else {DEFAULT_PORT})",
+    )
+    parser.add_argument(
+        "--store",
+        choices=STORES,
+        help="where operations are kept: SQLite and files, or Azurite (env STORE, else sqlite)",
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, help="folder for what is kept, relative to the app (env DATA_DIR, else .data)"
+    )
+    parser.add_argument(
+        "--app-root", type=Path, default=Path(), help="folder of function_app.py and host.json (default: here)"
+    )
+    parser.add_argument("--ready-file", type=Path, help='written once listening: {"url": "http://127.0.0.1:7071"}')
+    parser.add_argument("--no-local-settings", action="store_true", help="do not read local.settings.json")
+    return parser
+
+
+def _port(source: str, text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise SettingsError(f"{source} must be a port number from 0 to 65535, not '{text}'")
+    return int(text)
+
+
+def _local_settings(app_root: Path, *, read: bool) -> LocalSettings:
+    path = app_root / "local.settings.json"
+    if not read or not path.is_file():
+        return LocalSettings()
+    return parse_local_settings(path.read_text(encoding="utf-8-sig"))

@@ -1,0 +1,38 @@
+"""What the host prints: the list of functions, as `func start` prints it, and log lines."""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+
+from local_host.functions import AppFunction, Trigger
+
+_QUIET = ("aiohttp", "azure", "durabletask", "asyncio", "grpc", "urllib3")
+
+
+def configure_logging() -> None:
+    """INFO and above on stderr, one line each; the libraries' own only from WARNING up."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def print_functions(url: str, functions: Sequence[AppFunction], templates: Mapping[str, str]) -> None:
+    """Header, HTTP functions with their URLs, then the others with their trigger type."""
+    print("\nlocal_host: the function app, its own Durable Functions engine, no Core Tools\n\nFunctions:\n")
+    for function in functions:
+        if function.trigger is Trigger.HTTP:
+            methods = ",".join(sorted(function.methods))
+            print(f"\t{function.name}: {f'[{methods}] ' if methods else ''}{url}/{templates[function.name].strip('/')}")
+    print()
+    for function in functions:
+        if function.trigger is not Trigger.HTTP:
+            print(f"\t{function.name}: {function.trigger}")
+
+
+def print_ready(url: str, seconds: float) -> None:
+    """The last line of a start."""
+    print(f"\nReady on {url} after {seconds:.2f} s. Ctrl-C stops.", flush=True)

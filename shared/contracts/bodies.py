@@ -1,0 +1,91 @@
+"""Reading a JSON request body: what is refused, in which order, and how it meets the route."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, NoReturn, cast
+
+from pydantic import BaseModel, ValidationError
+
+from shared.contracts.errors import validation_error
+from shared.contracts.http import Request
+from shared.errors import ErrorDetail, RequestError
+
+
+def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
+    """The request's JSON object; an absent body is an empty one.
+
+    Raises RequestError 411 for a chunked body that the host has dropped, 413 above `limit` bytes, 415 for another
+    media type, 400 for what is not a JSON object.
+    """
+    if not request.body and "chunked" in request.headers.get("transfer-encoding", "").lower():
+        raise RequestError(411, "LengthRequired", "Send the body with Content-Length; chunked bodies do not arrive.")
+    if len(request.body) > limit:
+        raise RequestError(413, "RequestBodyTooLarge", f"The body has more than {limit} bytes.")
+    if not request.body:
+        return {}
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise RequestError(415, "UnsupportedMediaType", "Send the body as Content-Type: application/json.")
+    try:
+        value: Any = json.loads(request.body, object_pairs_hook=_object, parse_constant=_no_constant)
+    except RequestError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, "InvalidJson", f"The body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise RequestError(400, "InvalidJson", "The body must be a JSON object.")
+    return cast(dict[str, Any], value)
+
+
+def parse_input(model: type[BaseModel] | None, route: Mapping[str, str], body: dict[str, Any]) -> BaseModel | None:
+    """The input model from route and body, unknown fields refused.
+
+    Raises RequestError 400 RouteMismatch when the body repeats a route parameter with another value, else InvalidInput.
+    """
+    if model is None:
+        if body:
+            raise RequestError(400, "InvalidInput", "This action takes no input; send no body or {}.")
+        return None
+    values = dict(body)
+    for name, value in route.items():
+        wire_name = _wire_name(model, name)
+        if wire_name in values and values[wire_name] != value:
+            message = f"The body says another {wire_name!r} than the URL; leave it out."
+            detail = ErrorDetail("RouteMismatch", message, wire_name)
+            raise RequestError(400, "RouteMismatch", message, target=wire_name, details=(detail,))
+        values[wire_name] = value
+    try:
+        return model.model_validate(values, extra="forbid", by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise validation_error(error) from None
+
+
+def canonical_json(input: BaseModel | None) -> bytes:
+    """The input as stored: aliases as names, sorted, without spaces, so that equal inputs are equal bytes."""
+    if input is None:
+        return b"{}"
+    return json.dumps(input.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":")).encode()
+
+
+def fingerprint(action_name: str, method: str, input_json: bytes) -> str:
+    """What makes two starts the same: the action, the verb, and the input (the route's parameters are part of it)."""
+    return sha256(b"\n".join([action_name.encode(), method.encode(), input_json])).hexdigest()
+
+
+def _wire_name(model: type[BaseModel], name: str) -> str:
+    field = model.model_fields.get(name)
+    return (field.alias or name) if field else name
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise RequestError(400, "InvalidJson", "The body names a member twice in one object.")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise RequestError(400, "InvalidJson", f"{name} is not JSON.")

@@ -1,0 +1,168 @@
+"""Lists: `top`, `skipToken`, and a `filter` on `status` and `kind` with eq, and, or, and parentheses.
+
+Azure REST API Guidelines, "Pattern to List Status Monitors" and "Collections". The grammar is small enough that a
+parser of it is shorter than the use of a general one; it is recursive descent over at most 2,000 characters.
+"""
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.contracts.http import Request
+from shared.errors import RequestError
+from shared.operations.model import Status
+from shared.operations.rows import ListRow
+
+DEFAULT_TOP = 50
+MAX_TOP = 1000
+_MAX_FILTER = 2000
+_MAX_DEPTH = 32
+
+Predicate = Callable[[ListRow], bool]
+
+_TOKEN = re.compile(r"\s*(?:(?P<punctuation>[()])|(?P<word>[A-Za-z]+)|'(?P<text>(?:[^']|'')*)')")
+_PARAMETERS = frozenset({"api-version", "filter", "top", "skiptoken", "code", "clientid"})
+"""`code` and `clientId` are how Azure Functions takes keys from a query string."""
+
+_POSITION = re.compile(r"\d{17}![A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """`position` is where the page starts, None for the first."""
+
+    matches: Predicate
+    filter: str | None
+    top: int
+    position: str | None
+
+
+def parse_list(request: Request) -> ListRequest:
+    """Read the list's parameters; raises RequestError 400 for an unknown one or a value that does not fit."""
+    query: dict[str, str] = {}
+    for name, value in request.query.items():
+        if name.lower() not in _PARAMETERS:
+            raise RequestError(
+                400, "UnknownQueryParameter", f"A list takes filter, top and api-version, not {name!r}.", target=name
+            )
+        query[name.lower()] = value
+    text = query.get("filter")
+    return ListRequest(
+        matches=parse_filter(text) if text is not None else lambda row: True,
+        filter=text,
+        top=_parse_top(query.get("top")),
+        position=_parse_token(query.get("skiptoken")),
+    )
+
+
+def write_token(position: str) -> str:
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def _parse_token(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        position = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:
+        position = ""
+    if not _POSITION.fullmatch(position):
+        raise RequestError(400, "InvalidSkipToken", "Follow nextLink as it is.", target="skipToken")
+    return position
+
+
+def _parse_top(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_TOP
+    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_TOP:
+        raise RequestError(400, "InvalidTop", f"top is a whole number from 1 to {MAX_TOP}.", target="top")
+    return int(text)
+
+
+def parse_filter(text: str) -> Predicate:
+    """A predicate over list rows; raises RequestError 400 InvalidFilter saying what was expected where."""
+    if len(text) > _MAX_FILTER:
+        raise _invalid(f"it has more than {_MAX_FILTER} characters")
+    tokens: list[tuple[str, str]] = []
+    position = 0
+    while position < len(text.rstrip()):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise _invalid(f"it cannot be read at position {position + 1}")
+        kind = match.lastgroup or ""
+        tokens.append((kind, match[kind]))
+        position = match.end()
+    return _Parser(tokens).parse()
+
+
+class _Parser:
+    """expression := term (or term)*; term := factor (and factor)*; factor := ( expression ) | field eq 'value'."""
+
+    def __init__(self, tokens: list[tuple[str, str]]) -> None:
+        self._tokens = tokens
+        self._next = 0
+        self._depth = 0
+
+    def parse(self) -> Predicate:
+        predicate = self._expression()
+        if self._next < len(self._tokens):
+            raise _invalid(f"{self._tokens[self._next][1]!r} was not expected")
+        return predicate
+
+    def _expression(self) -> Predicate:
+        terms = [self._term()]
+        while self._take("word", "or"):
+            terms.append(self._term())
+        return terms[0] if len(terms) == 1 else lambda row: any(term(row) for term in terms)
+
+    def _term(self) -> Predicate:
+        factors = [self._factor()]
+        while self._take("word", "and"):
+            factors.append(self._factor())
+        return factors[0] if len(factors) == 1 else lambda row: all(factor(row) for factor in factors)
+
+    def _factor(self) -> Predicate:
+        if self._take("punctuation", "("):
+            self._depth += 1
+            if self._depth > _MAX_DEPTH:
+                raise _invalid(f"it nests more than {_MAX_DEPTH} parentheses")
+            predicate = self._expression()
+            if not self._take("punctuation", ")"):
+                raise _invalid("a closing parenthesis is missing")
+            self._depth -= 1
+            return predicate
+        return self._comparison()
+
+    def _comparison(self) -> Predicate:
+        field = self._any("word")
+        if field not in ("status", "kind"):
+            raise _invalid("write status or kind")
+        if not self._take("word", "eq"):
+            raise _invalid(f"write eq after {field}")
+        value = self._any("text")
+        if value is None:
+            raise _invalid(f"write a value in single quotes after {field} eq")
+        wanted = value.replace("''", "'")
+        if field == "status":
+            if wanted not in Status:
+                raise _invalid(f"status is one of {', '.join(Status)}")
+            return lambda row: row.status.value == wanted
+        return lambda row: row.kind == wanted
+
+    def _take(self, kind: str, text: str) -> bool:
+        if self._next < len(self._tokens) and self._tokens[self._next] == (kind, text):
+            self._next += 1
+            return True
+        return False
+
+    def _any(self, kind: str) -> str | None:
+        if self._next < len(self._tokens) and self._tokens[self._next][0] == kind:
+            self._next += 1
+            return self._tokens[self._next - 1][1]
+        return None
+
+
+def _invalid(problem: str) -> RequestError:
+    message = f"The filter does not fit: {problem}. Example: status eq 'Running' and kind eq 'book:upload-finish'"
+    return RequestError(400, "InvalidFilter", message, target="filter")

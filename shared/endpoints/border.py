@@ -1,0 +1,36 @@
+"""The border between a host and the app: whatever happens inside, a caller gets an answer of ours."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from shared.contracts.errors import error_response
+from shared.contracts.headers import complete
+from shared.contracts.http import Request, Response
+from shared.errors import RequestError, SettingsError, StorageError
+
+STORAGE_RETRY_AFTER = "5"
+
+_log = logging.getLogger(__name__)
+
+
+async def answer(request: Request, endpoint: Callable[[Request], Awaitable[Response]]) -> Response:
+    """The endpoint's answer, or the error it ended in, with the headers every answer carries.
+
+    The Functions host turns an exception that leaves a function into a 500 with an empty body; none does.
+    """
+    try:
+        response = await endpoint(request)
+    except RequestError as error:
+        response = error_response(error)
+    except StorageError as error:
+        _log.warning("Storage did not answer: %s", error, extra={"action": "storage_unavailable"})
+        unavailable = "Storage cannot be reached right now; try again."
+        headers = {"Retry-After": STORAGE_RETRY_AFTER}
+        response = error_response(RequestError(503, "StorageUnavailable", unavailable, headers=headers))
+    except SettingsError as error:
+        _log.error("The app is not configured: %s", error, extra={"action": "invalid_settings"})
+        response = error_response(RequestError(500, "InvalidConfiguration", "The app's settings cannot be read."))
+    except Exception:
+        _log.exception("A request failed unexpectedly", extra={"action": "request_failed", "path": request.path})
+        response = error_response(RequestError(500, "InternalError", "Something went wrong; the app's log has more."))
+    return complete(request, response)

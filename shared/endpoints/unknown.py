@@ -1,0 +1,25 @@
+"""What the fallback answers: why nothing took the request, and what would have been taken.
+
+The host itself answers 404 with an empty body, also for a known path with another method.
+"""
+
+from collections.abc import Sequence
+
+from shared.actions import routes
+from shared.actions.routes import Endpoint
+from shared.contracts.http import Request
+from shared.errors import RequestError
+
+
+def unknown_route(endpoints: Sequence[Endpoint], request: Request) -> RequestError:
+    """404 for an unknown path or action, 405 with `Allow` for a known path with another method."""
+    path = routes.decode_path(request.path)
+    if allowed := routes.allowed_methods(endpoints, path):
+        allow = ", ".join(allowed)
+        message = f"{request.method} is not possible here; possible: {allow}."
+        return RequestError(405, "MethodNotAllowed", message, headers={"Allow": allow})
+    if ":" in path.rpartition("/")[2]:
+        verbs = routes.known_verbs(endpoints, path)
+        known = f" Known here: {', '.join(verbs)}." if verbs else ""
+        return RequestError(404, "ActionNotFound", f"There is no such action.{known}")
+    return RequestError(404, "RouteNotFound", "There is nothing at this path.")

@@ -1,0 +1,215 @@
+"""An operation as table rows, and back. Pure.
+
+One operation's rows share a partition, so every change is one entity-group transaction:
+
+    o!{owner hash}!{id}                          the record
+    a!{owner hash}!{id}                          active marker, until terminal
+    l!{owner hash}!{inverted creation time}!{id} what a list shows, newest first
+    x!{expiry}!{owner hash}!{id}                 once terminal: what housekeeping removes
+
+Readers are tolerant: unknown columns are passed over and absent ones mean their default, so rows written by an older
+version keep loading (tests/unit/test_rows.py holds frozen ones).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from shared.errors import ErrorBody, ErrorDetail
+from shared.operations.model import Operation, Outcome, Payload, Progress, Status
+from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
+
+SCHEMA_VERSION = 1
+
+_TIMES = (
+    "created",
+    "changed",
+    "deadline",
+    "started",
+    "ended",
+    "not_before",
+    "lease_until",
+    "attempt_deadline",
+    "unknown_since",
+    "expires",
+)
+_TEXTS = ("id", "owner", "run", "action", "method", "path", "api_version", "fingerprint", "holder")
+_NUMBERS = ("retry_after", "generation", "attempt", "failures", "fence")
+_OBJECTS = ("progress", "outcome", "last_error", "input")
+
+MONITOR_COLUMNS = (*_TEXTS, *_NUMBERS, *_TIMES, "v", "status", "keep", "progress", "outcome", "result_text", "w")
+"""All a status monitor needs: everything but the input."""
+
+_MAX_TICKS = 10**16
+"""Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListRow:
+    """One operation as a list shows it, and where the list goes on after it."""
+
+    id: str
+    kind: str
+    status: Status
+    created: datetime
+    changed: datetime
+    position: str
+
+
+def write_time(moment: datetime) -> str:
+    """ISO 8601 in UTC with microseconds: sorts as text."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def to_columns(operation: Operation) -> dict[str, Scalar]:
+    """The columns of the record row. What is not set is an empty string: a merge cannot remove a column."""
+    columns: dict[str, Scalar] = {"v": SCHEMA_VERSION, "status": operation.status.value}
+    columns |= {name: getattr(operation, name) for name in (*_TEXTS, *_NUMBERS)}
+    columns |= {name: write_time(at) if (at := getattr(operation, name)) else "" for name in _TIMES}
+    columns["keep"] = operation.keep.total_seconds()
+    columns["progress"] = _dump(operation.progress)
+    columns["last_error"] = _dump(operation.last_error)
+    input = asdict(operation.input)
+    columns["input_text"] = input.pop("text") or ""
+    columns["input"] = json.dumps(input)
+    outcome = asdict(operation.outcome) if operation.outcome else None
+    columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
+    columns["outcome"] = json.dumps(outcome) if outcome else ""
+    return columns
+
+
+def from_row(row: Row) -> Operation:
+    """The operation in a record row. A row read without its input has an empty one."""
+    values = row.values
+    text = {name: str(values.get(name, "")) for name in _TEXTS}
+    numbers = {name: int(values.get(name, 0)) for name in _NUMBERS}
+    times = {name: read_time(str(values[name])) for name in _TIMES if values.get(name)}
+    fields: dict[str, Any] = {**text, **numbers, **times}
+    return Operation(
+        **fields,
+        status=Status(str(values["status"])),
+        keep=timedelta(seconds=float(values.get("keep", 86_400))),
+        input=_payload(_load(values, "input"), values.get("input_text")) or Payload("", 0, ""),
+        progress=_progress(_load(values, "progress")),
+        outcome=_outcome(_load(values, "outcome"), values.get("result_text")),
+        last_error=_error(_load(values, "last_error")),
+        etag=row.etag,
+    )
+
+
+def insertions(operation: Operation) -> list[Change]:
+    """The rows of a new operation."""
+    locator = operation.locator
+    return [
+        Insert(locator.record_key, to_columns(operation)),
+        Insert(locator.active_key, {"created": write_time(operation.created)}),
+        Insert(list_key(operation), _list_columns(operation)),
+    ]
+
+
+def updates(old: Operation, new: Operation) -> list[Change]:
+    """The smallest transaction that takes the stored `old` to `new`, guarded by the record's etag."""
+    locator = new.locator
+    before, after = to_columns(old), to_columns(new)
+    changed = {name: value for name, value in after.items() if before[name] != value}
+    changes: list[Change] = [Merge(locator.record_key, changed, if_match=old.etag)]
+    if new.status is not old.status:
+        changes.append(Merge(list_key(new), _list_columns(new)))
+        if new.status.is_terminal:
+            changes.append(Delete(locator.active_key))
+            changes.append(Insert(expiry_key(new), {}))
+    return changes
+
+
+def deletions(operation: Operation) -> list[Change]:
+    """What removes a terminal operation."""
+    return [
+        Delete(operation.locator.record_key, if_match=operation.etag),
+        Delete(list_key(operation)),
+        Delete(expiry_key(operation)),
+    ]
+
+
+def list_key(operation: Operation) -> str:
+    return f"l!{operation.locator.owner_hash}!{_inverted(operation.created)}!{operation.id}"
+
+
+def expiry_key(operation: Operation) -> str:
+    assert operation.expires is not None, "only a terminal operation expires"
+    return f"x!{write_time(operation.expires)}!{operation.locator}"
+
+
+def read_list_row(row: Row) -> ListRow:
+    _, _, inverted, id = row.key.split("!")
+    return ListRow(
+        id=id,
+        kind=str(row.values["kind"]),
+        status=Status(str(row.values["status"])),
+        created=read_time(str(row.values["created"])),
+        changed=read_time(str(row.values["changed"])),
+        position=f"{inverted}!{id}",
+    )
+
+
+def _list_columns(operation: Operation) -> dict[str, Scalar]:
+    return {
+        "kind": operation.action,
+        "status": operation.status.value,
+        "created": write_time(operation.created),
+        "changed": write_time(operation.changed),
+    }
+
+
+def _inverted(moment: datetime) -> str:
+    microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return f"{_MAX_TICKS - microseconds:017d}"
+
+
+def _dump(value: Progress | ErrorBody | None) -> str:
+    return json.dumps(asdict(value)) if value else ""
+
+
+def _load(values: Mapping[str, Scalar], name: str) -> dict[str, Any] | None:
+    text = values.get(name)
+    return cast(dict[str, Any], json.loads(str(text))) if text else None
+
+
+def _payload(value: dict[str, Any] | None, text: Scalar | None) -> Payload | None:
+    if not value:
+        return None
+    blob = value.get("blob")
+    return Payload(
+        content_type=value["content_type"],
+        size=value["size"],
+        sha256=value["sha256"],
+        text=None if blob else str(text or ""),
+        blob=blob,
+    )
+
+
+def _progress(value: dict[str, Any] | None) -> Progress | None:
+    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value else None
+
+
+def _outcome(value: dict[str, Any] | None, text: Scalar | None) -> Outcome | None:
+    if not value:
+        return None
+    return Outcome(
+        status_code=value["status_code"],
+        headers=value.get("headers") or {},
+        body=_payload(value.get("body"), text),
+        error=_error(value.get("error")),
+    )
+
+
+def _error(value: dict[str, Any] | None) -> ErrorBody | None:
+    if not value:
+        return None
+    details = tuple(ErrorDetail(d["code"], d["message"], d.get("target")) for d in value.get("details") or ())
+    return ErrorBody(value["code"], value["message"], value.get("target"), details)

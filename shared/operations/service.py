@@ -1,0 +1,162 @@
+"""The use cases behind every profile: start, get, list, cancel, delete. No HTTP, no SDK."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+
+from shared.actions.declaration import Action
+from shared.engine.port import Engine, Work
+from shared.errors import EngineError, RequestError, StorageConflict
+from shared.operations import lifecycle
+from shared.operations.attempt import LiveAttempts
+from shared.operations.ids import Locator, new_id, new_run
+from shared.operations.model import Operation, Status
+from shared.operations.records import ListPage, OperationRecords
+from shared.operations.rows import ListRow
+
+TOTAL_DEADLINE = timedelta(hours=24)
+"""How long an operation may take over all its attempts, waits included."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """A validated request to start an action."""
+
+    action: Action
+    input: BaseModel | None
+    input_json: bytes
+    owner: str
+    method: str
+    path: str
+    api_version: str
+    fingerprint: str
+    operation_id: str | None = None
+    """The caller's own id: the same one with the same fingerprint answers the same operation again."""
+
+
+class OperationService:
+    """Starts and shows operations of one store."""
+
+    def __init__(self, records: OperationRecords, live: LiveAttempts, *, clock: Callable[[], datetime]) -> None:
+        self._records = records
+        self._live = live
+        self._clock = clock
+
+    async def start(self, request: StartRequest, engine: Engine) -> Operation:
+        """Create an operation and hand it to the engine; or the stored one, if the caller's id is a replay.
+
+        Raises RequestError: 409 OperationIdInUse, or what a precondition answers. Nothing exists then. When the
+        engine does not take the start, the operation stays NotStarted and housekeeping starts it.
+        """
+        if request.operation_id is not None:
+            stored = await self._records.read(Locator.of(request.owner, request.operation_id), for_monitor=True)
+            if stored is not None:
+                return _replay(stored, request)
+        await request.action.check_preconditions(request.input)
+        operation = await self._new(request)
+        try:
+            operation = await self._records.insert(operation)
+        except StorageConflict:
+            await self._records.drop_payload(operation.input)
+            stored = await self._records.read(operation.locator, for_monitor=True)
+            if stored is None:
+                raise
+            return _replay(stored, request)
+        try:
+            await engine.start(operation.instance_id, Work.of(operation))
+        except EngineError as error:
+            _log.warning(
+                "The engine did not take a start; housekeeping will: %s",
+                error,
+                extra={"action": "start_deferred", "operation_id": operation.id, "action_name": operation.action},
+            )
+        return operation
+
+    async def get(self, owner: str, operation_id: str) -> Operation:
+        """Raises RequestError 404 OperationNotFound, also for somebody else's."""
+        operation = await self._records.read(Locator.of(owner, operation_id), for_monitor=True)
+        if operation is None:
+            raise not_found(operation_id)
+        return operation
+
+    async def result(self, owner: str, operation_id: str) -> tuple[Operation, bytes | None]:
+        """The operation and, where it succeeded with one, the content of its result."""
+        operation = await self.get(owner, operation_id)
+        return operation, await self.result_content(operation)
+
+    async def result_content(self, operation: Operation) -> bytes | None:
+        body = operation.outcome.body if operation.outcome else None
+        if operation.status is not Status.SUCCEEDED or body is None:
+            return None
+        content = await self._records.load_payload(body)
+        if content is None:
+            raise RequestError(410, "ResultGone", "The result of this operation has been removed.")
+        return content
+
+    async def list(
+        self, owner: str, *, position: str | None, limit: int, matches: Callable[[ListRow], bool]
+    ) -> ListPage:
+        return await self._records.page(owner, position=position, limit=limit, matches=matches)
+
+    async def cancel(self, owner: str, operation_id: str) -> Operation:
+        """Ask it to stop; a finished one stays as it is."""
+        operation = await self.get(owner, operation_id)
+        operation = await self._records.change(operation, lambda o: lifecycle.request_cancel(o, self._clock()))
+        self._live.cancel(operation.locator)
+        return operation
+
+    async def delete(self, owner: str, operation_id: str) -> None:
+        """Remove a finished operation and its payloads. Raises RequestError 409 while it runs."""
+        operation = await self.get(owner, operation_id)
+        if not operation.status.is_terminal:
+            raise RequestError(
+                409,
+                "OperationNotFinished",
+                f"The operation is {operation.status}; cancel it and wait until it has ended before deleting it.",
+            )
+        full = await self._records.read(operation.locator)
+        if full is not None and full.run == operation.run:
+            await self._records.purge(full)
+
+    async def _new(self, request: StartRequest) -> Operation:
+        now = self._clock()
+        run = new_run()
+        input = await self._records.store_payload(run, "input", "application/json", request.input_json)
+        return Operation(
+            id=request.operation_id or new_id(),
+            owner=request.owner,
+            run=run,
+            action=request.action.name,
+            method=request.method,
+            path=request.path,
+            api_version=request.api_version,
+            fingerprint=request.fingerprint,
+            input=input,
+            created=now,
+            changed=now,
+            deadline=now + TOTAL_DEADLINE,
+            keep=request.action.keep,
+            retry_after=request.action.retry_after,
+        )
+
+
+def _replay(stored: Operation, request: StartRequest) -> Operation:
+    if stored.fingerprint != request.fingerprint:
+        raise RequestError(
+            409,
+            "OperationIdInUse",
+            f"Operation-Id {stored.id!r} belongs to another request; send a new one.",
+            target="Operation-Id",
+        )
+    return stored
+
+
+def not_found(operation_id: str) -> RequestError:
+    return RequestError(
+        404, "OperationNotFound", "There is no such operation, or it has expired.", target=operation_id[:100]
+    )

@@ -1,0 +1,175 @@
+"""Blobs as files: what lies on the disk, and the order of steps that makes it crash-safe. Blocking; no event loop.
+
+    DATA_DIR/blobs/{container}/{sha256 of the name}    a line of JSON (what `BlobInfo` holds), then the data
+    DATA_DIR/blobs/.incoming/{random}                  being written
+
+One file holds a blob and what is known of it, so one rename makes it visible, whole. File names are digests: blob
+names are case-sensitive, may be long, and `a` and `a/b` may both exist, none of which file systems promise.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from shared.errors import StorageConflict, StorageUnavailable
+from shared.storage.limits import check_blob_name, check_store_name
+from shared.storage.ports import BlobInfo
+
+ABANDONED_SECONDS = 24 * 3600
+"""Age after which what was being written counts as left behind by a crash."""
+
+_COMMIT = threading.Lock()
+"""Makes "look whether the condition holds, then rename" one step. One process owns a DATA_DIR, so this is enough."""
+
+Condition = Callable[[BlobInfo | None], None]
+"""Looks at what is there before it is replaced; raises StorageConflict to refuse."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobFiles:
+    """The blobs below one DATA_DIR."""
+
+    data_dir: Path
+
+    def path(self, container: str, name: str) -> Path:
+        """Where a blob lies; raises StorageRefused for names no blob can have."""
+        check_store_name(container)
+        check_blob_name(name)
+        return self.data_dir / "blobs" / container / sha256(name.encode()).hexdigest()
+
+    @property
+    def incoming(self) -> Path:
+        return self.data_dir / "blobs" / ".incoming"
+
+    def info(self, container: str, name: str) -> BlobInfo | None:
+        opened = self.open(container, name)
+        if opened is None:
+            return None
+        file, info, _ = opened
+        file.close()
+        return info
+
+    def open(self, container: str, name: str) -> tuple[BinaryIO, BlobInfo, int] | None:
+        """The open file, what it holds, and the offset of the data; None where there is no such blob."""
+        try:
+            file = self.path(container, name).open("rb")
+        except FileNotFoundError:
+            return None
+        try:
+            header = file.readline()
+            fields = json.loads(header)
+            size = os.fstat(file.fileno()).st_size - len(header)
+            return file, BlobInfo(name, size, fields["etag"], fields["content_type"]), len(header)
+        except BaseException:
+            file.close()
+            raise
+
+    def delete(self, container: str, name: str) -> bool:
+        path = self.path(container, name)
+        try:
+            with _COMMIT:
+                path.unlink()
+        except FileNotFoundError:
+            return False
+        _sync_directory(path.parent)
+        return True
+
+    def begin(self, container: str, name: str, content_type: str) -> "BlobWriter":
+        """A blob in the making: `write` its data, then `commit` or `discard`."""
+        return BlobWriter(self, container, name, content_type)
+
+    def sweep(self) -> None:
+        """Remove what crashes left half-written."""
+        oldest = time.time() - ABANDONED_SECONDS
+        for path in listed(self.incoming):
+            with suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+class BlobWriter:
+    """Data on its way to becoming a blob. Nothing is visible before `commit` returns."""
+
+    def __init__(self, files: BlobFiles, container: str, name: str, content_type: str) -> None:
+        self._files = files
+        self._place = (container, name)
+        self._target = files.path(container, name)
+        self._etag = f'"0x{uuid4().hex[:16].upper()}"'
+        self._content_type = content_type
+        self._size = 0
+        files.incoming.mkdir(parents=True, exist_ok=True)
+        self._path = files.incoming / uuid4().hex
+        self._file = self._path.open("xb")
+        header = {"name": name, "etag": self._etag, "content_type": content_type}
+        self._file.write(json.dumps(header).encode() + b"\n")
+
+    def write(self, chunk: bytes) -> None:
+        self._file.write(chunk)
+        self._size += len(chunk)
+
+    def commit(self, condition: Condition) -> BlobInfo:
+        """Make it durable, check `condition` against what is there now, and put it in its place."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _COMMIT:
+                condition(self._files.info(*self._place))
+                replace(self._path, self._target)
+        except BaseException:
+            self.discard()
+            raise
+        _sync_directory(self._target.parent)
+        return BlobInfo(self._place[1], self._size, self._etag, self._content_type)
+
+    def discard(self) -> None:
+        """Forget it; harmless after `commit`."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def anything(_: BlobInfo | None) -> None:
+    """The condition that always holds."""
+
+
+def nothing_there(found: BlobInfo | None) -> None:
+    """The condition of an insert."""
+    if found is not None:
+        raise StorageConflict(f"the blob {found.name!r} exists")
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename; on Windows an open reader holds the target, which is over in a moment."""
+    for pause in (0.01, 0.05, 0.2, None):
+        try:
+            os.replace(source, target)
+        except PermissionError as error:
+            if pause is None:
+                raise StorageUnavailable(f"{target} is being read and cannot be replaced") from error
+            time.sleep(pause)
+        else:
+            return
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make a rename or removal durable; Windows has no such call."""
+    with suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def listed(directory: Path) -> Iterator[Path]:
+    with suppress(FileNotFoundError):
+        yield from directory.iterdir()

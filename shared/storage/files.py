@@ -1,0 +1,173 @@
+"""The container port on a directory, `DATA_DIR/blobs`: the embedded default. File I/O runs in threads.
+
+Its upload URLs are answered by `local_host.uploads`, which writes through the same `BlobFiles`.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from shared.errors import SettingsError, StorageConflict, StorageError, StorageUnavailable
+from shared.storage import upload_tokens
+from shared.storage.blob_files import BlobFiles, anything, nothing_there
+from shared.storage.connection import DEVELOPMENT_ACCOUNT
+from shared.storage.limits import CHUNK_BYTES, check_blob_name, check_store_name
+from shared.storage.ports import BlobInfo, BlobReader, Container
+
+T = TypeVar("T")
+
+_KEY_BYTES = 32
+
+
+class FileBlobs:
+    """All containers below one DATA_DIR. `site_hostname` is the host and port upload URLs point at."""
+
+    def __init__(self, data_dir: Path, *, site_hostname: str | None = None) -> None:
+        self.files = BlobFiles(data_dir)
+        self._site_hostname = site_hostname
+        self._key: bytes | None = None
+
+    def container(self, name: str) -> Container:
+        check_store_name(name)
+        return _FileContainer(self, name)
+
+    async def aclose(self) -> None:
+        """Nothing is held open between calls."""
+
+    async def upload_url(self, container: str, name: str, lifetime_seconds: int) -> str:
+        if not self._site_hostname:
+            raise SettingsError("WEBSITE_HOSTNAME is not set: an upload URL needs the host and port of this site")
+        path = upload_tokens.upload_path(DEVELOPMENT_ACCOUNT, container, name)
+        query = upload_tokens.upload_query(
+            await self._upload_key(), container, name, datetime.now(UTC), lifetime_seconds
+        )
+        return f"http://{self._site_hostname}{path}?{query}"
+
+    async def verify_upload(self, container: str, name: str, query: Mapping[str, str], now: datetime) -> bool:
+        """Whether `query` came from `upload_url` for exactly this blob and has not expired."""
+        return upload_tokens.verify_upload(await self._upload_key(), container, name, query, now)
+
+    async def _upload_key(self) -> bytes:
+        if self._key is None:
+            self._key = await in_thread(_load_key, self.files.data_dir / "upload-key")
+        return self._key
+
+
+class _FileContainer:
+    def __init__(self, store: FileBlobs, name: str) -> None:
+        self._store = store
+        self._files = store.files
+        self._name = name
+
+    async def put(
+        self, name: str, data: bytes | AsyncIterable[bytes], *, content_type: str, overwrite: bool = True
+    ) -> BlobInfo:
+        writer = await in_thread(self._files.begin, self._name, name, content_type)
+        try:
+            if isinstance(data, bytes):
+                await in_thread(writer.write, data)
+            else:
+                async for chunk in data:
+                    await in_thread(writer.write, chunk)
+            return await in_thread(writer.commit, anything if overwrite else nothing_there)
+        finally:
+            await in_thread(writer.discard)
+
+    async def info(self, name: str) -> BlobInfo | None:
+        return await in_thread(self._files.info, self._name, name)
+
+    def open(self, name: str, *, if_match: str | None = None) -> AbstractAsyncContextManager[BlobReader | None]:
+        return self._open(name, if_match)
+
+    async def delete(self, name: str) -> bool:
+        return await in_thread(self._files.delete, self._name, name)
+
+    async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
+        check_blob_name(name)
+        return await self._store.upload_url(self._name, name, lifetime_seconds)
+
+    @asynccontextmanager
+    async def _open(self, name: str, if_match: str | None) -> AsyncGenerator[BlobReader | None, None]:
+        opened = await in_thread(self._files.open, self._name, name)
+        if opened is None:
+            yield None
+            return
+        file, info, offset = opened
+        try:
+            if if_match is not None and info.etag != if_match:
+                raise StorageConflict(f"the blob {name!r} has changed")
+            yield _FileReader(file, info, offset, partial(self._files.info, self._name, name))
+        finally:
+            await in_thread(file.close)
+
+
+@dataclass(frozen=True, slots=True)
+class _FileReader:
+    """The open file keeps its data after a replacement; readers are told nevertheless, as on Azure."""
+
+    _file: BinaryIO
+    info: BlobInfo
+    _offset: int
+    _look_again: Callable[[], BlobInfo | None]
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        position = self._offset
+        while True:
+            chunk = await in_thread(self._read, position)
+            if not chunk:
+                return
+            position += len(chunk)
+            yield chunk
+
+    def _read(self, position: int) -> bytes:
+        if position > self._offset:  # the first chunk is what was there when the blob was opened
+            found = self._look_again()
+            if found is None or found.etag != self.info.etag:
+                raise StorageConflict(f"the blob {self.info.name!r} has changed while it was read")
+        self._file.seek(position)
+        return self._file.read(CHUNK_BYTES)
+
+
+async def in_thread(function: Callable[..., T], *arguments: object) -> T:
+    """Run blocking file I/O off the event loop; an OSError is a StorageUnavailable.
+
+    The thread cannot be interrupted, so a cancelled caller waits for it: otherwise its clean-up would meet the file
+    still in use.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await task
+        raise
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageUnavailable(f"{error.strerror or error}: {error.filename}") from error
+
+
+def _load_key(path: Path) -> bytes:
+    """The directory's signing key, made on first use; readable by its owner only. Two makers agree on one key."""
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(secrets.token_bytes(_KEY_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        with suppress(FileExistsError):
+            os.link(fresh, path)  # unlike a rename, never replaces the key of a faster maker
+    finally:
+        fresh.unlink()
+    return path.read_bytes()

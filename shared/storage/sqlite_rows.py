@@ -1,0 +1,143 @@
+"""Rows in one SQLite file: SQL on a connection, no threads. What `SqliteTables` runs in its own threads.
+
+Columns are kept as one JSON object, which gives str, int, float and bool back as they were.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+
+from shared.errors import StorageConflict
+from shared.storage.limits import check_row
+from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Row, Scalar, Upsert
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rows (
+    tab TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL, etag TEXT NOT NULL, cols TEXT NOT NULL,
+    PRIMARY KEY (tab, part, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS opened (times INTEGER NOT NULL);
+INSERT INTO opened SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM opened);
+"""
+
+_AT = "WHERE tab = ? AND part = ? AND key = ?"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """WAL with synchronous=NORMAL (see `SqliteTables` for what that survives); transactions are begun by hand."""
+    connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+class RowWriter:
+    """Applies transactions on one connection. The caller begins and commits; one transaction's failure is undone."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        connection.executescript(_SCHEMA)
+        (opened,) = connection.execute("UPDATE opened SET times = times + 1 RETURNING times").fetchone()
+        self._prefix = f"{opened:x}"
+        self._numbers = count(1)
+
+    def apply(self, table: str, partition: str, changes: Sequence[Change]) -> tuple[str | None, ...]:
+        """All of `changes` or none; raises StorageConflict with the index of the change that failed, StorageRefused."""
+        if len(changes) == 1:
+            return (self._change(table, partition, changes[0], 0),)  # one statement, undone by itself
+        self.connection.execute("SAVEPOINT one")
+        try:
+            etags = tuple(self._change(table, partition, change, at) for at, change in enumerate(changes))
+        except BaseException:
+            self.connection.execute("ROLLBACK TO one")
+            self.connection.execute("RELEASE one")
+            raise
+        self.connection.execute("RELEASE one")
+        return etags
+
+    def _change(self, table: str, partition: str, change: Change, index: int) -> str | None:
+        place = (table, partition, change.key)
+        match change:
+            case Insert(values=values):
+                return self._insert(place, values, index)
+            case Upsert(values=values):
+                etag = self._next_etag()
+                self.connection.execute(
+                    "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, _encode(values))
+                )
+                return etag
+            case Merge(values=values, if_match=if_match):
+                found = self._require(place, if_match, index)
+                merged = {**_decode(found), **values}
+                check_row(partition, change.key, merged)
+                return self._update(place, merged)
+            case Replace(values=values, if_match=if_match):
+                self._require(place, if_match, index)
+                return self._update(place, values)
+            case Delete(if_match=if_match):
+                self._require(place, if_match, index)
+                self.connection.execute(f"DELETE FROM rows {_AT}", place)  # noqa: S608  # constant text
+                return None
+
+    def _insert(self, place: tuple[str, str, str], values: Mapping[str, Scalar], index: int) -> str:
+        etag = self._next_etag()
+        try:
+            self.connection.execute("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, _encode(values)))
+        except sqlite3.IntegrityError:
+            raise StorageConflict(f"table {place[0]}: the row {place[2]!r} exists", index=index) from None
+        return etag
+
+    def _update(self, place: tuple[str, str, str], values: Mapping[str, Scalar]) -> str:
+        etag = self._next_etag()
+        self.connection.execute(f"UPDATE rows SET etag = ?, cols = ? {_AT}", (etag, _encode(values), *place))  # noqa: S608  # constant text
+        return etag
+
+    def _require(self, place: tuple[str, str, str], if_match: str | None, index: int) -> str:
+        """The row's columns, given that it is there and unchanged."""
+        found = self.connection.execute(f"SELECT etag, cols FROM rows {_AT}", place).fetchone()  # noqa: S608  # constant text
+        if found is None:
+            raise StorageConflict(f"table {place[0]}: the row {place[2]!r} is gone", index=index)
+        if if_match is not None and found[0] != if_match:
+            raise StorageConflict(f"table {place[0]}: the row {place[2]!r} has changed", index=index)
+        return found[1]
+
+    def _next_etag(self) -> str:
+        """Never used twice in this file: the first part counts the times the file was opened."""
+        return f"{self._prefix}.{next(self._numbers):x}"
+
+
+def read_row(
+    connection: sqlite3.Connection, table: str, partition: str, key: str, columns: Sequence[str] | None
+) -> Row | None:
+    found = connection.execute(f"SELECT etag, cols FROM rows {_AT}", (table, partition, key)).fetchone()  # noqa: S608  # constant text
+    return None if found is None else Row(partition, key, _decode(found[1], columns), found[0])
+
+
+def read_range(
+    connection: sqlite3.Connection,
+    table: str,
+    partition: str,
+    *,
+    lower: str,
+    upper: str,
+    columns: Sequence[str] | None,
+    limit: int,
+) -> tuple[list[Row], str | None]:
+    """Up to `limit` rows with `lower <= key < upper`, and the key the next page begins with."""
+    found = connection.execute(
+        "SELECT key, etag, cols FROM rows WHERE tab = ? AND part = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
+        (table, partition, lower, upper, limit + 1),
+    ).fetchall()
+    rows = [Row(partition, key, _decode(cols, columns), etag) for key, etag, cols in found[:limit]]
+    return rows, found[limit][0] if len(found) > limit else None
+
+
+def _encode(values: Mapping[str, Scalar]) -> str:
+    return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
+
+
+def _decode(text: str, columns: Sequence[str] | None = None) -> dict[str, Scalar]:
+    values: dict[str, Scalar] = json.loads(text)
+    return values if columns is None else {name: values[name] for name in columns if name in values}

@@ -1,0 +1,87 @@
+"""The real worker's indexer loads the app. It lives in the Functions host's Python worker, packaged for 3.13 and newer
+as azure-functions-runtime; `make` installs it on older Pythons too, where it works all the same."""
+
+import importlib.util
+import os
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.functions.decorators.core import BindingDirection
+
+from shared.composition import FALLBACK
+from tests.contract.app_functions import functions, http_triggers
+
+RUNTIME = "azure_functions_runtime"
+
+
+@pytest.fixture(scope="module")
+def indexed() -> dict[str, Any]:
+    """Function infos by name, made as the worker makes them."""
+    if importlib.util.find_spec(RUNTIME) is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{RUNTIME} is not installed; `make test` installs it")
+        pytest.skip(f"{RUNTIME} is not installed; `make test` installs it")
+    from azure_functions_runtime.bindings.meta import load_binding_registry
+    from azure_functions_runtime.functions import Registry
+
+    load_binding_registry()
+    protos = SimpleNamespace(
+        BindingInfo=SimpleNamespace(inout=BindingDirection.INOUT.value, out=BindingDirection.OUT.value, undefined=None)
+    )
+    registry = Registry()
+    return {f.get_function_name(): registry.add_indexed_function(f, protos) for f in functions()}
+
+
+EXPECTED = {
+    "book_get",
+    "book_list",
+    "book_upload_finish",
+    "book_upload_start",
+    "health",
+    "housekeeping",
+    "longRunningActionOrchestrator",
+    "longRunningActions",
+    "status",
+    "status_cancel",
+    "status_delete",
+    "status_list",
+    "status_result",
+    FALLBACK,
+}
+
+
+def test_the_worker_finds_every_function(indexed: dict[str, Any]) -> None:
+    """The worker accepts every signature and finds the functions under the names that are on the wire."""
+    assert set(indexed) == EXPECTED
+
+
+def test_names_and_routes_are_unique() -> None:
+    """No two functions share a name, or a method and a route: the SDK would let the latter pass."""
+    names = [f.get_function_name().lower() for f in functions()]
+    assert len(names) == len(set(names))
+    taken = [(method, t.route.lower()) for t in http_triggers() for method in (t.methods or ("*",))]
+    assert len(taken) == len(set(taken))
+
+
+def test_the_fallback_sorts_last() -> None:
+    """The host tries functions in the order of their names, so the catch-all must have the last one."""
+    assert max(f.get_function_name().lower() for f in functions()) == FALLBACK
+
+
+def test_http_functions_ask_for_a_key_but_health() -> None:
+    """`health` is anonymous; everything else asks for a key unless a setting says otherwise."""
+    levels = {f.get_function_name(): f.get_trigger().auth_level.name for f in functions() if _is_http(f)}
+    assert levels.pop("health") == "ANONYMOUS"
+    assert set(levels.values()) == {"FUNCTION"}
+
+
+def test_routes_have_no_constraints_and_no_leading_slash() -> None:
+    """Plain `{name}` parameters only: ids are checked by the app, which can say what is wrong with one."""
+    for trigger in http_triggers():
+        assert ":" not in trigger.route.replace("}:", "")
+        assert not trigger.route.startswith("/")
+
+
+def _is_http(function: Any) -> bool:
+    return function.get_trigger().type == "httpTrigger"

@@ -1,0 +1,102 @@
+"""Azurite as a child process. Skipped on a machine without it; on CI that is a failure."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from local_host.azurite import Azurite, Ports, command, connection_string, find_script
+from local_host.errors import AzuriteError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def installed() -> None:
+    try:
+        find_script(ROOT, os.environ)
+    except AzuriteError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"  # ended, not yet collected by whoever inherited it
+
+
+def test_missing_azurite_says_what_to_do(tmp_path: Path) -> None:
+    """Without the package the error names the command that installs it."""
+    with pytest.raises(AzuriteError, match="make azurite"):
+        Azurite(tmp_path, environment={})
+
+
+def test_azurite_js_names_another_place(tmp_path: Path) -> None:
+    """AZURITE_JS wins over the folder of `make azurite`."""
+    script = tmp_path / "azurite.js"
+    script.touch()
+    assert find_script(tmp_path, {"AZURITE_JS": str(script)}) == script.resolve()
+
+
+def test_command_keeps_to_the_loopback() -> None:
+    """Loopback hosts, given ports, no telemetry; data either in the folder or in memory."""
+    line = command("node", Path("a.js"), Path("d"), Ports(1, 2, 3), in_memory=False)
+    assert line[:2] == ["node", "a.js"]
+    assert {"--disableTelemetry", "--skipApiVersionCheck", "--location"} <= set(line)
+    assert line.count("127.0.0.1") == 3
+    assert "--location" not in command("node", Path("a.js"), Path("d"), Ports(1, 2, 3), in_memory=True)
+
+
+def test_connection_string_is_the_emulators() -> None:
+    """Account and key are the well-known ones, each service at its port."""
+    text = connection_string(Ports(1, 2, 3))
+    assert "AccountName=devstoreaccount1;AccountKey=Eby8vdM02xNOcqFl" in text
+    assert "TableEndpoint=http://127.0.0.1:3/devstoreaccount1" in text
+
+
+@pytest.mark.usefixtures("installed")
+async def test_start_use_stop() -> None:
+    """Tables answer while it runs; afterwards no process is left."""
+    azurite = Azurite(ROOT, in_memory=True)
+    async with azurite as connection:
+        pid = azurite.pid
+        assert pid is not None
+        with TableServiceClient.from_connection_string(connection) as service:
+            service.create_table("numbers")
+            assert [table.name for table in service.list_tables()] == ["numbers"]
+    assert is_gone(pid)
+
+
+@pytest.mark.usefixtures("installed")
+def test_data_is_kept_between_runs(tmp_path: Path) -> None:
+    """With a location, what was written is there in the next run."""
+    with Azurite(ROOT, location=tmp_path) as connection, TableServiceClient.from_connection_string(connection) as one:
+        one.create_table("kept")
+    with Azurite(ROOT, location=tmp_path) as connection, TableServiceClient.from_connection_string(connection) as two:
+        assert [table.name for table in two.list_tables()] == ["kept"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux'")
+@pytest.mark.usefixtures("installed")
+def test_dies_with_its_host() -> None:
+    """A host that is killed takes the emulator with it."""
+    code = (
+        "import time; from pathlib import Path; from local_host.azurite import Azurite\n"
+        f"a = Azurite(Path({str(ROOT)!r}), in_memory=True); a.start(); print(a.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while not is_gone(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

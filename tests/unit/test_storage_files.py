@@ -1,0 +1,145 @@
+"""The embedded blob store on the disk: what a crash leaves, and who can sign upload URLs."""
+
+import asyncio
+import os
+import stat
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from shared.errors import SettingsError, StorageUnavailable
+from shared.storage.blob_files import ABANDONED_SECONDS, BlobFiles, anything
+from shared.storage.files import FileBlobs
+from shared.storage.staged_blocks import StagedBlocks, sweep
+
+pytestmark = pytest.mark.timeout(60)
+ROOT = Path(__file__).parent.parent.parent
+
+REPLACE_UNTIL_KILLED = """
+import sys
+from pathlib import Path
+from shared.storage.blob_files import BlobFiles, anything
+
+files = BlobFiles(Path(sys.argv[1]))
+for number in range(10**6):
+    writer = files.begin("things", "blob", "text/plain")
+    for _ in range(8):
+        writer.write(b"%06d" % number * 1000)
+    writer.commit(anything)
+    sys.stdout.write(f"{number}\\n")
+    sys.stdout.flush()
+"""
+
+
+async def test_kill_while_replacing(tmp_path: Path) -> None:
+    """After `kill -9` the blob is there whole, the acknowledged one or the one after it; the rest is swept in time."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", REPLACE_UNTIL_KILLED, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for _ in range(30):
+        last = process.stdout.readline()
+    process.kill()
+    rest, _ = process.communicate()
+    last = int(([last, *rest.split("\n")[:-1]])[-1])
+    async with FileBlobs(tmp_path).container("things").open("blob") as reader:
+        assert reader is not None
+        data = b"".join([chunk async for chunk in reader.chunks()])
+    assert data in {b"%06d" % number * 8000 for number in (last, last + 1)}
+
+
+def test_left_overs_are_swept(tmp_path: Path) -> None:
+    """What was being written when a process died is removed a day later, younger work is left alone."""
+    files = BlobFiles(tmp_path)
+    old, young = (files.begin("things", name, "text/plain") for name in ("old", "young"))
+    blocks = {name: StagedBlocks.of(files, "things", name) for name in ("old", "young")}
+    for name, staged in blocks.items():
+        (files.incoming / name).write_bytes(b"x")
+        staged.stage("AAAA", files.incoming / name)
+    before = time.time() - ABANDONED_SECONDS - 1
+    left_behind = old._path
+    os.utime(left_behind, (before, before))
+    os.utime(blocks["old"].directory, (before, before))
+    sweep(files)
+    assert not left_behind.exists()
+    assert not blocks["old"].directory.exists()
+    assert blocks["young"].size() == 1
+    young.write(b"y")
+    assert young.commit(anything).size == 1
+    old.discard()
+
+
+async def test_cancelled_put(tmp_path: Path) -> None:
+    """A put that is cancelled leaves neither a blob nor a file behind."""
+    blobs = FileBlobs(tmp_path)
+
+    async def endless():  # type: ignore[no-untyped-def]
+        while True:
+            yield b"x" * 100_000
+
+    task = asyncio.create_task(blobs.container("things").put("b", endless(), content_type="text/plain"))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await blobs.container("things").info("b") is None
+    assert list(blobs.files.incoming.iterdir()) == []
+
+
+async def test_nothing_leaves_the_directory(tmp_path: Path) -> None:
+    """Whatever a blob is called, its file lies in its container's folder."""
+    blobs = FileBlobs(tmp_path / "data")
+    for name in ("a", "A", "..a/b", "x" * 200):
+        await blobs.container("things").put(name, b"", content_type="text/plain")
+    found = {path.relative_to(tmp_path).parent for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == {Path("data/blobs/things")}
+
+
+async def test_no_directory(tmp_path: Path) -> None:
+    """A directory that cannot be used is StorageUnavailable, naming it."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageUnavailable, match="file"):
+        await FileBlobs(tmp_path / "file").container("things").put("b", b"", content_type="text/plain")
+
+
+async def test_upload_key(tmp_path: Path) -> None:
+    """The signing key is the directory's: private, the same for all who open it, made once by racing makers."""
+    stores = [FileBlobs(tmp_path, site_hostname="localhost:7071") for _ in range(8)]
+    urls = await asyncio.gather(*(store.container("things").upload_url("b", lifetime_seconds=60) for store in stores))
+    key = tmp_path / "upload-key"
+    if sys.platform != "win32":
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert len(key.read_bytes()) == 32
+    assert [path.name for path in tmp_path.iterdir()] == ["upload-key"]
+    for url in urls:
+        query = dict(parse_qsl(urlsplit(url).query))
+        assert await stores[0].verify_upload("things", "b", query, datetime.now(UTC))
+
+
+async def test_verify_upload(tmp_path: Path) -> None:
+    """A signature is good for its blob, permission and time, and for nothing else."""
+    store = FileBlobs(tmp_path, site_hostname="localhost:7071")
+    url = await store.container("things").upload_url("a/b", lifetime_seconds=60)
+    assert url.startswith("http://localhost:7071/devstoreaccount1/things/a/b?")
+    query = dict(parse_qsl(urlsplit(url).query))
+    now = datetime.now(UTC)
+    assert await store.verify_upload("things", "a/b", query, now)
+    assert not await store.verify_upload("things", "a/b", query, now + timedelta(seconds=61))
+    assert not await store.verify_upload("things", "a/c", query, now)
+    assert not await store.verify_upload("others", "a/b", query, now)
+    for changed in ({"sp": "rw"}, {"se": "2999-01-01T00:00:00Z"}, {"sig": ""}, {"sig": "é"}, {"se": "soon"}):
+        assert not await store.verify_upload("things", "a/b", {**query, **changed}, now)
+    assert not await store.verify_upload("things", "a/b", {}, now)
+    other = FileBlobs(tmp_path / "other", site_hostname="localhost:7071")
+    assert not await other.verify_upload("things", "a/b", query, now)
+
+
+async def test_no_host_name(tmp_path: Path) -> None:
+    """Without a host name there is no URL to give, and the message says which setting is missing."""
+    with pytest.raises(SettingsError, match="WEBSITE_HOSTNAME"):
+        await FileBlobs(tmp_path).container("things").upload_url("b", lifetime_seconds=60)
