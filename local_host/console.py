@@ -7,12 +7,22 @@ from collections.abc import Mapping, Sequence
 from local_host.functions import AppFunction, Trigger
 
 _QUIET = ("aiohttp", "azure", "durabletask", "asyncio", "grpc", "urllib3")
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class WithFields(logging.Formatter):
+    """The message, then what was logged as `extra`: that is where the app says which operation it speaks of."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = [f"{name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD]
+        line, newline, trace = super().format(record).partition("\n")
+        return f"{line} [{' '.join(fields)}]{newline}{trace}" if fields else line + newline + trace
 
 
 def configure_logging() -> None:
     """INFO and above on stderr, one line each; the libraries' own only from WARNING up."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("[%(asctime)s] %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(WithFields("[%(asctime)s] %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

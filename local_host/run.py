@@ -164,7 +164,7 @@ class Host:
             invoker.call,
             limits=limits,
             cors=cors,
-            extra_routes=[*api.routes(), *_upload_routes(self._options)],
+            extra_routes=[*api.routes(), *_upload_routes(self._options, self._environment)],
             homepage=self._environment.get("AzureWebJobsDisableHomepage", "").lower() != "true",
         )
 
@@ -234,13 +234,15 @@ async def _close_composition() -> None:
         _log.exception("The app's stores did not close")
 
 
-def _upload_routes(options: Options) -> Sequence[web.RouteDef]:
+def _upload_routes(options: Options, environment: Mapping[str, str]) -> Sequence[web.RouteDef]:
     """Signed upload URLs for the store that has no storage service of its own."""
     if options.store != "sqlite":
         return []
-    from local_host.uploads import routes  # noqa: PLC0415 (loads the app's storage)
+    # Here, because both load parts of the app: its own storage takes the uploads, within its own limit.
+    from local_host.uploads import routes  # noqa: PLC0415
+    from shared.settings import Settings  # noqa: PLC0415
 
-    return routes(options.data_dir)
+    return routes(options.data_dir, max_upload_bytes=Settings.read(environment).max_upload_bytes)
 
 
 def _write_whole(path: Path, text: str) -> None:

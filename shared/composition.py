@@ -11,6 +11,7 @@ from pathlib import Path
 from shared.actions.execution import HandlerThreads
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint, check_distinct
+from shared.engine.durable import ACTIVITY, ORCHESTRATOR
 from shared.errors import SettingsError
 from shared.operations.attempt import LiveAttempts
 from shared.operations.housekeeping import Housekeeping
@@ -31,6 +32,14 @@ BUILT_IN = (
     Endpoint("status_list", ("GET",), "status", "blueprints.status"),
     Endpoint("status_result", ("GET",), "status/{operation_id}/result", "blueprints.status"),
 )
+
+
+OTHER_FUNCTIONS = (
+    Endpoint("housekeeping", (), "", "blueprints.housekeeping"),
+    Endpoint(ACTIVITY, (), "", "blueprints.dispatcher"),
+    Endpoint(ORCHESTRATOR, (), "", "blueprints.orchestrator"),
+)
+"""What is not reached by HTTP takes names nevertheless."""
 
 
 def now() -> datetime:
@@ -73,7 +82,7 @@ class Application:
         self.registry = registry
         self.endpoints = (*BUILT_IN, *registry.endpoints())
         self.function_timeout = function_timeout
-        check_distinct(self.endpoints, fallback=FALLBACK)
+        check_distinct((*OTHER_FUNCTIONS, *self.endpoints), fallback=FALLBACK)
         registry.check_timeouts(function_timeout)
         self._settings = settings
         self._storage = storage
@@ -127,8 +136,8 @@ class Application:
 
 def function_timeout(host_json: Path, environment: Mapping[str, str]) -> timedelta | None:
     """The host's functionTimeout: the app setting that overrides host.json, else host.json; None when unbounded."""
-    text = environment.get("AzureFunctionsJobHost__functionTimeout")
-    if text is None:
+    text = environment.get("AzureFunctionsJobHost__functionTimeout", "").strip()
+    if not text:
         text = json.loads(host_json.read_text(encoding="utf-8")).get("functionTimeout", "00:05:00")
     if text == "-1":
         return None

@@ -1,5 +1,6 @@
 """What a handler is given beside its input."""
 
+import json
 import logging
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from urllib.parse import urlencode
 
 from shared.errors import ActionCanceled
 from shared.operations.model import Progress
+
+_MAX_MESSAGE = 500
+_MAX_DATA = 4096
 
 
 class Attempt(Protocol):
@@ -58,15 +62,28 @@ class ActionContext:
     ) -> None:
         """Show how far the work is. Costs nothing to call often: at most one write a second reaches the store.
 
-        `percent` is 0 to 100 and follows from `done` and `total` where it is not given; `data` is any small JSON
-        value (it is stored in the record: keep it below a few KiB). Raises ValueError for numbers out of range.
+        `percent` is 0 to 100 and follows from `done` and `total` where it is not given; `message` is cut after
+        500 characters; `data` is any JSON value of up to 4 KiB, for it is stored in the record. Raises ValueError for
+        numbers out of range and for data that does not fit.
         """
         if percent is None and done is not None and total:
             percent = 100.0 * done / total
         if percent is not None and not 0 <= percent <= 100:
             raise ValueError(f"percent is {percent}: it lies between 0 and 100")
         rounded = None if percent is None else round(percent, 2)
-        self.attempt_state.report(Progress(rounded, done, total, message, data))
+        cut = None if message is None else message[:_MAX_MESSAGE]
+        self.attempt_state.report(Progress(rounded, done, total, cut, _snapshot(data)))
+
+
+def _snapshot(data: Any) -> Any:
+    """A copy the handler cannot change any more, of what JSON and the record can hold."""
+    try:
+        text = json.dumps(data, allow_nan=False)
+    except TypeError as error:
+        raise ValueError(f"data is not JSON: {error}") from None
+    if len(text) > _MAX_DATA:
+        raise ValueError(f"data has {len(text)} bytes as JSON; the record holds {_MAX_DATA}")
+    return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

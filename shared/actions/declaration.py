@@ -106,6 +106,8 @@ def action(
     def declare(handler: Callable[..., Any]) -> Action:
         where = f"{handler.__module__}.{handler.__qualname__}"
         _check_name(name, where)
+        if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+            raise DeclarationError(f"{where}: a handler returns its result; it cannot yield")
         if retry_after < 1:
             raise DeclarationError(f"{where}: retry_after is {retry_after}; clients are told at least 1 second")
         input_model, output = _signature(handler, where, ActionContext)

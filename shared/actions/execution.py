@@ -9,6 +9,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,11 @@ class HandlerThreads:
                     value = context.run(function)
                 except BaseException as error:
                     failure = error
-                if not loop.is_closed():
+                if isinstance(failure, StopIteration) or not isinstance(failure, Exception | None):
+                    # A future does not take StopIteration, and SystemExit would pass through the loop and end the app.
+                    cause, failure = failure, RuntimeError(f"the handler raised {type(failure).__name__}")
+                    failure.__cause__ = cause
+                with suppress(RuntimeError):  # the loop of an abandoned thread may be closed
                     loop.call_soon_threadsafe(deliver, value, failure)
 
             threading.Thread(target=work, name=f"handler {name}", daemon=True).start()
@@ -70,7 +75,9 @@ async def wait_for_end(task: asyncio.Task[Any], *, grace: float) -> None:
     Raises HandlerAbandoned when it is still there; never raises what the task raises.
     """
     done, _ = await asyncio.wait({task}, timeout=grace)
-    if not done:
+    if done:
+        _forget(task)
+    else:
         task.cancel()
         # An async handler that swallows its cancellation is left behind like a thread; its exception is nobody's.
         task.add_done_callback(_forget)

@@ -1,6 +1,7 @@
 """Reading a JSON request body: what is refused, in which order, and how it meets the route."""
 
 import json
+import math
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NoReturn, cast
@@ -30,11 +31,15 @@ def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
     ):
         raise RequestError(415, "UnsupportedMediaType", "Send the body as Content-Type: application/json.")
     try:
-        value: Any = json.loads(request.body, object_pairs_hook=_object, parse_constant=_no_constant)
+        value: Any = json.loads(
+            request.body, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite
+        )
     except RequestError:
         raise
     except (ValueError, RecursionError) as error:
         raise RequestError(400, "InvalidJson", f"The body is not JSON: {error}") from None
+    if b"\\u" in request.body and not _is_unicode(value):
+        raise RequestError(400, "InvalidJson", "The body escapes half a surrogate pair, which is no character.")
     if not isinstance(value, dict):
         raise RequestError(400, "InvalidJson", "The body must be a JSON object.")
     return cast(dict[str, Any], value)
@@ -84,6 +89,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise RequestError(400, "InvalidJson", "The body names a member twice in one object.")
+    return value
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise RequestError(400, "InvalidJson", "A number is too large.")
     return value
 
 

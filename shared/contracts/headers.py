@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from shared.contracts.http import Request, Response
 from shared.errors import RequestError
@@ -42,8 +42,8 @@ def base_url(request: Request, settings: Settings) -> str:
     """
     if settings.public_base_url:
         return settings.public_base_url.rstrip("/")
-    parts = urlsplit(request.url)
-    scheme, host = parts.scheme, parts.netloc
+    scheme, _, rest = request.url.partition("://")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if settings.trust_forwarded_headers:
         scheme = _first(request.headers, "x-forwarded-proto") or scheme
         host = _first(request.headers, "x-forwarded-host") or host

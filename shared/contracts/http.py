@@ -1,10 +1,13 @@
 """A request and an answer as plain values: what contracts are written in, whatever host carries them."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+
+_PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)")
+"""Of an absolute URL. `urlsplit` raises for hosts that callers can send."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,8 @@ class Request:
     @property
     def path(self) -> str:
         """The path of the URL, still encoded."""
-        return urlsplit(self.url).path
+        found = _PATH.match(self.url)
+        return found[1] if found else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,5 +41,6 @@ class Response:
 
 
 def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    # A lone surrogate, which a JSON escape can smuggle in, has no UTF-8.
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return Response(status=status, headers=headers or {}, body=content, content_type="application/json")

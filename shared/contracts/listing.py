@@ -25,6 +25,7 @@ _TOKEN = re.compile(r"\s*(?:(?P<punctuation>[()])|(?P<word>[A-Za-z]+)|'(?P<text>
 _PARAMETERS = frozenset({"api-version", "filter", "top", "skiptoken", "code", "clientid"})
 """`code` and `clientId` are how Azure Functions takes keys from a query string."""
 
+_STATUS_WORDS = tuple(status.value for status in Status)
 _POSITION = re.compile(r"\d{17}![A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -145,8 +146,8 @@ class _Parser:
             raise _invalid(f"write a value in single quotes after {field} eq")
         wanted = value.replace("''", "'")
         if field == "status":
-            if wanted not in Status:
-                raise _invalid(f"status is one of {', '.join(Status)}")
+            if wanted not in _STATUS_WORDS:
+                raise _invalid(f"status is one of {', '.join(_STATUS_WORDS)}")
             return lambda row: row.status.value == wanted
         return lambda row: row.kind == wanted
 

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable
 from shared.contracts.errors import error_response
 from shared.contracts.headers import complete
 from shared.contracts.http import Request, Response
-from shared.errors import RequestError, SettingsError, StorageError
+from shared.errors import RequestError, SettingsError, StorageError, StorageRefused
 
 STORAGE_RETRY_AFTER = "5"
+_UNEXPECTED = "Something went wrong; the app's log has more."
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +23,10 @@ async def answer(request: Request, endpoint: Callable[[Request], Awaitable[Respo
         response = await endpoint(request)
     except RequestError as error:
         response = error_response(error)
+    except StorageRefused:
+        # Trying again does not help, so it is not a 503.
+        _log.exception("Storage refused a write", extra={"action": "storage_refused", "path": request.path})
+        response = error_response(RequestError(500, "InternalError", _UNEXPECTED))
     except StorageError as error:
         _log.warning("Storage did not answer: %s", error, extra={"action": "storage_unavailable"})
         unavailable = "Storage cannot be reached right now; try again."
@@ -32,5 +37,5 @@ async def answer(request: Request, endpoint: Callable[[Request], Awaitable[Respo
         response = error_response(RequestError(500, "InvalidConfiguration", "The app's settings cannot be read."))
     except Exception:
         _log.exception("A request failed unexpectedly", extra={"action": "request_failed", "path": request.path})
-        response = error_response(RequestError(500, "InternalError", "Something went wrong; the app's log has more."))
+        response = error_response(RequestError(500, "InternalError", _UNEXPECTED))
     return complete(request, response)

@@ -26,7 +26,7 @@ class DataPlane:
         """`POST` of an action: checks in the order of DESIGN's flow, then 202 with the monitor."""
         version = self._version(request)
         owner = self._owner(request)
-        self._check_route_ids(request)
+        self._check_route_ids(request, action.route)
         body = bodies.read_json_object(request, limit=self._app.settings.max_body_bytes)
         input = bodies.parse_input(action.input_model, request.route, body)
         input_json = bodies.canonical_json(input)
@@ -51,7 +51,7 @@ class DataPlane:
         context = ReadContext(
             owner=self._owner(request), base_url=self._base(request), api_version=self._version(request)
         )
-        self._check_route_ids(request)
+        self._check_route_ids(request, read.route)
         query = {k: v for k, v in request.query.items() if k.lower() not in ("api-version", "code", "clientid")}
         if read.input_model is None and query:
             name = next(iter(query))
@@ -76,7 +76,9 @@ class DataPlane:
     async def cancel(self, request: Request) -> Response:
         """`POST status/{operation_id}:cancel`: 200 with the monitor (Considerations, "Controlling a LRO")."""
         self._version(request)
-        operation = await self._app.service.cancel(self._owner(request), self._operation_id(request))
+        operation = await self._app.service.cancel(
+            self._owner(request), self._operation_id(request, "status/{operation_id}:cancel")
+        )
         return await self._monitor(operation)
 
     async def delete(self, request: Request) -> Response:
@@ -110,22 +112,26 @@ class DataPlane:
     def _base(self, request: Request) -> str:
         return headers.base_url(request, self._app.settings)
 
-    def _operation_id(self, request: Request) -> str:
+    def _operation_id(self, request: Request, route: str = "status/{operation_id}") -> str:
         operation_id = request.route["operation_id"]
         if not is_valid_id(operation_id):
-            raise self._unless_unknown(request) or not_found(operation_id)
+            raise self._if_unknown(request, route) or not_found(operation_id)
         return operation_id
 
-    def _check_route_ids(self, request: Request) -> None:
+    def _check_route_ids(self, request: Request, route: str) -> None:
         for name, value in request.route.items():
             if not is_valid_id(value):
-                raise self._unless_unknown(request) or RequestError(
+                raise self._if_unknown(request, route) or RequestError(
                     400, "InvalidResourceId", f"{name} must match {ID_PATTERN}.", target=name
                 )
 
-    def _unless_unknown(self, request: Request) -> RequestError | None:
-        """The host's `{id}` also takes `book:verb`: a colon in the last segment means another verb or method."""
-        if ":" not in routes.decode_path(request.path).rpartition("/")[2]:
+    def _if_unknown(self, request: Request, route: str) -> RequestError | None:
+        """A route that ends in `{id}` also takes `book:verb`: the colon there means another verb or method.
+
+        A route with a verb of its own leaves no such doubt: its id is just a bad one.
+        """
+        last = routes.decode_path(request.path).rpartition("/")[2]
+        if ":" in route.rpartition("/")[2] or ":" not in last:
             return None
         error = unknown_route(self._app.endpoints, request)
         return None if error.status == 405 and request.method in error.headers["Allow"].split(", ") else error

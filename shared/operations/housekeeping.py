@@ -68,7 +68,7 @@ def judge(operation: Operation, now: datetime) -> Verdict:
         return Verdict.CONFIRM_CANCEL
     if now >= operation.deadline:
         return Verdict.EXCEED_DEADLINE
-    if operation.status is Status.RUNNING:
+    if operation.status is Status.RUNNING and operation.lease_until is not None:
         return Verdict.RESTART
     due = max(operation.created, operation.not_before or operation.created)
     return Verdict.RESTART_UNLESS_LIVE if now >= due + PATIENCE else Verdict.NOTHING
@@ -94,16 +94,18 @@ class Housekeeping:
                 yield locator
 
     async def _tend(self, locator: Locator, engine: Engine, report: Report) -> None:
-        operation = await self._records.read(locator, for_monitor=True)
-        if operation is None:
-            return
-        report.looked_at += 1
         try:
-            await self._act(judge(operation, self._clock()), operation, engine, report)
+            operation = await self._records.read(locator, for_monitor=True)
+            if operation is not None:
+                report.looked_at += 1
+                await self._act(judge(operation, self._clock()), operation, engine, report)
         except (FenceLost, TransitionError, StorageConflict):
             pass  # Somebody else moved the operation in the meantime: the next pass looks again.
         except EngineError as error:
             _log.warning("Could not restart an operation: %s", error, extra={"action": "restart_failed"})
+        except Exception:
+            # One record that cannot be read must not keep the pass from all others.
+            _log.exception("Could not tend an operation", extra={"action": "tend_failed", "operation_id": locator.id})
 
     async def _act(self, verdict: Verdict, operation: Operation, engine: Engine, report: Report) -> None:
         now = self._clock()
@@ -115,7 +117,7 @@ class Housekeeping:
                 report.canceled += 1
             case Verdict.EXCEED_DEADLINE:
                 error = ErrorBody("DeadlineExceeded", "The operation did not end before its deadline.")
-                await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error))
+                await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error, seen=operation))
                 report.failed += 1
             case Verdict.GIVE_UP_STUCK:
                 await self._records.change(operation, lambda o: lifecycle.give_up_stuck(o, now, fence=operation.fence))
@@ -143,9 +145,14 @@ class Housekeeping:
         )
 
     async def _remove(self, locator: Locator, report: Report) -> None:
-        operation = await self._records.read(locator)
-        if operation and operation.expires and operation.expires <= self._clock():
-            report.removed += await self._records.purge(operation)
+        try:
+            operation = await self._records.read(locator)
+            if operation and operation.expires and operation.expires <= self._clock():
+                report.removed += await self._records.purge(operation)
+        except Exception:
+            _log.exception(
+                "Could not remove an operation", extra={"action": "purge_failed", "operation_id": locator.id}
+            )
 
 
 async def _side_by_side(locators: AsyncIterator[Locator], work: Callable[[Locator], Awaitable[None]]) -> None:

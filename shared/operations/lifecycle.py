@@ -80,13 +80,15 @@ def target(event: Event, status: Status) -> Status:
 
 
 def claim(operation: Operation, now: datetime, *, holder: str, timeout: timedelta) -> Operation:
-    """An attempt takes the operation. The caller has checked `not_before` and that no lease is live.
+    """An attempt takes the operation, unless another one holds it or its next one is not due.
 
     Every claim raises the fence; the attempt's number rises only after a failure or a lost lease.
     """
     status = target(Event.CLAIM, operation.status)
     if operation.lease_is_live(now):
         raise TransitionError(Event.CLAIM, "held by another attempt")
+    if operation.not_before is not None and now < operation.not_before:
+        raise TransitionError(Event.CLAIM, "waiting for its next attempt")
     failures = operation.failures + (1 if operation.status is Status.RUNNING else 0)
     return replace(
         operation,
@@ -100,6 +102,7 @@ def claim(operation: Operation, now: datetime, *, holder: str, timeout: timedelt
         not_before=None,
         lease_until=now + LEASE,
         attempt_deadline=now + timeout,
+        unknown_since=None,
     )
 
 
@@ -140,11 +143,15 @@ def _release(operation: Operation, event: Event, now: datetime, *, fence: int, n
 
 
 def restart(operation: Operation, now: datetime) -> Operation:
-    """Housekeeping starts a new orchestration: older ones find another generation and do nothing."""
+    """Housekeeping starts a new orchestration: older ones find another generation and do nothing.
+
+    The expired lease goes with it: until the new orchestration has claimed, it is the engine that knows whether there
+    is one. Otherwise every pass would restart what still waits for its turn.
+    """
     target(Event.RESTART, operation.status)
     if operation.lease_is_live(now):
         raise TransitionError(Event.RESTART, "held by a live attempt")
-    return replace(operation, generation=operation.generation + 1)
+    return replace(operation, generation=operation.generation + 1, lease_until=None, holder="")
 
 
 def note_unknown_action(operation: Operation, now: datetime) -> Operation:
@@ -167,15 +174,20 @@ def fail(operation: Operation, now: datetime, *, fence: int, outcome: Outcome) -
     return _end(operation, status, now, outcome)
 
 
-def fail_unheld(operation: Operation, now: datetime, error: ErrorBody) -> Operation:
-    """Give the operation up from outside any attempt; raises FenceLost while one holds a live lease."""
-    if operation.lease_is_live(now):
-        raise FenceLost(f"operation {operation.id} is held again")
+def fail_unheld(operation: Operation, now: datetime, error: ErrorBody, *, seen: Operation) -> Operation:
+    """Give the operation up from outside any attempt, as it was `seen`.
+
+    Raises FenceLost while an attempt holds a live lease, and where one has written in the meantime.
+    """
+    if operation.lease_is_live(now) or (operation.fence, operation.status) != (seen.fence, seen.status):
+        raise FenceLost(f"operation {operation.id} has moved on")
     return fail(operation, now, fence=operation.fence, outcome=Outcome(500, error=error))
 
 
 def give_up_stuck(operation: Operation, now: datetime, *, fence: int) -> Operation:
     """End an operation whose holder renews its lease but should have let go long ago."""
+    if operation.status is Status.NOT_STARTED:
+        raise FenceLost(f"operation {operation.id} was let go after all")
     if operation.status is Status.CANCELING:
         return confirm_cancel(operation, now, fence=fence)
     error = ErrorBody("AttemptStuck", "The attempt went on after its deadline and was given up.")

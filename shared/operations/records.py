@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
-from shared.errors import FenceLost, StorageConflict
+from shared.errors import FenceLost, StorageAnswerLost, StorageConflict
 from shared.operations import rows
 from shared.operations.ids import PARTITIONS, Locator
 from shared.operations.lifecycle import Transition
-from shared.operations.model import Operation, Payload
+from shared.operations.model import Operation, Payload, Status
 from shared.operations.rows import ListRow
 from shared.storage.ports import Container, Row, Storage, Table
 from shared.storage.write_once import write_once
@@ -80,10 +80,16 @@ class OperationRecords:
         for payload in (operation.input, outcome_body):
             if payload and payload.blob:
                 await self._payloads.delete(payload.blob)
+        if operation.status is not Status.SUCCEEDED and operation.fence:
+            await self.drop_result(operation, fence=operation.fence)
         try:
             await self._table.write(operation.locator.partition, rows.deletions(operation))
         except StorageConflict:
             return False
+        except StorageAnswerLost:
+            stored = await self.read(operation.locator, for_monitor=True)
+            if stored is not None and stored.run == operation.run:
+                raise
         return True
 
     async def page(
@@ -149,6 +155,14 @@ class OperationRecords:
         await self._payloads.put(blob, content, content_type=content_type)
         return Payload(content_type, len(content), digest, blob=blob)
 
+    async def store_result(self, operation: Operation, content_type: str, content: bytes) -> Payload:
+        """Keep an attempt's result; every claim has a name of its own for it."""
+        return await self.store_payload(operation.run, _result_name(operation.fence), content_type, content)
+
+    async def drop_result(self, operation: Operation, *, fence: int) -> None:
+        """Remove the result that the claim with this fence may have stored without getting to say so."""
+        await self._payloads.delete(f"{operation.run}/{_result_name(fence)}")
+
     async def load_payload(self, payload: Payload) -> bytes | None:
         """The content; None where its blob is gone."""
         if payload.blob is None:
@@ -162,6 +176,10 @@ class OperationRecords:
         """Remove the blob of a record that was never written."""
         if payload.blob:
             await self._payloads.delete(payload.blob)
+
+
+def _result_name(fence: int) -> str:
+    return f"result-{fence}"
 
 
 class _Range:

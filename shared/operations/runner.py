@@ -18,7 +18,7 @@ from shared.actions.context import ActionContext, OperationLogger
 from shared.actions.declaration import Action
 from shared.actions.execution import HandlerAbandoned, HandlerThreads, wait_for_end
 from shared.engine.port import Work
-from shared.errors import ActionCanceled, ActionFailed, ErrorBody, FenceLost, StorageError, TransitionError
+from shared.errors import ActionCanceled, ActionFailed, ErrorBody, ErrorDetail, FenceLost, StorageError, TransitionError
 from shared.operations import lifecycle
 from shared.operations.attempt import LiveAttempt, LiveAttempts
 from shared.operations.model import Operation, Outcome, Status
@@ -28,6 +28,7 @@ UNKNOWN_ACTION_PATIENCE = timedelta(minutes=10)
 """During a rolling deployment an old instance meets a new action; the new instances get it within this time."""
 
 _UNKNOWN_ACTION_WAIT = timedelta(seconds=15)
+_MAX_DETAILS = 4
 _GRACE = 5.0
 """Seconds a handler has to stop once it was told to."""
 
@@ -80,7 +81,7 @@ class Runner:
             return operation.lease_until
         if now >= operation.deadline and operation.status is not Status.CANCELING:
             error = ErrorBody("DeadlineExceeded", "The operation did not end before its deadline.")
-            await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error))
+            await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error, seen=operation))
             return None
         if operation.status is Status.CANCELING:
             await self._records.change(operation, lambda o: lifecycle.confirm_cancel(o, now))
@@ -93,12 +94,14 @@ class Runner:
         lost = operation.status is Status.RUNNING
         if lost and operation.failures + 1 >= action.retry.max_attempts:
             error = ErrorBody("AttemptLost", "The instance that ran the last attempt was lost.")
-            await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error))
+            await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error, seen=operation))
             return None
         holder = uuid4().hex
         claimed = await self._records.change(
             operation, lambda o: _claim(o, self._clock(), generation=operation.generation, holder=holder, action=action)
         )
+        if lost:
+            await self._drop_result(claimed, operation.fence)
         return await self._attempt(action, claimed, began)
 
     async def _meet_unknown_action(self, operation: Operation, now: datetime) -> datetime | None:
@@ -108,7 +111,8 @@ class Runner:
             _log.warning("This instance has no action of that name", extra=_fields("unknown_action", operation))
             return now + _UNKNOWN_ACTION_WAIT
         error = ErrorBody("UnknownAction", f"No action is called {operation.action!r} in this app.")
-        await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error))
+        seen = operation
+        await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error, seen=seen))
         return None
 
     async def _attempt(self, action: Action, operation: Operation, began: float) -> datetime | None:
@@ -118,15 +122,28 @@ class Runner:
             keeper = asyncio.create_task(attempt.keep())
             try:
                 verdict = await self._run_handler(action, attempt, began)
-            except asyncio.CancelledError:
-                # The host is stopping: give the operation back so that another instance need not wait for the lease.
+            except (asyncio.CancelledError, StorageError):
+                # The host is stopping, or a payload cannot be read or stored: give the operation back so that the
+                # next attempt need not wait for the lease.
                 await attempt.close(keeper)
                 await self._release(attempt)
                 raise
+            except BaseException:
+                await attempt.close(keeper)
+                raise
             await attempt.close(keeper)
-        again = await attempt.settle(verdict)
+        try:
+            again = await attempt.settle(verdict)
+        except (FenceLost, TransitionError):
+            await self._drop_result(operation, operation.fence)
+            raise
         _log.info("Attempt ended", extra=_fields("attempt_ended", attempt.operation))
         return again
+
+    async def _drop_result(self, operation: Operation, fence: int) -> None:
+        """No record will ever name the result that this claim may have stored."""
+        with suppress(StorageError):
+            await self._records.drop_result(operation, fence=fence)
 
     async def _release(self, attempt: LiveAttempt) -> None:
         with suppress(StorageError, FenceLost, TransitionError):
@@ -166,7 +183,11 @@ class Runner:
     async def _call(self, action: Action, context: ActionContext, input: BaseModel | None) -> Any:
         arguments = (context,) if action.input_model is None else (context, input)
         if action.is_async:
-            return await action.handler(*arguments)
+            try:
+                return await action.handler(*arguments)
+            except SystemExit as error:
+                # asyncio lets it through to the loop's runner: one handler would end the whole process.
+                raise RuntimeError("the handler asked the process to exit") from error
         return await self._threads.run(lambda: action.handler(*arguments), name=action.name)
 
     async def _load_input(self, action: Action, operation: Operation) -> BaseModel | None:
@@ -179,7 +200,7 @@ class Runner:
         return action.input_model.model_validate_json(content)
 
     async def _time_out(self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any], began: float) -> "Verdict":
-        canceling = attempt.operation.status is Status.CANCELING
+        canceling = attempt.cancel_requested
         attempt.cancel()
         grace = _GRACE
         if self._function_timeout is not None:
@@ -224,13 +245,12 @@ class Runner:
         except ValueError:
             _log.exception("The handler's result does not fit", extra=_fields("invalid_result", operation))
             return self._final(ErrorBody("InvalidResult", "The action returned something it does not declare."), 500)
-        body = await self._records.store_payload(
-            operation.run, f"result-{operation.fence}", "application/json", content
-        )
+        body = await self._records.store_result(operation, "application/json", content)
         return _succeed(Outcome(200, body=body))
 
     def _final(self, error: ErrorBody, status_code: int = 500) -> "Verdict":
-        return lambda o, now, fence: lifecycle.fail(o, now, fence=fence, outcome=Outcome(status_code, error=error))
+        outcome = Outcome(status_code, error=_bounded(error))
+        return lambda o, now, fence: lifecycle.fail(o, now, fence=fence, outcome=outcome)
 
     def _retry_or_fail(
         self, action: Action, operation: Operation, error: ErrorBody, status_code: int = 500
@@ -239,7 +259,8 @@ class Runner:
         again = self._clock() + action.retry.wait_after(failures)
         if failures >= action.retry.max_attempts or again >= operation.deadline:
             return self._final(error, status_code)
-        return lambda o, now, fence: lifecycle.retry_later(o, now, fence=fence, not_before=again, error=error)
+        kept = _bounded(error)
+        return lambda o, now, fence: lifecycle.retry_later(o, now, fence=fence, not_before=again, error=kept)
 
 
 Verdict = Callable[[Operation, datetime, int], Operation]
@@ -267,6 +288,15 @@ def _serialize(output: TypeAdapter[Any] | None, value: Any) -> bytes:
     if output is None:
         raise ValueError("the action declares that it returns nothing")
     return output.dump_json(output.validate_python(value), by_alias=True)
+
+
+def _bounded(error: ErrorBody) -> ErrorBody:
+    """The error at a size the record holds, whatever the handler put into it."""
+    details = tuple(
+        ErrorDetail(detail.code[:100], detail.message[:200], detail.target and detail.target[:100])
+        for detail in error.details[:_MAX_DETAILS]
+    )
+    return ErrorBody(error.code[:100], error.message[:1000], error.target and error.target[:100], details)
 
 
 def _fields(event: str, operation: Operation) -> dict[str, Any]:

@@ -87,16 +87,17 @@ class OperationService:
     async def result(self, owner: str, operation_id: str) -> tuple[Operation, bytes | None]:
         """The operation and, where it succeeded with one, the content of its result."""
         operation = await self.get(owner, operation_id)
-        return operation, await self.result_content(operation)
+        content = await self.result_content(operation)
+        if content is None and operation.outcome and operation.outcome.body:
+            raise RequestError(410, "ResultGone", "The result of this operation has been removed.")
+        return operation, content
 
     async def result_content(self, operation: Operation) -> bytes | None:
+        """The content of its result; None where there is none, or where it is just being removed."""
         body = operation.outcome.body if operation.outcome else None
         if operation.status is not Status.SUCCEEDED or body is None:
             return None
-        content = await self._records.load_payload(body)
-        if content is None:
-            raise RequestError(410, "ResultGone", "The result of this operation has been removed.")
-        return content
+        return await self._records.load_payload(body)
 
     async def list(
         self, owner: str, *, position: str | None, limit: int, matches: Callable[[ListRow], bool]

@@ -1,7 +1,8 @@
 """The table port on Azure Tables (and Azurite).
 
-Every call is one request, or two when its table is still missing. Nothing here resolves lost answers: a write whose
-outcome is unknown is a StorageAnswerLost, and `write_once` finds out.
+Every call is one request, or three when its table is still missing. Nothing here resolves lost answers: a write whose
+outcome is unknown is a StorageAnswerLost, and `write_once` finds out. A Delete alone has no row to look at: aiohttp may
+send it twice and report the second one's 404, so to whoever purges, a conflict of a lone Delete means "gone".
 """
 
 import json

@@ -202,7 +202,7 @@ async def test_broken_connection(container: Container, comp: str) -> None:
     """A connection that breaks in the middle of an upload leaves nothing visible and does no harm to the next."""
     url = await container.upload_url("b", lifetime_seconds=60) + comp
     parts = httpx.URL(url)
-    reader, writer = await asyncio.open_connection(parts.host, parts.port)
+    _, writer = await asyncio.open_connection(parts.host, parts.port)
     head = f"PUT {parts.raw_path.decode()} HTTP/1.1\r\nHost: {parts.host}\r\nx-ms-blob-type: BlockBlob\r\n"
     writer.write(f"{head}Content-Length: 2000000\r\n\r\n".encode() + b"x" * 1_500_000)
     await writer.drain()

@@ -65,9 +65,9 @@ TABLE: list[tuple[Any, type[StorageError], type[StorageError], bool]] = [
     (lambda: ValueError("cannot"), StorageRefused, StorageRefused, False),
     (lambda: azure.DeserializationError("garbage"), StorageUnavailable, StorageAnswerLost, False),
     (lambda: azure.AzureError("whatever"), StorageUnavailable, StorageAnswerLost, False),
-    (lambda: TimeoutError(), StorageUnavailable, StorageAnswerLost, False),
+    (TimeoutError, StorageUnavailable, StorageAnswerLost, False),
     (lambda: aiohttp.ClientPayloadError("short"), StorageUnavailable, StorageAnswerLost, False),
-    (lambda: ConnectionResetError(), StorageUnavailable, StorageAnswerLost, False),
+    (ConnectionResetError, StorageUnavailable, StorageAnswerLost, False),
     (lambda: KeyError("etag"), StorageUnavailable, StorageAnswerLost, False),
 ]
 

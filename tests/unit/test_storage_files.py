@@ -36,11 +36,19 @@ for number in range(10**6):
 """
 
 
+def start(script: str, directory: Path) -> "subprocess.Popen[str]":
+    line = [sys.executable, "-c", script, str(directory)]
+    return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def files_below(directory: Path) -> list[Path]:
+    """Relative paths of all files."""
+    return [path.relative_to(directory) for path in directory.rglob("*") if path.is_file()]
+
+
 async def test_kill_while_replacing(tmp_path: Path) -> None:
     """After `kill -9` the blob is there whole, the acknowledged one or the one after it; the rest is swept in time."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", REPLACE_UNTIL_KILLED, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    process = start(REPLACE_UNTIL_KILLED, tmp_path)
     assert process.stdout is not None
     for _ in range(30):
         last = process.stdout.readline()
@@ -88,7 +96,7 @@ async def test_cancelled_put(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await blobs.container("things").info("b") is None
-    assert list(blobs.files.incoming.iterdir()) == []
+    assert files_below(tmp_path) == []
 
 
 async def test_nothing_leaves_the_directory(tmp_path: Path) -> None:
@@ -96,8 +104,7 @@ async def test_nothing_leaves_the_directory(tmp_path: Path) -> None:
     blobs = FileBlobs(tmp_path / "data")
     for name in ("a", "A", "..a/b", "x" * 200):
         await blobs.container("things").put(name, b"", content_type="text/plain")
-    found = {path.relative_to(tmp_path).parent for path in tmp_path.rglob("*") if path.is_file()}
-    assert found == {Path("data/blobs/things")}
+    assert {path.parent for path in files_below(tmp_path)} == {Path("data/blobs/things")}
 
 
 async def test_no_directory(tmp_path: Path) -> None:
@@ -115,7 +122,7 @@ async def test_upload_key(tmp_path: Path) -> None:
     if sys.platform != "win32":
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert len(key.read_bytes()) == 32
-    assert [path.name for path in tmp_path.iterdir()] == ["upload-key"]
+    assert files_below(tmp_path) == [Path("upload-key")]
     for url in urls:
         query = dict(parse_qsl(urlsplit(url).query))
         assert await stores[0].verify_upload("things", "b", query, datetime.now(UTC))

@@ -235,6 +235,11 @@ web.run_app(app, host="127.0.0.1", port=int(sys.argv[2]), print=lambda _: print(
 """
 
 
+def start_server(data_dir: Path, port: int) -> "subprocess.Popen[str]":
+    line = [sys.executable, "-c", SERVE, str(data_dir), str(port)]
+    return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
 @pytest.mark.parametrize("comp", ["", "&comp=block&blockid=AAAA"], ids=["blob", "block"])
 async def test_kill_in_the_middle_of_an_upload(tmp_path: Path, comp: str) -> None:
     """A server killed while it receives leaves nothing visible, and what was there stays."""
@@ -244,8 +249,7 @@ async def test_kill_in_the_middle_of_an_upload(tmp_path: Path, comp: str) -> Non
     store = FileBlobs(tmp_path, site_hostname=f"127.0.0.1:{port}")
     container = store.container("things")
     before = await container.put("old", b"old", content_type="text/plain")
-    line = [sys.executable, "-c", SERVE, str(tmp_path), str(port)]
-    process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = start_server(tmp_path, port)
     assert process.stdout is not None
     process.stdout.readline()
     writers: list[asyncio.StreamWriter] = []

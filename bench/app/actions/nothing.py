@@ -1,0 +1,12 @@
+"""An action that does nothing: what is left is the cost of an operation."""
+
+from shared.actions import ActionContext, Model, action
+
+
+class Nothing(Model):
+    id: str
+
+
+@action("nothing:do", post="nothing/{id}:do")
+async def do_nothing(context: ActionContext, request: Nothing) -> None:
+    return None

@@ -1,0 +1,32 @@
+"""The app with an action that does nothing, and beside it the same on Durable Functions alone, as the rival."""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+import actions
+from blueprints import discovery, dispatcher, housekeeping, orchestrator, starter, status
+from shared.actions.registry import discover
+from shared.composition import Application
+
+_application = Application(discover(actions))
+
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+for _blueprint in (starter, orchestrator, dispatcher, status, housekeeping, discovery):
+    app.register_functions(_blueprint.build(_application))
+
+
+@app.route(route="bare", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def bare_start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    instance = await client.start_new("bare_orchestrator", None, req.get_body().decode())
+    return client.create_check_status_response(req, instance)
+
+
+@app.orchestration_trigger(context_name="context")
+def bare_orchestrator(context):
+    yield context.call_activity("bare_activity", context.get_input())
+
+
+@app.activity_trigger(input_name="work")
+async def bare_activity(work: str):
+    return None

@@ -1,0 +1,130 @@
+"""Storage requests of one operation, counted where the SDK sends them: on Azurite, in the pipeline's transport."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from azure.core.pipeline.transport import AioHttpTransport
+
+from bench.app.actions.nothing import Nothing, do_nothing
+from shared.actions.registry import Registry
+from shared.composition import Application
+from shared.contracts import bodies
+from shared.engine.port import Work
+from shared.operations.service import StartRequest
+from shared.settings import Settings, StorageConnection
+from shared.storage.blobs import AzureBlobs
+from shared.storage.ports import Container, Table
+from shared.storage.tables import AzureTables
+from tests.host import emulator
+
+OPERATIONS = 20
+
+
+class Counter:
+    """Counts what leaves for the network, re-sent requests included."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def since(self, before: int) -> float:
+        return (self.sent - before) / OPERATIONS
+
+
+class CountingTransport(AioHttpTransport):
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._counter = counter
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        self._counter.sent += 1
+        return await super().send(request, **options)
+
+
+class Counted:
+    """The Azure adapters with a counter in their pipelines."""
+
+    def __init__(self, connection: StorageConnection, counter: Counter) -> None:
+        self._tables = AzureTables(connection, transport=CountingTransport(counter))
+        self._blobs = AzureBlobs(connection, transport=CountingTransport(counter))
+
+    def table(self, name: str) -> Table:
+        return self._tables.table(name)
+
+    def container(self, name: str) -> Container:
+        return self._blobs.container(name)
+
+    async def aclose(self) -> None:
+        await self._tables.aclose()
+        await self._blobs.aclose()
+
+
+class Caught:
+    """An engine that keeps the work for the bench to run."""
+
+    def __init__(self) -> None:
+        self.works: list[Work] = []
+
+    async def start(self, instance_id: str, work: Work) -> None:
+        self.works.append(work)
+
+    async def is_live(self, instance_id: str) -> bool:
+        return True
+
+
+def measure(folder: Path) -> None:
+    with emulator() as (_, connection):
+        asyncio.run(_measure(connection))
+
+
+async def _measure(connection: str) -> None:
+    counter, engine = Counter(), Caught()
+    storage = Counted(StorageConnection(connection_string=connection), counter)
+    app = Application(
+        Registry([do_nothing]), settings=Settings(), storage=storage, function_timeout=timedelta(minutes=10)
+    )
+    try:
+        await app.service.start(_request("warm"), engine)
+        await app.runner.run(engine.works.pop())
+        before = counter.sent
+        started = [await app.service.start(_request(f"n{i}"), engine) for i in range(OPERATIONS)]
+        starts, before = counter.since(before), counter.sent
+        for operation in started:
+            await app.service.get("", operation.id)
+        polls, before = counter.since(before), counter.sent
+        for work in engine.works:
+            await app.runner.run(work)
+        attempts, before = counter.since(before), counter.sent
+        await app.housekeeping.run(engine)
+        idle = counter.sent - before
+    finally:
+        await storage.aclose()
+    _print(starts, polls, attempts, idle)
+
+
+def _print(starts: float, polls: float, attempts: float, idle: int) -> None:
+    rows: Sequence[tuple[str, float, str]] = (
+        ("start", starts, "insert (goal: 1)"),
+        ("poll", polls, "point read (goal: 1)"),
+        ("run and finish", attempts, "read, claim, and 1 to finish (goal of the finish: 1)"),
+        ("idle housekeeping", float(idle), "16 partitions, active and expired"),
+    )
+    for name, count, what in rows:
+        print(f"storage requests per {name:<18} {count:5.1f}  {what}")
+
+
+def _request(id: str) -> StartRequest:
+    input = Nothing(id=id)
+    content = bodies.canonical_json(input)
+    return StartRequest(
+        action=do_nothing,
+        input=input,
+        input_json=content,
+        owner="",
+        method="POST",
+        path=f"nothing/{id}:do",
+        api_version="2026-01-01",
+        fingerprint=bodies.fingerprint(do_nothing.name, "POST", content),
+    )

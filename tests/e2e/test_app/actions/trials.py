@@ -1,0 +1,159 @@
+"""Actions that run long, fail, retry, return nothing or much: what the sample's two cannot show."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.actions import ActionContext, ActionFailed, ErrorDetail, Model, RequestError, Retry, action
+
+
+class Trial(Model):
+    id: str
+
+
+class Wait(Model):
+    id: str
+    seconds: float = Field(60, ge=0, le=300)
+    log: str | None = None
+    """A file that gets a line when the handler begins and when it is told to stop."""
+
+
+class Waited(Model):
+    seconds: float
+    attempt: int
+
+
+class Flaky(Model):
+    id: str
+    good_attempt: int = 3
+
+
+class Sized(Model):
+    id: str
+    size: int = 40_000
+
+
+class Text(Model):
+    text: str
+
+
+class Marked(Model):
+    id: str
+    marker: str
+
+
+def _note(request: Wait, word: str) -> None:
+    if request.log:
+        with Path(request.log).open("a", encoding="utf-8") as file:
+            file.write(f"{word} {time.time()}\n")
+
+
+@action("trial:wait", post="trial/{id}:wait")
+async def wait(context: ActionContext, request: Wait) -> Waited:
+    _note(request, "began")
+    try:
+        await asyncio.sleep(request.seconds)
+    except asyncio.CancelledError:
+        _note(request, "stopped")
+        raise
+    return Waited(seconds=request.seconds, attempt=context.attempt)
+
+
+@action("trial:wait-sync", post="trial/{id}:wait-sync", retry_after=7)
+def wait_sync(context: ActionContext, request: Wait) -> Waited:
+    _note(request, "began")
+    end = time.monotonic() + request.seconds
+    while time.monotonic() < end:
+        if context.cancel_requested:
+            _note(request, "stopped")
+        context.raise_if_cancelled()
+        time.sleep(0.05)
+    return Waited(seconds=request.seconds, attempt=context.attempt)
+
+
+@action("trial:fail", post="trial/{id}:fail", retry=Retry(max_attempts=3, delay="100ms"))
+async def fail(context: ActionContext, request: Trial) -> None:
+    details = [ErrorDetail("Cracked", "The spine is cracked.", "spine")]
+    raise ActionFailed("TrialFailed", "This trial always fails.", target="trial", details=details)
+
+
+@action("trial:crash", post="trial/{id}:crash")
+async def crash(context: ActionContext, request: Trial) -> None:
+    raise RuntimeError("a secret that no caller may read")
+
+
+@action("trial:flaky", post="trial/{id}:flaky", retry=Retry(max_attempts=3, delay="200ms"))
+async def flaky(context: ActionContext, request: Flaky) -> Waited:
+    if context.attempt < request.good_attempt:
+        raise ConnectionError("not yet")
+    return Waited(seconds=0, attempt=context.attempt)
+
+
+@action("trial:late", post="trial/{id}:late", retry=Retry(max_attempts=2, delay="1h"))
+async def late(context: ActionContext, request: Trial) -> None:
+    raise ConnectionError("the next attempt comes in an hour")
+
+
+@action("trial:overdue", post="trial/{id}:overdue", timeout="500ms")
+async def overdue(context: ActionContext, request: Trial) -> None:
+    await asyncio.sleep(60)
+
+
+@action("trial:nothing", post="trial/{id}:nothing")
+async def nothing(context: ActionContext, request: Trial) -> None:
+    return None
+
+
+@action("trial:tick", post="trial:tick")
+async def tick(context: ActionContext) -> None:
+    """Takes no input at all."""
+
+
+@action("trial:large", post="trial/{id}:large")
+async def large(context: ActionContext, request: Sized) -> Text:
+    return Text(text="é" * request.size)
+
+
+@action("trial:odd-result", post="trial/{id}:odd-result")
+async def odd_result(context: ActionContext, request: Trial) -> Text:
+    return 5  # type: ignore[return-value]
+
+
+@action("trial:progress", post="trial/{id}:progress")
+async def progress(context: ActionContext, request: Wait) -> Waited:
+    for done in range(1, 4):
+        context.report_progress(done=done, total=4, message=f"step {done}", data={"step": done})
+    await asyncio.sleep(request.seconds)
+    return Waited(seconds=request.seconds, attempt=context.attempt)
+
+
+@action("trial:refused", post="trial/{id}:refused")
+async def refused(context: ActionContext, request: Trial) -> None: ...
+
+
+@refused.precondition
+def trial_is_free(request: Trial) -> None:
+    if request.id.startswith("busy"):
+        raise RequestError(409, "TrialBusy", "Another operation holds this trial.", target=request.id)
+
+
+@action("trial:brief", post="trial/{id}:brief", keep="1s")
+async def brief(context: ActionContext, request: Trial) -> None: ...
+
+
+def _was_here(marker: Path) -> bool:
+    try:
+        marker.touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    return False
+
+
+@action("trial:survive", post="trial/{id}:survive")
+async def survive(context: ActionContext, request: Marked) -> Waited:
+    """Waits for ever the first time and ends at once the second time."""
+    if not await asyncio.to_thread(_was_here, Path(request.marker)):
+        await asyncio.sleep(280)
+    return Waited(seconds=0, attempt=context.attempt)
