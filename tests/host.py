@@ -76,7 +76,7 @@ class LocalHost:
         return self._process is not None and self._process.poll() is None
 
     def children(self) -> list[int]:
-        """The processes it has started (Azurite)."""
+        """The processes it has started (Azurite); Linux only."""
         found = Path(f"/proc/{self.pid}/task").glob("*/children")
         return [int(pid) for path in found for pid in path.read_text().split()]
 
@@ -109,10 +109,18 @@ class LocalHost:
         return self._process.wait(_STOP_SECONDS)
 
     def kill(self) -> None:
-        """`kill -9`, and wait until it is gone: nothing of its own gets to run."""
+        """`kill -9`, and wait until it is gone: nothing of its own gets to run.
+
+        Its Azurite ends by itself, a little later, and has its data on disk by then.
+        """
         assert self._process is not None
+        children = self.children()
         self._process.kill()
         self._process.wait()
+        deadline = time.monotonic() + _STOP_SECONDS
+        while any(Path(f"/proc/{pid}").exists() for pid in children):
+            assert time.monotonic() < deadline, "the killed host's Azurite is still there"
+            time.sleep(0.02)
 
     def stop(self) -> None:
         """Stop it if it runs. A host that does not stop is killed and fails the test."""

@@ -12,7 +12,7 @@ TERMINAL = frozenset({"Succeeded", "Failed", "Canceled"})
 
 def caller(url: str, principal: str | None = None, **options: Any) -> httpx.Client:
     """A client of its own owner, where the host tells owners apart."""
-    return httpx.Client(base_url=url, headers=identity(principal or uuid4().hex), timeout=20, verify=False, **options)
+    return httpx.Client(base_url=url, headers=identity(principal or uuid4().hex), timeout=30, verify=False, **options)
 
 
 def identity(principal: str) -> dict[str, str]:
@@ -74,4 +74,4 @@ def listing(client: httpx.Client, **query: str) -> list[dict[str, Any]]:
 
 def ask(method: str, url: str, **options: Any) -> httpx.Response:
     """One request of nobody in particular."""
-    return httpx.request(method, url, timeout=20, verify=False, **options)
+    return httpx.request(method, url, timeout=30, verify=False, **options)

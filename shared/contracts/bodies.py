@@ -57,7 +57,7 @@ def parse_input(model: type[BaseModel] | None, route: Mapping[str, str], body: d
     values = dict(body)
     for name, value in route.items():
         wire_name = _wire_name(model, name)
-        if wire_name in values and values[wire_name] != value:
+        if wire_name in values and str(values[wire_name]) != value:
             message = f"The body says another {wire_name!r} than the URL; leave it out."
             detail = ErrorDetail("RouteMismatch", message, wire_name)
             raise RequestError(400, "RouteMismatch", message, target=wire_name, details=(detail,))

@@ -26,7 +26,7 @@ _PARAMETERS = frozenset({"api-version", "filter", "top", "skiptoken", "code", "c
 """`code` and `clientId` are how Azure Functions takes keys from a query string."""
 
 _STATUS_WORDS = tuple(status.value for status in Status)
-_POSITION = re.compile(r"\d{17}![A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_POSITION = re.compile(r"[0-9]{17}![A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)

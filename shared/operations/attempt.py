@@ -17,6 +17,9 @@ from shared.operations.records import OperationRecords
 PROGRESS_INTERVAL = 1.0
 """Seconds: progress reaches the store at most this often."""
 
+SETTLE_WAITS = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries to write how an attempt ended, while the store does not answer."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -115,7 +118,15 @@ class LiveAttempt:
                 return verdict(operation_with, now, self._fence)
             return verdict(operation, now, self._fence)
 
-        self.operation = await self._records.change(self.operation, apply)
+        for wait in (*SETTLE_WAITS, None):
+            try:
+                self.operation = await self._records.change(self.operation, apply)
+                break
+            except StorageError:
+                # Work that is done is not given up for one failed write: nobody else claims while the lease lives.
+                if wait is None:
+                    raise
+                await asyncio.sleep(wait)
         return None if self.operation.status.is_terminal else self.operation.not_before
 
 

@@ -16,6 +16,7 @@ from shared.actions import ActionContext, ActionFailed, ErrorDetail, Model, Retr
 from shared.actions.declaration import Action
 from shared.engine.port import Work
 from shared.errors import StorageError
+from shared.operations import attempt as attempt_module
 from shared.operations import lifecycle, runner
 from shared.operations.model import Operation, Status
 from tests.unit.parts import Faults, FaultyStorage, Input, World, sqlite
@@ -66,7 +67,7 @@ def error_code(operation: Operation) -> str | None:
 
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(3):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for is in a thread or in the store
             await asyncio.sleep(0.005)
 
 
@@ -98,7 +99,7 @@ async def test_nothing_to_return(make: Callable[..., World]) -> None:
 
     async def handler(context: ActionContext) -> None: ...
 
-    world = make(lambda: None) if False else World(make(echo).storage, action("test:work", post="thing:work")(handler))
+    world = World(make(echo).storage, action("test:work", post="thing:work")(handler))
     started = await world.start()
     await world.run(started)
     ended = await world.read(started)
@@ -346,7 +347,7 @@ async def test_returns_before_the_host_gives_up(make: Callable[..., World]) -> N
     started = await world.start()
     began = time.monotonic()
     await world.run(started)
-    assert time.monotonic() - began < 0.35
+    assert time.monotonic() - began < 0.45
     assert error_code(await world.read(started)) == "AttemptTimedOut"
 
 
@@ -583,7 +584,7 @@ async def test_unknown_action(make: Callable[..., World]) -> None:
 
 
 async def test_stored_input_no_longer_fits(make: Callable[..., World]) -> None:
-    """Input that an older version accepted and this one does not is a failure; fields it does not know are passed over."""
+    """Stored input this version does not accept is a failure; fields it does not know are passed over."""
     world = make(echo)
     bad = await world.start(input_json=b'{"fileName":["no"]}')
     more = await world.start(input_json=b'{"fileName":"b","later":1}')
@@ -626,8 +627,26 @@ async def test_heartbeat_fails(make: Callable[..., World], monkeypatch: pytest.M
     assert (ended.status, ended.progress.done, seen) == (Status.SUCCEEDED, 1, [1])
 
 
-async def test_store_fails_at_the_end(make: Callable[..., World]) -> None:
+async def test_store_fails_for_a_moment_at_the_end(make: Callable[..., World]) -> None:
+    """Work that is done is not given up for a write that fails: it is tried again, without another attempt."""
+
+    async def handler(context: ActionContext, request: Input) -> None:
+        world.faults.down = True
+        asyncio.get_running_loop().call_later(0.2, back)
+
+    def back() -> None:
+        world.faults.down = False
+
+    world = make(handler)
+    started = await world.start()
+    assert await world.run(started) is None
+    ended = await world.read(started)
+    assert (ended.status, ended.attempt) == (Status.SUCCEEDED, 1)
+
+
+async def test_store_fails_at_the_end(make: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
     """A result that cannot be written is an error to the orchestrator; a later delivery repeats the work."""
+    monkeypatch.setattr(attempt_module, "SETTLE_WAITS", (0.01, 0.01))
 
     async def handler(context: ActionContext, request: Input) -> None:
         world.faults.down = context.attempt == 1

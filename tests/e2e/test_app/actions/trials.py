@@ -11,6 +11,8 @@ from shared.actions import ActionContext, ActionFailed, ErrorDetail, Model, Requ
 
 class Trial(Model):
     id: str
+    note: str = ""
+    """Any text: above 30 KiB the input goes to a blob."""
 
 
 class Wait(Model):

@@ -1,0 +1,278 @@
+"""Operation records on every store: each kind of write against a conflict and a lost answer; lists; payloads."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from shared.errors import ErrorBody, FenceLost, StorageConflict, TransitionError
+from shared.operations import lifecycle, rows
+from shared.operations.ids import PARTITIONS, Locator
+from shared.operations.model import Operation, Outcome, Progress, Status
+from shared.operations.records import OperationRecords
+from shared.storage.ports import Merge, Storage
+from tests.unit.parts import T0, Faults, FaultyStorage, make_operation
+
+pytestmark = pytest.mark.timeout(60)
+
+NOW = T0 + timedelta(minutes=1)
+LENGTH = timedelta(minutes=5)
+ERROR = ErrorBody("Broken", "It broke.")
+Write = Callable[[Operation], Operation]
+
+WRITES: dict[str, tuple[Status, Write]] = {
+    "claim": (Status.NOT_STARTED, lambda o: lifecycle.claim(o, NOW, holder="h2", timeout=LENGTH)),
+    "heartbeat": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1)),
+    "progress": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1, progress=Progress(5))),
+    "retry_later": (Status.RUNNING, lambda o: lifecycle.retry_later(o, NOW, fence=1, not_before=NOW, error=ERROR)),
+    "continue_later": (Status.RUNNING, lambda o: lifecycle.continue_later(o, NOW, fence=1, not_before=NOW)),
+    "succeed": (Status.RUNNING, lambda o: lifecycle.succeed(o, NOW, fence=1, outcome=Outcome(204))),
+    "fail": (Status.RUNNING, lambda o: lifecycle.fail(o, NOW, fence=1, outcome=Outcome(500, error=ERROR))),
+    "request_cancel": (Status.RUNNING, lambda o: lifecycle.request_cancel(o, NOW)),
+    "cancel_queued": (Status.NOT_STARTED, lambda o: lifecycle.request_cancel(o, NOW)),
+    "confirm_cancel": (Status.CANCELING, lambda o: lifecycle.confirm_cancel(o, NOW, fence=1)),
+    "restart": (Status.NOT_STARTED, lambda o: lifecycle.restart(o, NOW)),
+    "note_unknown": (Status.NOT_STARTED, lambda o: lifecycle.note_unknown_action(o, NOW)),
+}
+
+
+@pytest.fixture
+def faulty(storage: Storage) -> FaultyStorage:
+    return FaultyStorage(storage, Faults())
+
+
+@pytest.fixture
+def records(faulty: FaultyStorage) -> OperationRecords:
+    return OperationRecords(faulty)
+
+
+@pytest.fixture
+def other(storage: Storage) -> OperationRecords:
+    """Somebody else at the same store."""
+    return OperationRecords(storage)
+
+
+def fresh(**changes: Any) -> Operation:
+    return make_operation(id=str(uuid4()), owner=uuid4().hex, run=uuid4().hex, **changes)
+
+
+async def at(records: OperationRecords, status: Status) -> Operation:
+    """A stored operation in this status."""
+    operation = await records.insert(fresh())
+    if status is not Status.NOT_STARTED:
+        operation = await records.change(operation, lambda o: lifecycle.claim(o, T0, holder="h1", timeout=LENGTH))
+    if status is Status.CANCELING:
+        operation = await records.change(operation, lambda o: lifecycle.request_cancel(o, T0))
+    return operation
+
+
+async def stored(records: OperationRecords, operation: Operation) -> Operation:
+    found = await records.read(operation.locator)
+    assert found is not None
+    return found
+
+
+async def check_rows(storage: Storage, operation: Operation) -> None:
+    """The rows beside the record say what it says: list row, active marker until terminal, expiry row after."""
+    table, partition = storage.table("operations"), operation.locator.partition
+    listed = await table.read(partition, rows.list_key(operation))
+    assert listed is not None
+    assert listed.values["status"] == operation.status.value
+    active = await table.read(partition, operation.locator.active_key)
+    assert (active is None) == operation.status.is_terminal
+    if operation.status.is_terminal:
+        assert await table.read(partition, rows.expiry_key(operation)) is not None
+
+
+@pytest.mark.parametrize("name", WRITES)
+class TestWrites:
+    """Every change of a record."""
+
+    async def test_alone(
+        self, records: OperationRecords, faulty: FaultyStorage, other: OperationRecords, name: str
+    ) -> None:
+        """One request; what comes back is what is stored; all rows agree."""
+        status, write = WRITES[name]
+        operation = await at(other, status)
+        changed = await records.change(operation, write)
+        assert (faulty.faults.writes, faulty.faults.reads) == (1, 0)
+        assert await stored(other, operation) == changed
+        await check_rows(faulty.inner, changed)
+
+    @pytest.mark.parametrize("fault", ["lost", "lost-before"])
+    async def test_lost_answer(
+        self, records: OperationRecords, faulty: FaultyStorage, other: OperationRecords, name: str, fault: Any
+    ) -> None:
+        """Done or not, a write whose answer was lost is done once in the end, with the etag that is stored."""
+        status, write = WRITES[name]
+        operation = await at(other, status)
+        faulty.faults.at, faulty.faults.fault = 1, fault
+        changed = await records.change(operation, write)
+        assert faulty.faults.writes == (1 if fault == "lost" else 2)
+        assert await stored(other, operation) == changed
+        await check_rows(faulty.inner, changed)
+
+    async def test_conflict_under_the_same_fence(
+        self, records: OperationRecords, storage: Storage, other: OperationRecords, name: str
+    ) -> None:
+        """A write that meets another one is applied on top of it: neither is lost."""
+        status, write = WRITES[name]
+        operation = await at(other, status)
+        await storage.table("operations").write(
+            operation.locator.partition, [Merge(operation.locator.record_key, {"path": "changed"})]
+        )
+        changed = await records.change(operation, write)
+        assert changed.path == "changed"
+        assert await stored(other, operation) == changed
+
+    async def test_conflict_with_the_end(self, records: OperationRecords, other: OperationRecords, name: str) -> None:
+        """A write that finds the operation over, or gone, changes nothing."""
+        status, write = WRITES[name]
+        operation = await at(other, status)
+        failed = await other.change(
+            operation, lambda o: lifecycle.fail(o, NOW, fence=o.fence, outcome=Outcome(500, error=ERROR))
+        )
+        if name in ("request_cancel", "cancel_queued"):
+            assert await records.change(operation, write) == failed
+        else:
+            with pytest.raises((TransitionError, FenceLost)):
+                await records.change(operation, write)
+        assert await stored(other, operation) == failed
+        await other.purge(failed)
+        with pytest.raises(FenceLost):
+            await records.change(operation, write)
+
+
+async def test_conflict_with_another_claim(records: OperationRecords, other: OperationRecords) -> None:
+    """Another fence ends it: the older attempt's result is not written."""
+    operation = await at(other, Status.RUNNING)
+    again = await other.change(operation, lambda o: lifecycle.claim(o, NOW, holder="h2", timeout=LENGTH))
+    with pytest.raises(FenceLost):
+        await records.change(operation, WRITES["succeed"][1])
+    assert await stored(other, operation) == again
+
+
+@pytest.mark.parametrize("fault", ["lost", "lost-before"])
+async def test_insert_lost(
+    records: OperationRecords, faulty: FaultyStorage, other: OperationRecords, fault: Any
+) -> None:
+    """An insert whose answer was lost is done once, and is no conflict with itself."""
+    faulty.faults.at, faulty.faults.fault = 1, fault
+    operation = await records.insert(fresh())
+    assert await stored(other, operation) == operation
+    await check_rows(faulty.inner, operation)
+
+
+async def test_insert_conflict(records: OperationRecords, other: OperationRecords) -> None:
+    """An id that is taken is a conflict, and the stored operation stays."""
+    operation = await other.insert(fresh())
+    with pytest.raises(StorageConflict):
+        await records.insert(make_operation(id=operation.id, owner=operation.owner, run="2" * 32))
+    assert await stored(other, operation) == operation
+
+
+@pytest.mark.parametrize("fault", ["lost", "none"])
+async def test_purge(records: OperationRecords, faulty: FaultyStorage, other: OperationRecords, fault: Any) -> None:
+    """A purge takes every row; where its answer was lost it looks, and a second one finds nothing to do."""
+    ended = await other.change(await at(other, Status.NOT_STARTED), WRITES["cancel_queued"][1])
+    faulty.faults.at, faulty.faults.fault = (1, "lost") if fault == "lost" else (0, "kill")
+    assert await records.purge(ended) is True
+    assert await other.read(ended.locator) is None
+    table, partition = faulty.inner.table("operations"), ended.locator.partition
+    for key in (rows.list_key(ended), rows.expiry_key(ended)):
+        assert await table.read(partition, key) is None
+    assert await records.purge(ended) is False
+
+
+async def test_list(records: OperationRecords) -> None:
+    """Pages of any size give every operation of the owner once, newest first, while new ones arrive."""
+    owner = uuid4().hex
+    made: list[str] = []
+    partitions: set[str] = set()
+    for number in range(120):
+        # Five share each moment.
+        created = T0 + timedelta(seconds=number // 5)
+        operation = make_operation(id=f"id-{number % 7}.{number}", owner=owner, created=created)
+        partitions.add(operation.locator.partition)
+        await records.insert(operation)
+        made.append(operation.id)
+    assert partitions == set(PARTITIONS)
+    await records.insert(fresh())
+    for size in (7, 50, 1000):
+        found: list[str] = []
+        position: str | None = None
+        times: list[Any] = []
+        for page_number in range(100):
+            page = await records.page(owner, position=position, limit=size, matches=lambda row: True)
+            assert len(page.rows) <= size
+            found += [row.id for row in page.rows]
+            times += [row.created for row in page.rows]
+            position = page.position
+            if position is None:
+                break
+            if size == 50:
+                newer = make_operation(
+                    id=f"new-{page_number}", owner=owner, created=T0 + timedelta(hours=1, seconds=page_number)
+                )
+                await records.insert(newer)
+        assert times == sorted(times, reverse=True)
+        assert sorted(set(found) & set(made)) == sorted(made)
+        assert len(found) == len(set(found))
+
+
+async def test_list_filter_budget(records: OperationRecords) -> None:
+    """A filter that matches little answers short pages with a position, and still finds everything."""
+    owner = uuid4().hex
+    for number in range(40):
+        await records.insert(make_operation(id=f"i{number}", owner=owner, created=T0 + timedelta(seconds=number)))
+    found: list[str] = []
+    position: str | None = None
+    pages = 0
+    while True:
+        page = await records.page(
+            owner, position=position, limit=10, matches=lambda row: row.id in ("i0", "i39"), budget=15
+        )
+        found += [row.id for row in page.rows]
+        position, pages = page.position, pages + 1
+        if position is None:
+            break
+    assert (found, pages) == (["i39", "i0"], 3)
+
+
+@pytest.mark.parametrize("size", [0, 1, 30 * 1024, 30 * 1024 + 1, 5_000_000])
+async def test_payloads(records: OperationRecords, storage: Storage, size: int) -> None:
+    """Up to 30 KiB is kept in the row, more in a blob; either comes back, and goes when dropped."""
+    content = b"\xc3\xa9" * (size // 2) + b"x" * (size % 2)
+    run = uuid4().hex
+    payload = await records.store_payload(run, "input", "application/json", content)
+    assert (payload.blob is not None) == (size > 30 * 1024)
+    operation = await records.insert(fresh(input=payload))
+    assert (await stored(records, operation)).input == payload
+    assert await records.load_payload(payload) == content
+    await records.drop_payload(payload)
+    if payload.blob:
+        assert await storage.container("operations").info(payload.blob) is None
+        assert await records.load_payload(payload) is None
+
+
+async def test_bytes_that_are_no_text(records: OperationRecords) -> None:
+    """A small payload that is not UTF-8 is a blob."""
+    payload = await records.store_payload(uuid4().hex, "input", "x/y", b"\xff\x00")
+    assert payload.blob
+    assert await records.load_payload(payload) == b"\xff\x00"
+
+
+async def test_sweeps(records: OperationRecords) -> None:
+    """What is active, and what has expired, is found by key alone."""
+    running = await at(records, Status.RUNNING)
+    ended = await records.change(await at(records, Status.NOT_STARTED), WRITES["cancel_queued"][1])
+    assert ended.expires is not None
+    active = {locator async for locator, _ in records.active()}
+    assert running.locator in active
+    assert ended.locator not in active
+    expired = {locator async for locator in records.expired(ended.expires + timedelta(microseconds=1))}
+    assert ended.locator in expired
+    assert ended.locator not in {locator async for locator in records.expired(ended.expires)}
+    assert Locator.parse(str(ended.locator)) == ended.locator

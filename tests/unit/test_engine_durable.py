@@ -1,0 +1,116 @@
+"""The engine port on the Durable client: every word mapped, every failure translated, bounded in time."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from azure.durable_functions import OrchestrationRuntimeStatus
+
+from shared.engine import durable
+from shared.engine.durable import ACTIVITY, ORCHESTRATOR, DurableEngine
+from shared.engine.port import Work
+from shared.errors import EngineError
+
+WORK = Work.parse("0123456789abcdef!op@1")
+LIVE = {"Running", "Pending", "ContinuedAsNew", "Suspended"}
+
+
+class Status:
+    def __init__(self, word: Any) -> None:
+        self.runtime_status = word
+
+    def __bool__(self) -> bool:
+        return self.runtime_status is not None
+
+
+class Client:
+    """Answers with what a test says: a word, or an exception."""
+
+    def __init__(self, start: Any = None, status: Any = None) -> None:
+        self.start, self.status = start, status
+        self.calls: list[tuple[Any, ...]] = []
+
+    async def start_new(
+        self, orchestration_function_name: str, instance_id: str | None = None, client_input: Any = None
+    ) -> str:
+        self.calls.append((orchestration_function_name, instance_id, client_input))
+        if self.start == "hangs":
+            await asyncio.sleep(30)
+        if self.start == "fails late":
+            await asyncio.sleep(0.3)
+            raise ValueError
+        if isinstance(self.start, BaseException):
+            raise self.start
+        return instance_id or ""
+
+    async def get_status(self, instance_id: str) -> Any:
+        if self.status == "hangs":
+            await asyncio.sleep(30)
+        if isinstance(self.status, BaseException):
+            raise self.status
+        return Status(self.status)
+
+
+@pytest.mark.parametrize("word", list(OrchestrationRuntimeStatus))
+@pytest.mark.parametrize("as_text", [False, True])
+async def test_every_word(word: OrchestrationRuntimeStatus, as_text: bool) -> None:
+    """Each word the SDK knows is live or finished, as value or as text: none is forgotten."""
+    engine = DurableEngine(Client(status=word.value if as_text else word))
+    assert await engine.is_live("i") is (word.value in LIVE)
+    assert {w.value for w in OrchestrationRuntimeStatus} == LIVE | {"Completed", "Failed", "Terminated", "Canceled"}
+
+
+async def test_unknown_instance() -> None:
+    """An instance nobody knows is not live."""
+    assert await DurableEngine(Client(status=None)).is_live("i") is False
+
+
+async def test_start() -> None:
+    """Only the work's text crosses the engine, under the names every task hub knows."""
+    client = Client()
+    await DurableEngine(client).start("run.1", WORK)
+    assert client.calls == [("longRunningActionOrchestrator", "run.1", "0123456789abcdef!op@1")]
+    assert (ORCHESTRATOR, ACTIVITY) == ("longRunningActionOrchestrator", "longRunningActions")
+    assert Work.parse(f'"{WORK}"') == Work.parse(str(WORK)) == WORK
+
+
+@pytest.mark.parametrize("status", ["Running", "Pending"])
+async def test_already_exists(status: str) -> None:
+    """A start refused because the instance is live counts as started."""
+    await DurableEngine(Client(start=Exception("already exists"), status=status)).start("run.1", WORK)
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        (Exception("500"), None),
+        (Exception("500"), "Completed"),
+        (Exception("500"), Exception("again")),
+        (OSError("refused"), "Running"),
+        (TimeoutError(), "Running"),
+        (ValueError("x"), None),
+    ],
+    ids=repr,
+)
+async def test_failures(start: Exception, status: Any) -> None:
+    """Whatever else goes wrong is an EngineError that names the instance."""
+    with pytest.raises(EngineError, match=r"run\.1"):
+        await DurableEngine(Client(start=start, status=status)).start("run.1", WORK)
+
+
+@pytest.mark.parametrize(("start", "status"), [("hangs", "Running"), ("fails late", "hangs")], ids=str)
+async def test_time(start: Any, status: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start is over in its time, looking after it included."""
+    monkeypatch.setattr(durable, "_TIMEOUT", 0.4)
+    began = time.monotonic()
+    with pytest.raises(EngineError):
+        await DurableEngine(Client(start=start, status=status)).start("run.1", WORK)
+    assert time.monotonic() - began < 0.6
+
+
+async def test_status_failures() -> None:
+    """A status that cannot be had is an EngineError, not 'not live': that would start it twice."""
+    with pytest.raises(EngineError):
+        await DurableEngine(Client(status=Exception("500"))).is_live("i")
+    assert durable._TIMEOUT < 10  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,111 @@
+"""Headers of every profile: base URL, owner, request ids, what browsers may read."""
+
+import uuid
+
+import pytest
+
+from shared.contracts.headers import EXPOSED, base_url, complete, owner, segment
+from shared.contracts.http import Request, Response
+from shared.contracts.versions import DEFAULT, api_version
+from shared.errors import RequestError
+from shared.settings import Settings
+
+
+def request(url: str = "http://127.0.0.1:7071/book/1", **headers: str) -> Request:
+    return Request(method="GET", url=url, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def configured(**values: str) -> Settings:
+    return Settings.read(values)
+
+
+def test_base_url() -> None:
+    """The setting wins, without a slash at its end; else it is the request's own address."""
+    assert base_url(request(), configured()) == "http://127.0.0.1:7071"
+    assert base_url(request("https://[::1]:80/x?y"), configured()) == "https://[::1]:80"
+    assert base_url(request(), configured(PUBLIC_BASE_URL="https://api.example/v1/")) == "https://api.example/v1"
+
+
+def test_forwarded() -> None:
+    """Forwarded headers count only when the app is told to trust them, and then the first of several."""
+    sent = request(x_forwarded_proto="https", x_forwarded_host="api.example, inner")
+    assert base_url(sent, configured()) == "http://127.0.0.1:7071"
+    assert base_url(sent, configured(TRUST_FORWARDED_HEADERS="true")) == "https://api.example"
+    assert base_url(request(), configured(TRUST_FORWARDED_HEADERS="true")) == "http://127.0.0.1:7071"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://a b/x", "http://u@evil/x", "http://[::1/x", "http://x:y/", "http:///x", "ftp://h/x", "http://é/", ""],
+)
+def test_hostile_host(url: str) -> None:
+    """A host that is no host is 400: it never reaches a URL of ours, and never crashes us."""
+    with pytest.raises(RequestError) as caught:
+        base_url(request(url), configured())
+    assert (caught.value.status, caught.value.code) == (400, "InvalidHost")
+    assert isinstance(request(url).path, str)
+
+
+def test_hostile_forwarded_host() -> None:
+    """The same for a trusted forwarded host."""
+    with pytest.raises(RequestError, match="InvalidHost"):
+        base_url(request(x_forwarded_host="evil/x?"), configured(TRUST_FORWARDED_HEADERS="true"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ""),
+        ({"TRUST_PLATFORM_AUTH": "true"}, ""),
+        ({"WEBSITE_AUTH_ENABLED": "true"}, ""),
+        ({"TRUST_PLATFORM_AUTH": "true", "WEBSITE_AUTH_ENABLED": "True"}, "aad:me"),
+    ],
+)
+def test_owner(settings: dict[str, str], expected: str) -> None:
+    """A principal is believed only when the setting says so and the platform says that it checks."""
+    sent = request(x_ms_client_principal_id="me", x_ms_client_principal_idp="aad")
+    assert owner(sent, configured(**settings)) == expected
+    if expected:
+        with pytest.raises(RequestError, match="401 Unauthenticated"):
+            owner(request(), configured(**settings))
+
+
+def test_request_ids() -> None:
+    """Every answer has an id of its own; the client's id is echoed where it is printable, nothing else."""
+    answer = complete(request(x_ms_client_request_id="abc 1"), Response(status=200))
+    assert uuid.UUID(answer.headers["x-ms-request-id"])
+    assert answer.headers["x-ms-client-request-id"] == "abc 1"
+    other = complete(request(), Response(status=200))
+    assert other.headers["x-ms-request-id"] != answer.headers["x-ms-request-id"]
+    for bad in ("a\r\nSet-Cookie: x", "x" * 129, "é", "a\n"):
+        assert (
+            "x-ms-client-request-id" not in complete(request(x_ms_client_request_id=bad), Response(status=200)).headers
+        )
+
+
+def test_exposed_headers() -> None:
+    """Browsers are told what they may read, and only they."""
+    answer = complete(request(origin="https://app.example"), Response(status=200, headers={"A": "b"}))
+    assert answer.headers["Access-Control-Expose-Headers"] == EXPOSED
+    assert answer.headers["A"] == "b"
+    for name in ("Operation-Location", "Operation-Id", "Retry-After", "x-ms-request-id", "x-ms-error-code"):
+        assert name in EXPOSED
+    assert "Access-Control-Expose-Headers" not in complete(request(), Response(status=200)).headers
+
+
+@pytest.mark.parametrize("name", ["api-version", "API-Version"])
+def test_api_version(name: str) -> None:
+    """The version is optional unless a setting requires it; an unknown one is refused with the guideline's code."""
+    assert api_version(request(), required=False) == DEFAULT == "2026-01-01"
+    sent = Request(method="GET", url="http://h/", query={name: "2026-01-01"})
+    assert api_version(sent, required=True) == "2026-01-01"
+    with pytest.raises(RequestError, match="400 MissingApiVersionParameter"):
+        api_version(request(), required=True)
+    for value in ("", "2020-01-01"):
+        with pytest.raises(RequestError, match="400 UnsupportedApiVersionValue"):
+            api_version(Request(method="GET", url="http://h/", query={name: value}), required=False)
+
+
+def test_segment() -> None:
+    """A segment never adds to the path or query of a URL."""
+    assert segment("a/b?c#d%é") == "a%2Fb%3Fc%23d%25%C3%A9"
