@@ -1,4 +1,4 @@
-"""Scenarios that mostly wait, run side by side: the first test starts the selected ones, each test waits for its own."""
+"""Scenarios that mostly wait, run side by side: the first test starts them all, and each test waits for its own."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -96,7 +96,7 @@ def test_route_and_body_meet() -> None:
     ("body", "code", "details"),
     [
         ({"fileName": "a", "id": "secret"}, "RouteMismatch", {("RouteMismatch", "id")}),
-        ({"fileName": "a", "id": 1}, "RouteMismatch", {("RouteMismatch", "id")}),
+        ({"fileName": "a", "id": 2}, "RouteMismatch", {("RouteMismatch", "id")}),
         ({}, "InvalidInput", {("MissingField", "fileName")}),
         ({"fileName": ["secret"]}, "InvalidInput", {("InvalidValue", "fileName")}),
         ({"fileName": "a", "size": "secret"}, "InvalidInput", {("InvalidValue", "size")}),
