@@ -3,6 +3,7 @@
 Rules: Azure REST API Guidelines, "The Status Monitor Resource"; issue 3, section 1.
 """
 
+import time
 from datetime import datetime, timedelta
 
 import httpx
@@ -107,7 +108,7 @@ def test_expired_operations_go(client: httpx.Client) -> None:
         answer = client.get(f"/status/{started['id']}")
         if answer.status_code == 404:
             break
-        _pause()
+        time.sleep(0.05)
     assert answer.json()["error"]["code"] == "OperationNotFound"
     assert client.get("/status").json()["value"] == []
 
@@ -172,9 +173,3 @@ def test_monitor_says_the_same_each_time(client: httpx.Client) -> None:
     """A terminal monitor never changes."""
     state = run(client, "/trial/t1:fail")
     assert all(monitor(client, state["id"]) == state for _ in range(3))
-
-
-def _pause() -> None:
-    import time
-
-    time.sleep(0.05)
