@@ -7,6 +7,7 @@ import azure.functions as func
 
 from shared.composition import Application
 from shared.engine.durable import DurableEngine
+from shared.errors import StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +21,11 @@ def build(application: Application) -> df.Blueprint:
     )
     @blueprint.durable_client_input(client_name="client")
     async def housekeeping(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
-        report = await application.housekeeping.run(DurableEngine(client))
-        _log.log(logging.INFO if report.did_something else logging.DEBUG, "Housekeeping: %s", report)
+        try:
+            report = await application.housekeeping.run(DurableEngine(client))
+        except* StorageError as errors:
+            _log.warning("Housekeeping did not reach storage: %s", errors.exceptions[0])
+        else:
+            _log.log(logging.INFO if report.did_something else logging.DEBUG, "Housekeeping: %s", report)
 
     return blueprint

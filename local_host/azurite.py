@@ -26,6 +26,7 @@ EMULATOR_ACCOUNT = "devstoreaccount1"
 EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 _SCRIPT = Path(".build", "azurite", "node_modules", "azurite", "dist", "src", "azurite.js")
+_KEEP_SAVING = Path(__file__).with_name("azurite_keep_saving.cjs")
 _START_ATTEMPTS = 5
 _START_TIMEOUT = 30.0
 _STOP_TIMEOUT = 3.0
@@ -73,7 +74,15 @@ def find_node() -> str:
 
 def command(node: str, script: Path, location: Path, ports: Ports, *, in_memory: bool) -> Sequence[str]:
     """The command line of an emulator that keeps to itself: loopback only, no telemetry."""
-    line = [node, str(script), "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+    line = [
+        node,
+        "--require",
+        str(_KEEP_SAVING),
+        str(script),
+        "--silent",
+        "--disableTelemetry",
+        "--skipApiVersionCheck",
+    ]
     # It refuses to be given both a folder and in-memory persistence.
     line += ["--inMemoryPersistence"] if in_memory else ["--location", str(location)]
     for service, port in (("blob", ports.blob), ("queue", ports.queue), ("table", ports.table)):

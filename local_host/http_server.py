@@ -76,7 +76,7 @@ def build_app(
     async def throttled(request: web.Request) -> web.StreamResponse:
         return await throttle.run(front.handle, request)
 
-    app.router.add_route("*", "/{target:.*}", throttled, expect_handler=_expect)
+    app.router.add_route("*", r"/{target:[\s\S]*}", throttled, expect_handler=_expect)
     return app
 
 

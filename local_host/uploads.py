@@ -48,7 +48,7 @@ _NOT_SUPPORTED = frozenset(
 def routes(data_dir: Path, *, max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES) -> Sequence[web.RouteDef]:
     """Every method on the upload URLs of the store in `data_dir`: those which are not uploads are refused here."""
     endpoint = _Endpoint(FileBlobs(data_dir), max_upload_bytes)
-    path = f"/{DEVELOPMENT_ACCOUNT}/{{container}}/{{name:.+}}"
+    path = f"/{DEVELOPMENT_ACCOUNT}/{{container}}/{{name:[\\s\\S]+}}"
     return [web.route("*", path, endpoint.handle, expect_handler=endpoint.expect)]
 
 

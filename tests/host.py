@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -179,7 +179,7 @@ def require_azurite() -> None:
 
 
 @contextmanager
-def emulator(location: Path | None = None) -> Iterator[tuple[Azurite, str]]:
+def emulator(location: Path | None = None) -> Generator[tuple[Azurite, str]]:
     """An Azurite of the test's own, and its connection string."""
     require_azurite()
     azurite = Azurite(ROOT, location=location, in_memory=location is None)

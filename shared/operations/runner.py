@@ -6,7 +6,7 @@ What a handler does never fails the orchestration: it becomes a stored outcome, 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -133,7 +133,7 @@ class Runner:
                 raise
             await attempt.close(keeper)
         try:
-            again = await attempt.settle(verdict)
+            again = await _unless_stopped_between(attempt.settle(verdict))
         except (FenceLost, TransitionError):
             await self._drop_result(operation, operation.fence)
             raise
@@ -261,6 +261,16 @@ class Runner:
             return self._final(error, status_code)
         kept = _bounded(error)
         return lambda o, now, fence: lifecycle.retry_later(o, now, fence=fence, not_before=again, error=kept)
+
+
+async def _unless_stopped_between(write: Coroutine[Any, Any, datetime | None]) -> datetime | None:
+    """Let a write that has begun end before a cancellation goes on: half-way, nobody would know who holds it."""
+    task = asyncio.ensure_future(write)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_GRACE)
+        raise
 
 
 Verdict = Callable[[Operation, datetime, int], Operation]

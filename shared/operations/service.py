@@ -1,5 +1,6 @@
 """The use cases behind every profile: start, get, list, cancel, delete. No HTTP, no SDK."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from shared.actions.declaration import Action
 from shared.engine.port import Engine, Work
-from shared.errors import EngineError, RequestError, StorageConflict
+from shared.errors import EngineError, RequestError, StorageConflict, StorageUnavailable
 from shared.operations import lifecycle
 from shared.operations.attempt import LiveAttempts
 from shared.operations.ids import Locator, new_id, new_run
@@ -19,6 +20,9 @@ from shared.operations.rows import ListRow
 
 TOTAL_DEADLINE = timedelta(hours=24)
 """How long an operation may take over all its attempts, waits included."""
+
+STORE_WITHIN = 9.0
+"""Seconds for a start's payload and record together: callers are promised an answer within ten."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,15 +62,13 @@ class OperationService:
             if stored is not None:
                 return _replay(stored, request)
         await request.action.check_preconditions(request.input)
-        operation = await self._new(request)
         try:
-            operation = await self._records.insert(operation)
-        except StorageConflict:
-            await self._records.drop_payload(operation.input)
-            stored = await self._records.read(operation.locator, for_monitor=True)
-            if stored is None:
-                raise
-            return _replay(stored, request)
+            async with asyncio.timeout(STORE_WITHIN):
+                operation, is_new = await self._store(request)
+        except TimeoutError:
+            raise StorageUnavailable(f"the start was not stored within {STORE_WITHIN:g} s") from None
+        if not is_new:
+            return operation
         try:
             await engine.start(operation.instance_id, Work.of(operation))
         except EngineError as error:
@@ -76,6 +78,18 @@ class OperationService:
                 extra={"action": "start_deferred", "operation_id": operation.id, "action_name": operation.action},
             )
         return operation
+
+    async def _store(self, request: StartRequest) -> tuple[Operation, bool]:
+        """The new record; or the stored one and False, where an equal start was faster."""
+        operation = await self._new(request)
+        try:
+            return await self._records.insert(operation), True
+        except StorageConflict:
+            await self._records.drop_payload(operation.input)
+            stored = await self._records.read(operation.locator, for_monitor=True)
+            if stored is None:
+                raise
+            return _replay(stored, request), False
 
     async def get(self, owner: str, operation_id: str) -> Operation:
         """Raises RequestError 404 OperationNotFound, also for somebody else's."""

@@ -266,7 +266,6 @@ def test_interruption(outcomes: Outcomes, scenario: Scenario) -> None:
     outcomes[scenario].result()
 
 
-@pytest.mark.xfail(reason="an input above 30 KiB goes to a blob first, which may take 30 s and more", strict=True)
 @pytest.mark.parametrize("scenario", on(storage_that_hangs_over_a_large_input, "azurite"))
 def test_large_input_while_storage_hangs(outcomes: Outcomes, scenario: Scenario) -> None:
     """What the scenario's own docstring says."""

@@ -1,6 +1,6 @@
 """kill -9 of the host in the middle of its work. It takes a lease (30 s) until somebody else may go on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,8 @@ def killed_while_books_are_read(folder: Path, store: str) -> None:
 
     Those that were running lose their attempt and no more; books, lists and results are complete.
     """
-    epub = large_epub(12)
-    books = [f"book-{n}" for n in range(5)]
+    epub = large_epub(8)
+    books = [f"book-{n}" for n in range(4)]
     with _outlasting_storage(store) as environment:
         host = LocalHost(folder, store=store, environment=environment)
         with host, connected(host) as client:
@@ -30,7 +30,7 @@ def killed_while_books_are_read(folder: Path, store: str) -> None:
             at_kill = [monitor(client, each) for each in ids]
             before = listing(client)
             host.kill()
-            assert sum(state["status"] == "Running" for state in at_kill) >= 3, at_kill
+            assert sum(state["status"] == "Running" for state in at_kill) >= 2, at_kill
         with LocalHost(folder, store=store, environment=environment) as again, connected(again) as client:
             assert [item["id"] for item in listing(client)] == [item["id"] for item in before]
             states = [ended(client, each, within=80) for each in ids]
@@ -38,14 +38,14 @@ def killed_while_books_are_read(folder: Path, store: str) -> None:
             for old, state, book in zip(at_kill, states, books, strict=True):
                 # What was not running yet when it was looked at may have begun before the kill.
                 assert state["attempt"] in ({2} if old["status"] == "Running" else {1, 2})
-                assert state["result"]["chapters"] == 12 * len(real_chapters())
+                assert state["result"]["chapters"] == 8 * len(real_chapters())
                 assert client.get(f"/book/{book}").json() == state["result"]
             assert len(client.get("/book").json()["value"]) == len(books)
             assert {item["status"] for item in listing(client)} == {"Succeeded"}
 
 
 @contextmanager
-def _outlasting_storage(store: str) -> Iterator[Mapping[str, str]]:
+def _outlasting_storage(store: str) -> Generator[Mapping[str, str]]:
     """Settings of a storage that does not die with the host, as a storage account does not."""
     if store == "sqlite":
         yield {}
@@ -73,7 +73,6 @@ def test_sudden_death(outcomes: Outcomes, scenario: Scenario) -> None:
     outcomes[scenario].result()
 
 
-@pytest.mark.xfail(reason="the kernel sends Azurite several SIGTERMs, and the second one stops it while it saves")
 @pytest.mark.parametrize("scenario", on(killed_with_its_own_emulator, "azurite"))
 def test_sudden_death_of_both(outcomes: Outcomes, scenario: Scenario) -> None:
     """What the scenario's own docstring says."""

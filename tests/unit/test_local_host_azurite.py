@@ -49,7 +49,8 @@ def test_azurite_js_names_another_place(tmp_path: Path) -> None:
 def test_command_keeps_to_the_loopback() -> None:
     """Loopback hosts, given ports, no telemetry; data either in the folder or in memory."""
     line = command("node", Path("a.js"), Path("d"), Ports(1, 2, 3), in_memory=False)
-    assert line[:2] == ["node", "a.js"]
+    assert line[0] == "node"
+    assert "a.js" in line
     assert {"--disableTelemetry", "--skipApiVersionCheck", "--location"} <= set(line)
     assert line.count("127.0.0.1") == 3
     assert "--location" not in command("node", Path("a.js"), Path("d"), Ports(1, 2, 3), in_memory=True)
