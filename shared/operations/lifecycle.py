@@ -146,12 +146,13 @@ def restart(operation: Operation, now: datetime) -> Operation:
     """Housekeeping starts a new orchestration: older ones find another generation and do nothing.
 
     The expired lease goes with it: until the new orchestration has claimed, it is the engine that knows whether there
-    is one. Otherwise every pass would restart what still waits for its turn.
+    is one. Otherwise every pass would restart what still waits for its turn. `not_before` says when it was started
+    anew, so that a pass beside this one leaves the engine its time.
     """
     target(Event.RESTART, operation.status)
     if operation.lease_is_live(now):
         raise TransitionError(Event.RESTART, "held by a live attempt")
-    return replace(operation, generation=operation.generation + 1, lease_until=None, holder="")
+    return replace(operation, generation=operation.generation + 1, not_before=now, lease_until=None, holder="")
 
 
 def note_unknown_action(operation: Operation, now: datetime) -> Operation:
