@@ -28,8 +28,12 @@ _AT = "WHERE tab = ? AND part = ? AND key = ?"
 def connect(path: Path) -> sqlite3.Connection:
     """WAL with synchronous=NORMAL (see `SqliteTables` for what that survives); transactions are begun by hand."""
     connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
