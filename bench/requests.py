@@ -8,7 +8,9 @@ from typing import Any
 
 from azure.core.pipeline.transport import AioHttpTransport
 
-from bench.app.actions.nothing import Nothing, do_nothing
+from bench.app.actions.nothing import Nothing
+from shared.actions import ActionContext, action
+from shared.actions.declaration import Action
 from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.contracts import bodies
@@ -82,49 +84,60 @@ def measure(folder: Path) -> None:
 async def _measure(connection: str) -> None:
     counter, engine = Counter(), Caught()
     storage = Counted(StorageConnection(connection_string=connection), counter)
+    handled: list[int] = []
+
+    @action("nothing:do", post="nothing/{id}:do")
+    async def do_nothing(context: ActionContext, request: Nothing) -> None:
+        handled.append(counter.sent)
+
     app = Application(
         Registry([do_nothing]), settings=Settings(), storage=storage, function_timeout=timedelta(minutes=10)
     )
     try:
-        await app.service.start(_request("warm"), engine)
+        await app.service.start(_request(do_nothing, "warm"), engine)
         await app.runner.run(engine.works.pop())
         before = counter.sent
-        started = [await app.service.start(_request(f"n{i}"), engine) for i in range(OPERATIONS)]
+        started = [await app.service.start(_request(do_nothing, f"n{i}"), engine) for i in range(OPERATIONS)]
         starts, before = counter.since(before), counter.sent
         for operation in started:
             await app.service.get("", operation.id)
         polls, before = counter.since(before), counter.sent
+        finishes = claims = 0
         for work in engine.works:
+            begun = counter.sent
             await app.runner.run(work)
-        attempts, before = counter.since(before), counter.sent
+            claims += handled[-1] - begun
+            finishes += counter.sent - handled[-1]
+        before = counter.sent
         await app.housekeeping.run(engine)
         idle = counter.sent - before
     finally:
         await storage.aclose()
-    _print(starts, polls, attempts, idle)
+    _print(starts, polls, claims / OPERATIONS, finishes / OPERATIONS, idle)
 
 
-def _print(starts: float, polls: float, attempts: float, idle: int) -> None:
+def _print(starts: float, polls: float, claims: float, finishes: float, idle: int) -> None:
     rows: Sequence[tuple[str, float, str]] = (
         ("start", starts, "insert (goal: 1)"),
         ("poll", polls, "point read (goal: 1)"),
-        ("run and finish", attempts, "read, claim, and 1 to finish (goal of the finish: 1)"),
+        ("claim", claims, "point read, conditional write"),
+        ("finish", finishes, "one transaction (goal: 1)"),
         ("idle housekeeping", float(idle), "16 partitions, active and expired"),
     )
     for name, count, what in rows:
         print(f"storage requests per {name:<18} {count:5.1f}  {what}")
 
 
-def _request(id: str) -> StartRequest:
+def _request(what: Action, id: str) -> StartRequest:
     input = Nothing(id=id)
     content = bodies.canonical_json(input)
     return StartRequest(
-        action=do_nothing,
+        action=what,
         input=input,
         input_json=content,
         owner="",
         method="POST",
         path=f"nothing/{id}:do",
         api_version="2026-01-01",
-        fingerprint=bodies.fingerprint(do_nothing.name, "POST", content),
+        fingerprint=bodies.fingerprint(what.name, "POST", content),
     )

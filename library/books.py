@@ -60,7 +60,7 @@ class BookStore:
         """
         for _ in range(_TRIES):
             row = await self._rows.read(_PARTITION, book.id)
-            if row is not None and row.values.get("source") == source:
+            if row is not None and row.values.get("source") == source and row.values["sha256"] == book.sha256:
                 superseded = str(row.values.get("superseded", ""))
                 break
             superseded = str(row.values["sha256"]) if row else ""

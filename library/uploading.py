@@ -26,6 +26,7 @@ class _Download:
     path: Path
     size: int
     sha256: str
+    etag: str
 
 
 async def start_upload(context: ActionContext, request: UploadStart, storage: Storage) -> UploadStarted:
@@ -63,6 +64,9 @@ async def finish_upload(context: ActionContext, request: UploadFinish, storage: 
             )
         epub = await _read(context, file.path)
         book = _book(request.id, epub, file)
+        upload = await uploads.pin(upload, file.etag, run=context.run_id)
+        if upload.book is not None:
+            return upload.book
         context.report_progress(percent=95, message="Storing the book")
         await books.put_file(book.id, book.sha256, file.path)
     await books.put(book, source=upload.id)
@@ -102,7 +106,7 @@ async def _save(reader: BlobReader, path: Path) -> _Download:
             size += len(chunk)
     finally:
         await asyncio.to_thread(file.close)
-    return _Download(path, size, digest.hexdigest())
+    return _Download(path, size, digest.hexdigest(), reader.info.etag)
 
 
 async def _read(context: ActionContext, path: Path) -> "EpubBook":

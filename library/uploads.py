@@ -1,6 +1,6 @@
 """Upload transactions: a blob somebody may write for a while, and who finished it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from library.books import book_columns, book_from_columns
@@ -24,6 +24,8 @@ class Upload:
     file_name: str
     size: int | None
     expires: datetime
+    pinned: str = ""
+    """ETag of the file that was found sound: from then on it is the only one that may be stored."""
     closed_by: str = ""
     book: Book | None = None
     etag: str = ""
@@ -80,6 +82,24 @@ class UploadStore:
             raise ActionFailed("UploadExpired", "This upload was not finished in time; start a new one.")
         return upload
 
+    async def pin(self, upload: Upload, etag: str, *, run: str) -> Upload:
+        """Settle which bytes this transaction is about, before anything of them is stored.
+
+        The URL stays writable until it expires, so a later attempt could find another file under it. Raises
+        ActionFailed UploadChanged when another file was settled on.
+        """
+        while not upload.pinned:
+            try:
+                change = Merge(upload.id, {"pinned": etag}, if_match=upload.etag)
+                written = await write_once(self._rows, _partition(upload.id), [change])
+            except StorageConflict:
+                upload = await self.find(upload.id, book_id=upload.book_id, owner=upload.owner, run=run)
+            else:
+                return replace(upload, pinned=etag, etag=written[0] or "")
+        if upload.pinned != etag:
+            raise changed()
+        return upload
+
     async def close(self, upload: Upload, book: Book, *, run: str) -> None:
         """Mark the transaction as finished by `run`. Raises ActionFailed when another run was faster."""
         values = {"closed_by": run, **{f"result_{name}": value for name, value in book_columns(book).items()}}
@@ -89,6 +109,12 @@ class UploadStore:
             stored = await self.find(upload.id, book_id=upload.book_id, owner=upload.owner, run=run)
             if not stored.closed_by:
                 raise
+
+
+def changed() -> ActionFailed:
+    return ActionFailed(
+        "UploadChanged", "The uploaded file was replaced while it was being stored; start a new upload."
+    )
 
 
 def missing_file() -> ActionFailed:
@@ -119,6 +145,7 @@ def _from_row(row: Row) -> Upload:
         file_name=str(values["file_name"]),
         size=int(values["size"]) or None,
         expires=read_time(str(values["expires"])),
+        pinned=str(values.get("pinned", "")),
         closed_by=closed_by,
         book=book_from_columns(columns) if closed_by else None,
         etag=row.etag,

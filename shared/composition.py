@@ -1,6 +1,7 @@
 """Puts the parts together, lazily: importing the app opens nothing and needs no setting."""
 
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -55,6 +56,8 @@ def settings() -> Settings:
 @cache
 def storage() -> Storage:
     """The process's storage: what actions use, too. Raises SettingsError."""
+    # The SDKs log every request with its keys at INFO, several lines each.
+    logging.getLogger("azure").setLevel(logging.WARNING)
     from shared.storage.factory import open_storage  # noqa: PLC0415 - the adapters import SDKs
 
     return open_storage(settings())

@@ -61,9 +61,19 @@ def parse_input(model: type[BaseModel] | None, route: Mapping[str, str], body: d
             message = f"The body says another {wire_name!r} than the URL; leave it out."
             detail = ErrorDetail("RouteMismatch", message, wire_name)
             raise RequestError(400, "RouteMismatch", message, target=wire_name, details=(detail,))
-        values[wire_name] = value
+        values[wire_name] = _route_value(model, name, value)
     try:
-        return model.model_validate(values, extra="forbid", by_alias=True, by_name=False)
+        # Strict, as JSON has types of its own: "3" is no number. Dates and the like still come as strings.
+        return model.model_validate_json(json.dumps(values), strict=True, extra="forbid", by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise validation_error(error) from None
+
+
+def parse_query(model: type[BaseModel], route: Mapping[str, str], query: Mapping[str, str]) -> BaseModel:
+    """The input model of a read: everything comes as text, so numbers and the like are read from it."""
+    values = {_wire_name(model, name): value for name, value in route.items()}
+    try:
+        return model.model_validate({**query, **values}, extra="forbid", by_alias=True, by_name=False)
     except ValidationError as error:
         raise validation_error(error) from None
 
@@ -83,6 +93,17 @@ def fingerprint(action_name: str, method: str, input_json: bytes) -> str:
 def _wire_name(model: type[BaseModel], name: str) -> str:
     field = model.model_fields.get(name)
     return (field.alias or name) if field else name
+
+
+def _route_value(model: type[BaseModel], name: str, value: str) -> Any:
+    """A route parameter as JSON: text stays text unless the field wants something else and it reads as that."""
+    field = model.model_fields.get(name)
+    if field is None or field.annotation is str:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

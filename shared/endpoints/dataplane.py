@@ -23,7 +23,7 @@ class DataPlane:
         self._app = application
 
     async def start(self, request: Request, action: Action, engine: Engine) -> Response:
-        """`POST` of an action: checks in the order of DESIGN's flow, then 202 with the monitor."""
+        """`POST` of an action: every check first, then 202 with the monitor."""
         version = self._version(request)
         owner = self._owner(request)
         self._check_route_ids(request, action.route)
@@ -56,7 +56,7 @@ class DataPlane:
         if read.input_model is None and query:
             name = next(iter(query))
             raise RequestError(400, "UnknownQueryParameter", f"There is no query parameter {name!r}.", target=name)
-        input = bodies.parse_input(read.input_model, request.route, query)
+        input = bodies.parse_query(read.input_model, request.route, query) if read.input_model else None
         value = await (read.handler(context, input) if input is not None else read.handler(context))
         content = read.output.dump_json(read.output.validate_python(value), by_alias=True)
         return Response(status=200, body=content, content_type="application/json")

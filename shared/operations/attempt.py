@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 
 from shared.errors import FenceLost, StorageError, TransitionError
@@ -110,13 +111,17 @@ class LiveAttempt:
         if self._lost:
             raise FenceLost(f"operation {self.operation.id} went to another attempt")
         progress = self._progress
+        tried: list[Operation] = []
 
         def apply(operation: Operation) -> Operation:
+            if any(replace(operation, etag=one.etag) == one for one in tried):
+                return operation  # an earlier try was done after all, only its answer was lost
             now = self._clock()
             if progress is not None:
-                operation_with = lifecycle.heartbeat(operation, now, fence=self._fence, progress=progress)
-                return verdict(operation_with, now, self._fence)
-            return verdict(operation, now, self._fence)
+                operation = lifecycle.heartbeat(operation, now, fence=self._fence, progress=progress)
+            settled = verdict(operation, now, self._fence)
+            tried.append(settled)
+            return settled
 
         for wait in (*SETTLE_WAITS, None):
             try:

@@ -3,12 +3,13 @@
 import asyncio
 import heapq
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
-from shared.errors import FenceLost, StorageAnswerLost, StorageConflict
+from shared.errors import FenceLost, StorageAnswerLost, StorageConflict, StorageUnavailable
 from shared.operations import rows
 from shared.operations.ids import PARTITIONS, Locator
 from shared.operations.lifecycle import Transition
@@ -22,6 +23,9 @@ INLINE_LIMIT = 30 * 1024
 
 _TRIES = 8
 """Conflicts in a row before a change gives up; each means that somebody else made progress."""
+
+BLOB_WITHIN = 5.0
+"""Seconds for reading or removing an operation's payloads: callers are promised an answer within ten."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +81,10 @@ class OperationRecords:
     async def purge(self, operation: Operation) -> bool:
         """Remove a terminal operation, payloads first so that none is left behind; False if it was gone already."""
         outcome_body = operation.outcome.body if operation.outcome else None
-        for payload in (operation.input, outcome_body):
-            if payload and payload.blob:
-                await self._payloads.delete(payload.blob)
+        async with _in_time():
+            for payload in (operation.input, outcome_body):
+                if payload and payload.blob:
+                    await self._payloads.delete(payload.blob)
         if operation.status is not Status.SUCCEEDED and operation.fence:
             await self.drop_result(operation, fence=operation.fence)
         try:
@@ -167,7 +172,7 @@ class OperationRecords:
         """The content; None where its blob is gone."""
         if payload.blob is None:
             return (payload.text or "").encode()
-        async with self._payloads.open(payload.blob) as reader:
+        async with _in_time(), self._payloads.open(payload.blob) as reader:
             if reader is None:
                 return None
             return b"".join([chunk async for chunk in reader.chunks()])
@@ -176,6 +181,16 @@ class OperationRecords:
         """Remove the blob of a record that was never written."""
         if payload.blob:
             await self._payloads.delete(payload.blob)
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncGenerator[None]:
+    """A caller waits for what is inside: it has less time than the transfer of a large file."""
+    try:
+        async with asyncio.timeout(BLOB_WITHIN):
+            yield
+    except TimeoutError:
+        raise StorageUnavailable(f"a payload was not reached within {BLOB_WITHIN:g} s") from None
 
 
 def _result_name(fence: int) -> str:

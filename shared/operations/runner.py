@@ -18,7 +18,17 @@ from shared.actions.context import ActionContext, OperationLogger
 from shared.actions.declaration import Action
 from shared.actions.execution import HandlerAbandoned, HandlerThreads, wait_for_end
 from shared.engine.port import Work
-from shared.errors import ActionCanceled, ActionFailed, ErrorBody, ErrorDetail, FenceLost, StorageError, TransitionError
+from shared.errors import (
+    ActionCanceled,
+    ActionFailed,
+    ErrorBody,
+    ErrorDetail,
+    FenceLost,
+    StorageError,
+    StorageRefused,
+    StorageUnavailable,
+    TransitionError,
+)
 from shared.operations import lifecycle
 from shared.operations.attempt import LiveAttempt, LiveAttempts
 from shared.operations.model import Operation, Outcome, Status
@@ -29,6 +39,12 @@ UNKNOWN_ACTION_PATIENCE = timedelta(minutes=10)
 
 _UNKNOWN_ACTION_WAIT = timedelta(seconds=15)
 _MAX_DETAILS = 4
+RESULT_WAITS = (0.5, 1.0, 2.0)
+"""Seconds between tries to store a large result."""
+
+_HOST_RESERVE = 15.0
+"""Seconds before the host's functionTimeout by which an activity has returned even where storage hangs."""
+
 _GRACE = 5.0
 """Seconds a handler has to stop once it was told to."""
 
@@ -133,12 +149,22 @@ class Runner:
                 raise
             await attempt.close(keeper)
         try:
-            again = await _unless_stopped_between(attempt.settle(verdict))
+            async with asyncio.timeout(self._time_to_settle(began)):
+                again = await _unless_stopped_between(attempt.settle(verdict))
+        except TimeoutError:
+            raise StorageUnavailable(f"the end of operation {operation.id} could not be stored in time") from None
         except (FenceLost, TransitionError):
             await self._drop_result(operation, operation.fence)
             raise
         _log.info("Attempt ended", extra=_fields("attempt_ended", attempt.operation))
         return again
+
+    def _time_to_settle(self, began: float) -> float | None:
+        """Seconds until the host would cut the activity off, with something to spare: that restarts the host."""
+        if self._function_timeout is None:
+            return None
+        left = self._function_timeout.total_seconds() - _HOST_RESERVE - (time.monotonic() - began)
+        return max(_GRACE, left)
 
     async def _drop_result(self, operation: Operation, fence: int) -> None:
         """No record will ever name the result that this claim may have stored."""
@@ -188,7 +214,13 @@ class Runner:
             except SystemExit as error:
                 # asyncio lets it through to the loop's runner: one handler would end the whole process.
                 raise RuntimeError("the handler asked the process to exit") from error
-        return await self._threads.run(lambda: action.handler(*arguments), name=action.name)
+
+        def unless_stopped() -> Any:
+            # The wait for a thread may have been long; asyncio's cancellation does not reach what waits to start.
+            context.raise_if_cancelled()
+            return action.handler(*arguments)
+
+        return await self._threads.run(unless_stopped, name=action.name)
 
     async def _load_input(self, action: Action, operation: Operation) -> BaseModel | None:
         if action.input_model is None:
@@ -245,8 +277,18 @@ class Runner:
         except ValueError:
             _log.exception("The handler's result does not fit", extra=_fields("invalid_result", operation))
             return self._final(ErrorBody("InvalidResult", "The action returned something it does not declare."), 500)
-        body = await self._records.store_result(operation, "application/json", content)
-        return _succeed(Outcome(200, body=body))
+        for wait in (*RESULT_WAITS, None):
+            try:
+                body = await self._records.store_result(operation, "application/json", content)
+                return _succeed(Outcome(200, body=body))
+            except StorageRefused:
+                return self._final(ErrorBody("InvalidResult", "The store cannot hold what the action returned."))
+            except StorageError as error:
+                _log.warning("The result could not be stored: %s", error, extra=_fields("result_failed", operation))
+                if wait is not None:
+                    await asyncio.sleep(wait)
+        error = ErrorBody("ResultNotStored", "The action ended, but storage did not take its result.")
+        return self._retry_or_fail(action, operation, error)
 
     def _final(self, error: ErrorBody, status_code: int = 500) -> "Verdict":
         outcome = Outcome(status_code, error=_bounded(error))

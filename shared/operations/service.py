@@ -21,7 +21,7 @@ from shared.operations.rows import ListRow
 TOTAL_DEADLINE = timedelta(hours=24)
 """How long an operation may take over all its attempts, waits included."""
 
-STORE_WITHIN = 9.0
+STORE_WITHIN = 6.0
 """Seconds for a start's payload and record together: callers are promised an answer within ten."""
 
 _log = logging.getLogger(__name__)

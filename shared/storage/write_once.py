@@ -1,4 +1,4 @@
-"""Writes whose answer may get lost, done once (DESIGN.md section 6, "Lost answers").
+"""Writes whose answer may get lost, done once.
 
 A connection that breaks after the request was sent leaves the writer in the dark, and a layer below may have sent the
 request again and met a conflict with itself: aiohttp repeats PUT and DELETE on a kept-alive connection that turns out

@@ -1,4 +1,4 @@
-"""Bad input, as the table of issue 3 has it: the answer, its code, and that nothing was created."""
+"""Bad input, the answer, its code, and that nothing was created."""
 
 import asyncio
 import json

@@ -1,6 +1,6 @@
 """Cancelling and deleting operations.
 
-Rules: Azure REST API Guidelines, "Considerations: Controlling a long-running operation"; issue 3, sections 1 and 2.
+Rules: Azure REST API Guidelines, "Considerations: Controlling a long-running operation".
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """What every answer has, whatever was asked: request ids, error bodies, CORS, versions, methods, public addresses.
 
-Rules: Azure REST API Guidelines, "Request & Response headers", "Handling errors", "API Versioning"; issue 3, section 1.
+Rules: Azure REST API Guidelines, "Request & Response headers", "Handling errors", "API Versioning".
 """
 
 import asyncio

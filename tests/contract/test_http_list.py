@@ -1,6 +1,6 @@
 """The list of operations.
 
-Rules: Azure REST API Guidelines, "Pattern to List Status Monitors" and "Collections"; issue 3, section 1.
+Rules: Azure REST API Guidelines, "Pattern to List Status Monitors" and "Collections".
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The status monitor and the result: what they say in every state.
 
-Rules: Azure REST API Guidelines, "The Status Monitor Resource"; issue 3, section 1.
+Rules: Azure REST API Guidelines, "The Status Monitor Resource".
 """
 
 import time

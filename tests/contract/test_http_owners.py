@@ -1,6 +1,6 @@
 """Operations belong to who started them. The hosts run with TRUST_PLATFORM_AUTH and WEBSITE_AUTH_ENABLED.
 
-Rules: DESIGN.md section 8; App Service, "Work with user identities".
+Rules: App Service, "Work with user identities".
 """
 
 from collections.abc import Iterator

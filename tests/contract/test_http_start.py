@@ -1,6 +1,6 @@
 """Starting an action over HTTP: the 202, the caller's own id, and how often one may ask.
 
-Rules: Azure REST API Guidelines, "LRO action on a resource pattern"; issue 3, section 1.
+Rules: Azure REST API Guidelines, "LRO action on a resource pattern".
 """
 
 import re
@@ -147,3 +147,13 @@ def test_times_are_rfc3339_in_utc(client: httpx.Client) -> None:
 
 def _json(operation_id: str) -> dict[str, str]:
     return {"content-type": "application/json", "Operation-Id": operation_id}
+
+
+def test_no_key_gets_into_a_url(client: httpx.Client) -> None:
+    """A key sent in the query string opens the function, and is in no URL that comes back."""
+    started = client.post("/trial/t1:nothing?code=top-secret&clientId=me")
+    assert started.status_code == 202
+    assert "top-secret" not in str(started.headers) + started.text
+    page = client.get("/status?top=1&code=top-secret")
+    assert page.status_code == 200
+    assert "top-secret" not in str(page.headers) + page.text

@@ -1,6 +1,6 @@
 """The pollers of azure-core, unchanged, against every store; and the clients that fill an upload URL.
 
-What they need of a server: ../shared/reference/lro-contracts.md, part (c). They are driven as generated clients drive
+What they need of a server is what their sources do. They are driven as generated clients drive
 them: a start through the pipeline, then the poller with `OperationResourcePolling`.
 """
 

@@ -86,6 +86,7 @@ class Faults:
     reads: int = 0
     pages: int = 0
     down: bool = False
+    failing_reads: int = 0
     seen: list[tuple[str, Sequence[Change]]] = field(default_factory=list[tuple[str, Sequence[Change]]])
 
     def strikes(self) -> bool:
@@ -118,7 +119,8 @@ class FaultyTable:
 
     async def read(self, partition: str, key: str, *, columns: Sequence[str] | None = None) -> Row | None:
         self.faults.reads += 1
-        if self.faults.down:
+        if self.faults.down or self.faults.failing_reads > 0:
+            self.faults.failing_reads -= 1
             raise StorageUnavailable("the store is down")
         return await self.inner.read(partition, key, columns=columns)
 

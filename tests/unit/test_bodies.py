@@ -96,6 +96,8 @@ def test_route_and_body_meet() -> None:
     ("body", "code", "details"),
     [
         ({"fileName": "a", "id": "secret"}, "RouteMismatch", {("RouteMismatch", "id")}),
+        ({"fileName": "a", "size": "3"}, "InvalidInput", {("InvalidValue", "size")}),
+        ({"fileName": "a", "size": True}, "InvalidInput", {("InvalidValue", "size")}),
         ({"fileName": "a", "id": 2}, "RouteMismatch", {("RouteMismatch", "id")}),
         ({}, "InvalidInput", {("MissingField", "fileName")}),
         ({"fileName": ["secret"]}, "InvalidInput", {("InvalidValue", "fileName")}),

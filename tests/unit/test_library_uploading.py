@@ -246,6 +246,32 @@ async def test_finish_killed_at_each_write(tmp_path: Path, fault: str, replacing
 
 
 @pytest.mark.parametrize("fault", ["kill", "kill-before"])
+async def test_another_file_between_two_attempts(tmp_path: Path, fault: str) -> None:
+    """The URL stays writable: whatever is uploaded between attempts, what is answered is what is stored."""
+    refusals: list[str] = []
+    for at in range(1, 20):
+        async with sqlite(tmp_path / str(at)) as inner:
+            transaction = await begin(inner)
+            faults = Faults(at=at, fault=fault)  # type: ignore[arg-type]
+            try:
+                await finish(FaultyStorage(inner, faults), transaction)
+            except Killed:
+                pass
+            else:
+                assert set(refusals) == {"UploadChanged"}
+                return
+            await inner.container("uploads").put(transaction, OTHER, content_type="application/epub+zip")
+            try:
+                book = await finish(inner, transaction)
+            except ActionFailed as failure:
+                refusals.append(failure.code)
+                continue
+            assert await BookStore(inner).get("b1") == book
+            assert sha256(await stored_file(inner, book) or b"").hexdigest() == book.sha256
+    raise AssertionError("it never ended")
+
+
+@pytest.mark.parametrize("fault", ["kill", "kill-before"])
 async def test_start_killed_at_each_write(storage: Storage, fault: str) -> None:
     """Whatever write it dies at, the next attempt gives the same transaction, and there is only one."""
     faulty = FaultyStorage(storage, Faults(at=1, fault=fault))  # type: ignore[arg-type]

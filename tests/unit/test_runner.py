@@ -627,6 +627,28 @@ async def test_heartbeat_fails(make: Callable[..., World], monkeypatch: pytest.M
     assert (ended.status, ended.progress.done, seen) == (Status.SUCCEEDED, 1, [1])
 
 
+async def test_canceled_before_it_got_a_thread(make: Callable[..., World]) -> None:
+    """A `def` handler that still waits for its thread when the cancel comes does not run any more."""
+    ran: list[str] = []
+    free = threading.Event()
+
+    def handler(context: ActionContext, request: Input) -> None:
+        ran.append(context.operation_id)
+        free.wait(5)
+
+    world = make(handler)
+    first, second, waiting = [await world.start() for _ in range(3)]
+    runs = [asyncio.create_task(world.run(one)) for one in (first, second)]
+    await until(lambda: len(ran) == 2)
+    runs.append(asyncio.create_task(world.run(waiting)))
+    await until(lambda: waiting.locator in world.live._attempts)
+    await world.service.cancel("", waiting.id)
+    free.set()
+    await asyncio.gather(*runs)
+    assert (await world.read(waiting)).status is Status.CANCELED
+    assert sorted(ran) == sorted([first.id, second.id])
+
+
 async def test_store_fails_for_a_moment_at_the_end(make: Callable[..., World]) -> None:
     """Work that is done is not given up for a write that fails: it is tried again, without another attempt."""
 
@@ -661,8 +683,8 @@ async def test_store_fails_at_the_end(make: Callable[..., World], monkeypatch: p
     assert (await world.read(started)).status is Status.SUCCEEDED
 
 
-async def test_payload_store_fails(make: Callable[..., World]) -> None:
-    """Where a large result cannot be stored no heartbeat stays behind, and the operation is given back at once."""
+async def test_result_that_is_not_taken_at_once(make: Callable[..., World]) -> None:
+    """A large result whose store fails once is stored on the next try, within the same attempt."""
 
     async def handler(context: ActionContext, request: Input) -> Output:
         world.faults.at, world.faults.fault = world.faults.writes + 1, "down"
@@ -670,12 +692,64 @@ async def test_payload_store_fails(make: Callable[..., World]) -> None:
 
     world = make(handler)
     started = await world.start()
-    with pytest.raises(StorageError):
-        await world.run(started)
-    stored = await world.read(started)
-    assert (stored.status, stored.failures) == (Status.NOT_STARTED, 0)
+    assert await world.run(started) is None
+    ended = await world.read(started)
+    assert (ended.status, ended.attempt) == (Status.SUCCEEDED, 1)
+
+
+async def test_result_that_cannot_be_stored(make: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that storage never takes counts as a failed attempt, so the work is not repeated without end."""
+    monkeypatch.setattr(runner, "RESULT_WAITS", (0.01,))
+
+    async def handler(context: ActionContext, request: Input) -> Output:
+        world.faults.at, world.faults.fault, world.faults.lasting = world.faults.writes + 1, "down", True
+        asyncio.get_running_loop().call_later(0.3, back)
+        return Output(file_name="x" * 50_000)
+
+    def back() -> None:
+        world.faults.at = 0
+
+    world = make(handler)
+    started = await world.start()
+    assert await world.run(started) is None
+    ended = await world.read(started)
+    assert ended.outcome is not None
+    assert ended.outcome.error is not None
+    assert (ended.status, ended.outcome.error.code) == (Status.FAILED, "ResultNotStored")
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_an_end_that_was_stored_unheard_keeps_its_result(
+    make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write of the end is done, its answer is lost, and looking for it fails too: the result must stay."""
+    monkeypatch.setattr(attempt_module, "SETTLE_WAITS", (0.3,))
+
+    async def handler(context: ActionContext, request: Input) -> Output:
+        world.faults.at, world.faults.fault, world.faults.failing_reads = world.faults.writes + 2, "lost", 1
+        return Output(file_name="x" * 50_000)
+
+    world = make(handler)
+    started = await world.start()
+    assert await world.run(started) is None
+    assert world.faults.failing_reads == 0
+    ended = await world.read(started)
+    assert ended.outcome is not None
+    assert ended.outcome.body is not None
+    assert (ended.status, ended.attempt) == (Status.SUCCEEDED, 1)
+    assert await world.records.load_payload(ended.outcome.body) is not None
+
+
+async def test_settling_ends_before_the_host_cuts_it_off(make: Callable[..., World]) -> None:
+    """Where storage hangs at the end, the activity returns before functionTimeout: a cut-off restarts the host."""
+    world = make(echo)
+    world.runner._function_timeout = timedelta(minutes=10)
+    left = world.runner._time_to_settle
+    began = time.monotonic()
+    assert left(began) == pytest.approx(585, abs=1)
+    assert left(began - 540) == pytest.approx(45, abs=1)
+    assert left(began - 9_999) == runner._GRACE
 
 
 @pytest.mark.parametrize("fault", ["lost", "lost-before"])
