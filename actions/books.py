@@ -1,12 +1,14 @@
-"""Books: upload an EPUB in two long-running steps, and read what is stored.
+"""Books: upload an EPUB in two long-running steps, place it, remove it, and read what is stored.
 
 A sample to start from: replace it, together with `library/`, by your own.
 """
 
+from library import shelves
 from library.books import BookStore
-from library.models import Book, BookList, BookRef, ListBooks, UploadFinish, UploadStart, UploadStarted
+from library.models import Book, BookList, BookRef, ListBooks, PlaceBook, UploadFinish, UploadStart, UploadStarted
+from library.placing import as_asked, not_read_yet, place_book, remove_book
 from library.uploading import finish_upload, start_upload
-from shared.actions import ActionContext, ReadContext, RequestError, Retry, action, read
+from shared.actions import Accepted, ActionContext, ReadContext, RequestError, Retry, action, read
 from shared.composition import settings, storage
 
 
@@ -22,17 +24,55 @@ async def file_is_not_too_large(request: UploadStart) -> None:
         raise RequestError(413, "UploadTooLarge", f"The limit is {limit} bytes.", target="size")
 
 
-@action("book:upload-finish", post="book/{id}:upload-finish", timeout="5m", retry=Retry(max_attempts=3), keep="7d")
+@action(
+    "book:upload-finish",
+    post="book/{id}:upload-finish",
+    exclusive="book/{id}",
+    timeout="5m",
+    retry=Retry(max_attempts=3),
+    keep="7d",
+)
 async def upload_finish(context: ActionContext, request: UploadFinish) -> Book:
     return await finish_upload(context, request, storage(), max_bytes=settings().max_upload_bytes)
 
 
+@action("book:put", put="book/{id}", exclusive="book/{id}", timeout="5m", retry=Retry(max_attempts=3), keep="7d")
+async def put_book(context: ActionContext, request: PlaceBook) -> Book:
+    return await place_book(context, request, storage(), max_bytes=settings().max_upload_bytes)
+
+
+@put_book.precondition
+async def shelf_is_there(request: PlaceBook) -> None:
+    if request.shelf is not None and not await shelves.exists(request.shelf):
+        raise RequestError(400, "ShelfNotFound", "There is no such shelf; give its ARM id.", target="shelf")
+
+
+@put_book.precondition
+async def there_is_something_to_read(request: PlaceBook) -> None:
+    if request.transaction_id is None and await BookStore(storage()).get(request.id) is None:
+        message = "A new book needs an upload: start one, send the EPUB, and name its transactionId."
+        raise RequestError(400, "UploadRequired", message, target="transactionId")
+
+
+@put_book.accepted
+async def book_to_be(request: PlaceBook) -> Accepted:
+    stored = await BookStore(storage()).get(request.id)
+    return Accepted(created=stored is None, resource=as_asked(stored, request) if stored else not_read_yet(request))
+
+
+@action("book:delete", delete="book/{id}", exclusive="book/{id}", timeout="1m", retry=Retry(max_attempts=3))
+async def delete_book(context: ActionContext, request: BookRef) -> None:
+    await remove_book(context, request.id, storage())
+
+
+@delete_book.precondition
+async def book_is_there(request: BookRef) -> None:
+    await _found(request.id)
+
+
 @read("book:get", get="book/{id}")
 async def get_book(context: ReadContext, request: BookRef) -> Book:
-    book = await BookStore(storage()).get(request.id)
-    if book is None:
-        raise RequestError(404, "BookNotFound", "There is no such book.", target=request.id)
-    return book
+    return await _found(request.id)
 
 
 @read("book:list", get="book")
@@ -40,3 +80,10 @@ async def list_books(context: ReadContext, request: ListBooks) -> BookList:
     books, position = await BookStore(storage()).page(top=request.top, after=request.skip_token)
     link = context.link("book", top=str(request.top), skipToken=position) if position else None
     return BookList(value=books, next_link=link)
+
+
+async def _found(book_id: str) -> Book:
+    book = await BookStore(storage()).get(book_id)
+    if book is None:
+        raise RequestError(404, "BookNotFound", "There is no such book.", target=book_id)
+    return book

@@ -4,6 +4,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from blueprints.http import respond
+from shared.actions.patterns import alias_endpoint
 from shared.composition import Application
 from shared.endpoints.dataplane import DataPlane
 
@@ -37,4 +38,15 @@ def build(application: Application) -> df.Blueprint:
     async def status_result(req: func.HttpRequest) -> func.HttpResponse:
         return await respond(req, endpoints.result)
 
+    for template, where in application.registry.exclusive_resources().items():
+        _add_alias(blueprint, endpoints, template, where)
     return blueprint
+
+
+def _add_alias(blueprint: df.Blueprint, endpoints: DataPlane, template: str, where: str) -> None:
+    alias = alias_endpoint(template, where)
+
+    @blueprint.function_name(alias.function_name)
+    @blueprint.route(route=alias.route, methods=alias.methods)
+    async def operation_of_resource(req: func.HttpRequest) -> func.HttpResponse:
+        return await respond(req, lambda request: endpoints.of_resource(request, template))

@@ -1,8 +1,10 @@
 """The sample's resources as they appear on the wire."""
 
 from datetime import datetime
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from shared.actions.models import Model
 from shared.operations.ids import ID_PATTERN
@@ -48,7 +50,10 @@ class BookCover(Model):
 
 
 class Book(Model):
-    """A stored book. `words` counts the text of its `chapters`; `size_bytes` and `sha256` are those of the file."""
+    """A stored book. `words` counts the text of its `chapters`; `size_bytes` and `sha256` are those of the file.
+
+    `shelf` is the ARM id of the shelf it stands on, as it was given.
+    """
 
     id: str
     title: str
@@ -63,6 +68,66 @@ class Book(Model):
     size_bytes: int
     sha256: str
     warnings: list[BookWarning]
+    shelf: str | None = None
+
+
+class PlaceBook(Model):
+    """What a book is to be, as a whole: what is left out is as the EPUB has it, and without `shelf` it is on none.
+
+    With `transaction_id` the EPUB is the one uploaded there, else the stored one.
+    """
+
+    id: str
+    title: str | None = Field(None, min_length=1, max_length=500)
+    creators: list[Annotated[str, Field(min_length=1, max_length=500)]] | None = Field(None, max_length=25)
+    shelf: str | None = Field(None, min_length=1, max_length=1000)
+    transaction_id: str | None = Field(None, min_length=1, max_length=64)
+
+
+class ImportItem(Model):
+    """One uploaded EPUB and the book it becomes. `sha256` as in UploadFinish."""
+
+    id: str = Field(pattern=rf"^{ID_PATTERN}$")
+    transaction_id: str = Field(min_length=1, max_length=64)
+    sha256: str | None = Field(None, pattern=r"^[0-9a-fA-F]{64}$")
+
+
+class ImportManifest(Model):
+    """Up to 1000 uploads, each for a book of its own."""
+
+    items: list[ImportItem] = Field(min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "ImportManifest":
+        for name in ("id", "transaction_id"):
+            values: list[str] = [getattr(item, name).lower() for item in self.items]
+            if len(set(values)) != len(values):
+                raise ValueError(f"two items have the same {to_camel(name)}")
+        return self
+
+
+class ImportProblem(Model):
+    """Why a book was not imported."""
+
+    code: str
+    message: str
+
+
+class ImportedItem(Model):
+    """What became of one item: `Succeeded`, or `Failed` with its error."""
+
+    id: str
+    transaction_id: str
+    status: Literal["Succeeded", "Failed"]
+    error: ImportProblem | None = None
+
+
+class ImportOutcome(Model):
+    """`items` in the order of the manifest."""
+
+    imported: int
+    failed: int
+    items: list[ImportedItem]
 
 
 class BookRef(Model):

@@ -143,7 +143,9 @@ class _Endpoint:
 
     async def _put_blob(self, request: web.Request) -> web.Response:
         files = self._store.files
-        writer = await in_thread(files.begin, *_place(request), _content_type(request))
+        writer = await in_thread(
+            files.begin, *_place(request), _content_type(request), undo=lambda made: made.discard()
+        )
         try:
             digest = await _receive(request, self._max_bytes, writer.write)
             _check_md5(request, digest, "Content-MD5", "x-ms-blob-content-md5")
@@ -160,7 +162,7 @@ class _Endpoint:
         incoming = self._store.files.incoming
         await in_thread(lambda: incoming.mkdir(parents=True, exist_ok=True))
         path = incoming / uuid4().hex
-        file = await in_thread(lambda: path.open("xb"))
+        file = await in_thread(lambda: path.open("xb"), undo=lambda made: made.close())
         try:
             digest = await _receive(request, room, file.write)
             _check_md5(request, digest, "Content-MD5")
@@ -181,7 +183,7 @@ class _Endpoint:
             raise _too_large(self._max_bytes)
         files = self._store.files
         content_type = request.headers.get("x-ms-blob-content-type") or "application/octet-stream"
-        writer = await in_thread(files.begin, *_place(request), content_type)
+        writer = await in_thread(files.begin, *_place(request), content_type, undo=lambda made: made.discard())
         try:
             await in_thread(blocks.join, block_ids, writer)
             info = await in_thread(writer.commit, _condition(request))

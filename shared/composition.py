@@ -8,17 +8,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
+from shared.actions.arm_external import completed
 from shared.actions.execution import HandlerThreads
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint, check_distinct
 from shared.engine.durable import ACTIVITY, ORCHESTRATOR
 from shared.errors import SettingsError
 from shared.operations.attempt import LiveAttempts
+from shared.operations.external import ExternalOperations
+from shared.operations.holds import Holds
 from shared.operations.housekeeping import Housekeeping
+from shared.operations.model import Operation
 from shared.operations.records import OperationRecords
 from shared.operations.runner import Runner
 from shared.operations.service import OperationService
+from shared.resources.operations import roll_forward
+from shared.resources.service import Resources
 from shared.settings import Settings
 from shared.storage.ports import Storage
 
@@ -32,6 +39,7 @@ BUILT_IN = (
     Endpoint("status_delete", ("DELETE",), "status/{operation_id}", "blueprints.status"),
     Endpoint("status_list", ("GET",), "status", "blueprints.status"),
     Endpoint("status_result", ("GET",), "status/{operation_id}/result", "blueprints.status"),
+    Endpoint("status_update", ("POST",), "status/{operation_id}:update", "blueprints.external"),
 )
 
 
@@ -63,6 +71,17 @@ def storage() -> Storage:
     return open_storage(settings())
 
 
+_process_application: list["Application"] = []
+"""The one over the process's own settings and storage, once `function_app` has made it."""
+
+
+def operations() -> ExternalOperations:
+    """Operations that are driven from elsewhere, for code of the app to create and update. Raises SettingsError."""
+    if _process_application:
+        return _process_application[0].external
+    return ExternalOperations(OperationRecords(storage()), clock=now)
+
+
 async def aclose() -> None:
     """Close what this process opened."""
     if storage.cache_info().currsize:
@@ -89,6 +108,10 @@ class Application:
         registry.check_timeouts(function_timeout)
         self._settings = settings
         self._storage = storage
+        for action in registry.resource_actions.values():
+            action.after_end = self._roll_forward
+        if settings is None and storage is None:
+            _process_application[:] = [self]
 
     @cached_property
     def settings(self) -> Settings:
@@ -104,7 +127,19 @@ class Application:
 
     @cached_property
     def service(self) -> OperationService:
-        return OperationService(self.records, self.live, clock=now)
+        return OperationService(self.records, self.live, self.holds, clock=now)
+
+    @cached_property
+    def holds(self) -> Holds:
+        return Holds(self._storage or storage(), self.records, clock=now)
+
+    @cached_property
+    def resources(self) -> Resources:
+        return Resources(self._storage or storage(), self.records, clock=now)
+
+    @cached_property
+    def external(self) -> ExternalOperations:
+        return ExternalOperations(self.records, clock=now, complete=self._complete, after_end=self._after_end)
 
     @cached_property
     def threads(self) -> HandlerThreads:
@@ -114,7 +149,7 @@ class Application:
     def runner(self) -> Runner:
         return Runner(
             self.records,
-            self.registry.actions,
+            self.registry.runnable,
             self.threads,
             self.live,
             clock=now,
@@ -123,7 +158,25 @@ class Application:
 
     @cached_property
     def housekeeping(self) -> Housekeeping:
-        return Housekeeping(self.records, clock=now)
+        return Housekeeping(self.records, clock=now, before_removal=self._roll_forward)
+
+    async def _roll_forward(self, operation: Operation) -> None:
+        await roll_forward(self.resources, operation)
+
+    async def _complete(self, operation: Operation, result: Any) -> Any:
+        """What is stored where another system reports `result`: of a PUT, the resource."""
+        verb = self.registry.elsewhere.get(operation.action)
+        if verb is None:
+            return result
+        input_json = await self.records.load_payload(operation.input)
+        return await completed(verb, input_json or b"{}", result)
+
+    async def _after_end(self, operation: Operation) -> None:
+        """What a declaration wants done after an operation that none of our attempts has ended."""
+        self.live.endings.announce(operation.locator)
+        action = self.registry.runnable.get(operation.action)
+        if action is not None and action.after_end is not None:
+            await action.after_end(operation)
 
     @property
     def settings_at_import(self) -> Settings:

@@ -47,11 +47,13 @@ class Settings(BaseModel):
     api_version_required: bool = Field(False, alias="API_VERSION_REQUIRED")
     public_base_url: OptionalText = Field(None, alias="PUBLIC_BASE_URL", pattern=r"^https?://[^?#]+$")
     trust_forwarded_headers: bool = Field(False, alias="TRUST_FORWARDED_HEADERS")
+    trust_referer: bool = Field(False, alias="TRUST_REFERER")
     trust_platform_auth: bool = Field(False, alias="TRUST_PLATFORM_AUTH")
     platform_auth_enabled: bool = Field(False, alias="WEBSITE_AUTH_ENABLED")
     site_hostname: OptionalText = Field(None, alias="WEBSITE_HOSTNAME")
     max_body_bytes: int = Field(1_048_576, alias="MAX_BODY_BYTES", ge=1, le=104_857_600)
     max_upload_bytes: int = Field(268_435_456, alias="MAX_UPLOAD_BYTES", ge=1)
+    max_wait_seconds: int = Field(20, alias="MAX_WAIT_SECONDS", ge=0, le=200)
     sync_handler_threads: int = Field(8, alias="SYNC_HANDLER_THREADS", ge=1, le=256)
     housekeeping_schedule: str = Field("0 * * * * *", alias="HOUSEKEEPING_SCHEDULE", min_length=1)
     storage: StorageConnection = Field(default_factory=StorageConnection)
@@ -62,6 +64,13 @@ class Settings(BaseModel):
         if not isinstance(values, dict):
             return values
         return {key: value for key, value in values.items() if _blank_is_absent(value) is not None}
+
+    @property
+    def own_url(self) -> str:
+        """Where this app is reached, for links that are made without a request at hand; plain HTTP on this machine."""
+        host = self.site_hostname or "localhost:7071"
+        scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
+        return (self.public_base_url or f"{scheme}://{host}").rstrip("/")
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":

@@ -66,13 +66,25 @@ class ActionContext:
         500 characters; `data` is any JSON value of up to 4 KiB, for it is stored in the record. Raises ValueError for
         numbers out of range and for data that does not fit.
         """
-        if percent is None and done is not None and total:
-            percent = 100.0 * done / total
-        if percent is not None and not 0 <= percent <= 100:
-            raise ValueError(f"percent is {percent}: it lies between 0 and 100")
-        rounded = None if percent is None else round(percent, 2)
-        cut = None if message is None else message[:_MAX_MESSAGE]
-        self.attempt_state.report(Progress(rounded, done, total, cut, _snapshot(data)))
+        self.attempt_state.report(measured(percent=percent, done=done, total=total, message=message, data=data))
+
+
+def measured(
+    *,
+    percent: float | None = None,
+    done: int | None = None,
+    total: int | None = None,
+    message: str | None = None,
+    data: Any = None,
+) -> Progress:
+    """Progress as the record holds it; the limits, and ValueError beyond them, as `report_progress` has them."""
+    if percent is None and done is not None and total:
+        percent = 100.0 * done / total
+    if percent is not None and not 0 <= percent <= 100:
+        raise ValueError(f"percent is {percent}: it lies between 0 and 100")
+    rounded = None if percent is None else round(percent, 2)
+    cut = None if message is None else message[:_MAX_MESSAGE]
+    return Progress(rounded, done, total, cut, _snapshot(data))
 
 
 def _snapshot(data: Any) -> Any:

@@ -13,10 +13,12 @@ from typing import Any, cast
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter
 
-from shared.actions import routes
+from shared.actions import patterns, routes
 from shared.actions.context import ActionContext, ReadContext
+from shared.actions.patterns import Accepted, Pattern
 from shared.actions.policies import NO_RETRY, Duration, Retry, duration
 from shared.errors import DeclarationError
+from shared.operations.model import Operation
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[:._-][A-Za-z0-9]+)*")
 
@@ -38,7 +40,14 @@ class Action:
     retry_after: int
     where: str
     """`module.function`, for messages."""
+    after_end: Callable[[Operation], Awaitable[None]] | None = None
+    """Runs after an operation's outcome was written, at least once or not at all: what it does must also be done by
+    whoever reads what it would have changed."""
     preconditions: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]])
+    pattern: Pattern = Pattern.ACTION
+    exclusive: str | None = None
+    """Template of the resource that one operation at a time may write; its parameters are the route's."""
+    accept_hook: Callable[..., Any] | None = None
 
     @property
     def function_name(self) -> str:
@@ -55,6 +64,41 @@ class Action:
         """Run `check(input)` before the operation is created; it refuses by raising RequestError."""
         self.preconditions.append(check)
         return check
+
+    def accepted(self, hook: Callable[..., Any]) -> Callable[..., Any]:
+        """Let `hook(input) -> Accepted` make the first answer to a PUT of a resource.
+
+        It runs after the preconditions, and again when the start is repeated: it reads what is stored and refuses
+        nothing. Raises DeclarationError for another kind of start, and for a second hook.
+        """
+        if self.pattern is not Pattern.PUT_RESOURCE or self.accept_hook is not None:
+            raise DeclarationError(f"{self.where}: `accepted` is for a PUT of a resource, and there is one of it")
+        self.accept_hook = hook
+        return hook
+
+    async def accept(self, input: BaseModel | None) -> Accepted:
+        """What the hook says. Raises TypeError where that is not an Accepted."""
+        assert self.accept_hook is not None, "the registry refuses a PUT of a resource without the hook"
+        result = self.accept_hook(input) if inspect.signature(self.accept_hook).parameters else self.accept_hook()
+        if inspect.isawaitable(result):
+            result = await result
+        if not isinstance(result, Accepted):
+            raise TypeError(f"the accepted hook of {self.where} returned {type(result).__name__}, not Accepted")
+        return result
+
+    def check_complete(self) -> None:
+        """Raise DeclarationError for what only shows once the module was read."""
+        if self.pattern is Pattern.PUT_RESOURCE and self.accept_hook is None:
+            raise DeclarationError(
+                f"{self.where}: a PUT of a resource answers with the resource; say what it is with @....accepted"
+            )
+
+    def endpoints(self) -> list[routes.Endpoint]:
+        """The HTTP functions that follow from this declaration alone."""
+        starter = routes.Endpoint(self.function_name, (self.method,), self.route, self.where)
+        if self.pattern is Pattern.PUT_OPERATION:
+            return [starter, *patterns.own_endpoints(self.function_name, self.route, self.where)]
+        return [starter]
 
     async def check_preconditions(self, input: BaseModel | None) -> None:
         for check in self.preconditions:
@@ -90,14 +134,19 @@ def function_name(name: str) -> str:
 def action(
     name: str,
     *,
-    post: str,
+    post: str | None = None,
+    put: str | None = None,
+    delete: str | None = None,
+    exclusive: str | None = None,
     timeout: Duration = "5m",
     retry: Retry = NO_RETRY,
     keep: Duration = "24h",
     retry_after: int = 1,
 ) -> Callable[[Callable[..., Any]], Action]:
-    """Declare a handler `(context, input) -> output` as the action `name`, started by `POST {post}`.
+    """Declare a handler `(context, input) -> output` as the action `name`; `post`, `put` or `delete` is its route.
 
+    `put` is the route of a resource, or of an operation where it ends in `/{operation_id}`. `exclusive` names the
+    resource, such as `book/{id}`, on which one operation at a time may work; it has to be a part of the route.
     `timeout` is what one attempt may take, `keep` how long the record stays after the end, `retry_after` the seconds
     clients are told to wait between polls. The input model and the output are read from the annotations; every
     parameter of the route must be a field of the input model. Raises DeclarationError.
@@ -111,12 +160,19 @@ def action(
         if retry_after < 1:
             raise DeclarationError(f"{where}: retry_after is {retry_after}; clients are told at least 1 second")
         input_model, output = _signature(handler, where, ActionContext)
-        _check_route(post, input_model, where)
+        pattern, method, route = patterns.chosen(
+            post=post, put=put, delete=delete, names=_names(input_model), where=where
+        )
+        patterns.check_members(pattern, input=_names(input_model), output=output, where=where)
+        if exclusive is not None:
+            patterns.check_exclusive(exclusive, route, where)
         return Action(
             name=name,
             handler=handler,
-            method="POST",
-            route=post,
+            method=method,
+            route=route,
+            pattern=pattern,
+            exclusive=exclusive,
             input_model=input_model,
             output=output,
             timeout=duration(timeout, what=f"timeout of {where}"),
@@ -157,13 +213,16 @@ def _check_name(name: str, where: str) -> None:
 
 
 def _check_route(route: str, input_model: type[BaseModel] | None, where: str) -> None:
-    names = routes.parameters(route, where)
-    fields: set[str] = set()
-    for name, info in (input_model.model_fields if input_model else {}).items():
-        fields |= {name, info.alias or name}
-    for name in names:
-        if name not in fields:
+    for name in routes.parameters(route, where):
+        if name not in _names(input_model):
             raise DeclarationError(f"{where}: the route has {{{name}}}, but the input model has no field {name!r}")
+
+
+def _names(model: type[BaseModel] | None) -> set[str]:
+    """The fields of a model, by their names and by their names on the wire."""
+    return {
+        name for field, info in (model.model_fields if model else {}).items() for name in (field, info.alias or field)
+    }
 
 
 def _signature(

@@ -45,6 +45,12 @@ def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
     return cast(dict[str, Any], value)
 
 
+def refuse_body(request: Request) -> None:
+    """A DELETE takes no body; raises RequestError 400 for one ("DELETE LRO pattern")."""
+    if request.body or "chunked" in request.headers.get("transfer-encoding", "").lower():
+        raise RequestError(400, "BodyNotAllowed", "A DELETE takes no body; leave it out.")
+
+
 def parse_input(model: type[BaseModel] | None, route: Mapping[str, str], body: dict[str, Any]) -> BaseModel | None:
     """The input model from route and body, unknown fields refused.
 

@@ -1,12 +1,14 @@
 """The data-plane profile: `Operation-Location` and the status monitor.
 
-Azure REST API Guidelines, "Long-Running Operations & Jobs": the start answers 202 with the monitor, the monitor
-always answers 200, a failure is inside it, and no header ever redirects.
+Azure REST API Guidelines, "Long-Running Operations & Jobs": the start answers with the monitor, or with the resource
+that was put; the monitor always answers 200, a failure is inside it, and no header ever redirects.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from shared.actions.patterns import Pattern
 from shared.contracts.errors import error_json
 from shared.contracts.headers import segment
 from shared.contracts.http import Response, json_response
@@ -15,14 +17,36 @@ from shared.errors import RequestError
 from shared.operations.model import Operation, Progress, Status
 from shared.operations.rows import ListRow, write_time
 
-
-def monitor_url(base: str, operation_id: str, api_version: str) -> str:
-    """The absolute URL of an operation's monitor; its last segment is the id (lro-aware clients read it there)."""
-    return f"{base}/status/{segment(operation_id)}?api-version={api_version}"
+PATTERN = "pattern"
+"""The fact of an operation that says how it was started; absent for a POST."""
 
 
-def monitor_json(operation: Operation, result: Any = None) -> dict[str, Any]:
-    """The status monitor ("The Status Monitor Resource"), with this app's additions: times, progress, attempt."""
+def facts_of(pattern: Pattern) -> dict[str, str]:
+    """What has to be remembered of the start, so that monitors need no registry."""
+    return {} if pattern is Pattern.ACTION else {PATTERN: pattern.value}
+
+
+def pattern_of(operation: Operation) -> Pattern:
+    return Pattern(operation.facts.get(PATTERN, Pattern.ACTION))
+
+
+def monitor_url(base: str, operation: Operation, api_version: str) -> str:
+    """The absolute URL of an operation's monitor; its last segment is the id (lro-aware clients read it there).
+
+    A PUT of an operation is polled where it was put ("LRO action with no related resource pattern").
+    """
+    own = pattern_of(operation) is Pattern.PUT_OPERATION
+    return f"{base}/{operation.path if own else f'status/{segment(operation.id)}'}?api-version={api_version}"
+
+
+def monitor_json(
+    operation: Operation, result: Any = None, *, parameters: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The status monitor ("The Status Monitor Resource"), with this app's additions: times, progress, attempt.
+
+    `parameters` are the request's, echoed beside it. Where the resource itself is what the operation makes, there is
+    no `result` ("Obtaining status and results").
+    """
     body: dict[str, Any] = {
         "id": operation.id,
         "kind": operation.action,
@@ -30,6 +54,7 @@ def monitor_json(operation: Operation, result: Any = None) -> dict[str, Any]:
         "createdDateTime": write_time(operation.created),
         "lastActionDateTime": write_time(operation.changed),
         "attempt": operation.attempt,
+        **(parameters or {}),
     }
     if operation.progress is not None:
         if operation.progress.percent is not None:
@@ -37,7 +62,7 @@ def monitor_json(operation: Operation, result: Any = None) -> dict[str, Any]:
         if details := _progress_json(operation.progress):
             body["progress"] = details
     if operation.status is Status.SUCCEEDED:
-        if result is not None:
+        if result is not None and pattern_of(operation).has_result:
             body["result"] = result
     elif operation.outcome is not None and operation.outcome.error is not None:
         body["error"] = error_json(operation.outcome.error)
@@ -46,21 +71,36 @@ def monitor_json(operation: Operation, result: Any = None) -> dict[str, Any]:
     return body
 
 
-def monitor_response(operation: Operation, content: bytes | None) -> Response:
-    """`GET` of a monitor: 200 whatever the state; `content` is the stored JSON result, if any."""
-    result = json.loads(content) if content else None
-    return json_response(200, monitor_json(operation, result), _pace(operation))
+def monitor_response(operation: Operation, content: bytes | None, *, parameters: bytes | None = None) -> Response:
+    """`GET` of a monitor: 200 whatever the state; `content` is the stored JSON result, `parameters` the JSON input."""
+    body = monitor_json(operation, _loaded(content), parameters=_loaded(parameters))
+    return json_response(200, body, _pace(operation))
 
 
-def started_response(operation: Operation, content: bytes | None, *, base: str, api_version: str) -> Response:
-    """`POST` of an action: 202 even when it is already over ("LRO action on a resource pattern")."""
-    result = json.loads(content) if content else None
-    headers = {
-        "Operation-Location": monitor_url(base, operation.id, api_version),
-        "Operation-Id": operation.id,
-        **_pace(operation),
-    }
-    return json_response(202, monitor_json(operation, result), headers)
+def started_response(
+    operation: Operation,
+    content: bytes | None,
+    *,
+    base: str,
+    api_version: str,
+    replayed: bool = False,
+    parameters: bytes | None = None,
+) -> Response:
+    """The monitor as the answer to a start, even when it is already over.
+
+    202 for a POST and a DELETE, always ("LRO action on a resource pattern", "DELETE LRO pattern"); for a PUT of an
+    operation 201, and 200 when it was there.
+    """
+    own = pattern_of(operation) is Pattern.PUT_OPERATION
+    status = 200 if own and replayed else operation.start_status
+    headers = _start_headers(operation, base, api_version)
+    return json_response(status, monitor_json(operation, _loaded(content), parameters=_loaded(parameters)), headers)
+
+
+def resource_response(operation: Operation, resource: bytes, *, base: str, api_version: str) -> Response:
+    """The resource as the answer to its PUT: 201 where it is new, 200 where it was there, also when repeated."""
+    headers = _start_headers(operation, base, api_version)
+    return Response(status=operation.start_status, headers=headers, body=resource, content_type="application/json")
 
 
 def result_response(operation: Operation, content: bytes | None) -> Response:
@@ -114,6 +154,15 @@ def _progress_json(progress: Progress) -> dict[str, Any]:
         "data": progress.data,
     }
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _start_headers(operation: Operation, base: str, api_version: str) -> dict[str, str]:
+    location = monitor_url(base, operation, api_version)
+    return {"Operation-Location": location, "Operation-Id": operation.id, **_pace(operation)}
+
+
+def _loaded(content: bytes | None) -> Any:
+    return json.loads(content) if content else None
 
 
 def _pace(operation: Operation) -> dict[str, str]:

@@ -10,7 +10,7 @@ from shared.errors import RequestError
 from shared.settings import Settings
 
 EXPOSED = (
-    "Operation-Location, Operation-Id, Azure-AsyncOperation, Location, Retry-After, "
+    "Operation-Location, Operation-Id, Azure-AsyncOperation, Location, Retry-After, Preference-Applied, "
     "x-ms-request-id, x-ms-client-request-id, x-ms-error-code"
 )
 """What a script on another origin may read (Fetch standard, "CORS-safelisted response-header name")."""

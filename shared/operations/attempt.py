@@ -14,6 +14,7 @@ from shared.operations.ids import Locator
 from shared.operations.loop_watch import watch_loop
 from shared.operations.model import Operation, Progress, Status
 from shared.operations.records import OperationRecords
+from shared.operations.waiting import Endings
 
 PROGRESS_INTERVAL = 1.0
 """Seconds: progress reaches the store at most this often."""
@@ -145,6 +146,8 @@ class LiveAttempts:
     """The attempts of this process, so that a cancel request on the same instance reaches its handler at once."""
 
     def __init__(self) -> None:
+        self.endings = Endings()
+        """Who waits on this instance for an operation to end."""
         self._attempts: dict[Locator, LiveAttempt] = {}
         self._watch: asyncio.Task[None] | None = None
 

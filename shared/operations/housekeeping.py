@@ -23,6 +23,9 @@ PATIENCE = timedelta(seconds=10)
 STUCK_AFTER = timedelta(seconds=60)
 """How long past its attempt's deadline a holder may still renew its lease before it is given up."""
 
+CANCEL_GRACE = timedelta(minutes=5)
+"""How long whoever drives an external operation has to confirm a cancel: it hears of it at its next update only."""
+
 _PARALLEL = 8
 
 _log = logging.getLogger(__name__)
@@ -61,6 +64,8 @@ def judge(operation: Operation, now: datetime) -> Verdict:
     """What to do about one record. Pure."""
     if operation.status.is_terminal:
         return Verdict.NOTHING
+    if operation.external:
+        return _judge_external(operation, now)
     if operation.lease_is_live(now):
         limit = operation.attempt_deadline
         return Verdict.GIVE_UP_STUCK if limit and now >= limit + STUCK_AFTER else Verdict.NOTHING
@@ -74,12 +79,28 @@ def judge(operation: Operation, now: datetime) -> Verdict:
     return Verdict.RESTART_UNLESS_LIVE if now >= due + PATIENCE else Verdict.NOTHING
 
 
+def _judge_external(operation: Operation, now: datetime) -> Verdict:
+    """What is driven from elsewhere has deadlines only. While Canceling, `changed` is when that was asked for."""
+    if operation.status is Status.CANCELING:
+        patience = min(operation.deadline, operation.changed + CANCEL_GRACE)
+        return Verdict.CONFIRM_CANCEL if now >= patience else Verdict.NOTHING
+    return Verdict.EXCEED_DEADLINE if now >= operation.deadline else Verdict.NOTHING
+
+
 class Housekeeping:
     """One pass over what is active and what has expired."""
 
-    def __init__(self, records: OperationRecords, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        records: OperationRecords,
+        *,
+        clock: Callable[[], datetime],
+        before_removal: Callable[[Operation], Awaitable[None]] | None = None,
+    ) -> None:
+        """`before_removal` does what the end of an operation left to its readers, while there is still a record."""
         self._records = records
         self._clock = clock
+        self._before_removal = before_removal
 
     async def run(self, engine: Engine) -> Report:
         report = Report()
@@ -148,6 +169,8 @@ class Housekeeping:
         try:
             operation = await self._records.read(locator)
             if operation and operation.expires and operation.expires <= self._clock():
+                if self._before_removal is not None:
+                    await self._before_removal(operation)
                 report.removed += await self._records.purge(operation)
         except Exception:
             _log.exception(

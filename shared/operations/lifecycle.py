@@ -5,6 +5,9 @@
         |  +-request_cancel-|-|--> Canceled <--confirm_cancel--+
         +----retry_later----+ +--request_cancel--> Canceling --+--succeed/fail--> Succeeded, Failed
 
+An operation that is driven from elsewhere has no attempts: `update` takes the place of claim and heartbeat, and its end
+is an update followed by one of the arrows that end an attempt.
+
 Guards (fence, lease, times) are in the functions; the store enforces them with the record's etag. docs/lifecycle.md
 shows the same table with a reason for each arrow.
 """
@@ -36,6 +39,7 @@ class Event(StrEnum):
     FAIL = "fail"
     REQUEST_CANCEL = "request_cancel"
     CONFIRM_CANCEL = "confirm_cancel"
+    UPDATE = "update"
 
 
 _N, _R, _G = Status.NOT_STARTED, Status.RUNNING, Status.CANCELING
@@ -66,6 +70,8 @@ TRANSITIONS: dict[tuple[Event, Status], Status] = {
     (Event.REQUEST_CANCEL, _F): _F,
     (Event.REQUEST_CANCEL, _C): _C,
     (Event.CONFIRM_CANCEL, _G): _C,
+    (Event.UPDATE, _N): _R,
+    (Event.UPDATE, _R): _R,
 }
 
 Transition = Callable[[Operation], Operation]
@@ -85,6 +91,8 @@ def claim(operation: Operation, now: datetime, *, holder: str, timeout: timedelt
     Every claim raises the fence; the attempt's number rises only after a failure or a lost lease.
     """
     status = target(Event.CLAIM, operation.status)
+    if operation.external:
+        raise TransitionError(Event.CLAIM, "driven from elsewhere")
     if operation.lease_is_live(now):
         raise TransitionError(Event.CLAIM, "held by another attempt")
     if operation.not_before is not None and now < operation.not_before:
@@ -150,6 +158,8 @@ def restart(operation: Operation, now: datetime) -> Operation:
     anew, so that a pass beside this one leaves the engine its time.
     """
     target(Event.RESTART, operation.status)
+    if operation.external:
+        raise TransitionError(Event.RESTART, "driven from elsewhere")
     if operation.lease_is_live(now):
         raise TransitionError(Event.RESTART, "held by a live attempt")
     return replace(operation, generation=operation.generation + 1, not_before=now, lease_until=None, holder="")
@@ -173,6 +183,20 @@ def fail(operation: Operation, now: datetime, *, fence: int, outcome: Outcome) -
     status = target(Event.FAIL, operation.status)
     _check_fence(operation, fence)
     return _end(operation, status, now, outcome)
+
+
+def update(operation: Operation, now: datetime, *, progress: Progress | None = None) -> Operation:
+    """Whoever drives an external operation says that it runs, and how far it is; what it says last stands."""
+    status = target(Event.UPDATE, operation.status)
+    if not operation.external:
+        raise TransitionError(Event.UPDATE, "run by attempts of this app")
+    return replace(
+        operation,
+        status=status,
+        started=operation.started or now,
+        changed=now,
+        progress=progress or operation.progress,
+    )
 
 
 def fail_unheld(operation: Operation, now: datetime, error: ErrorBody, *, seen: Operation) -> Operation:

@@ -92,6 +92,18 @@ class Operation:
     """How long the record stays after the end."""
     retry_after: int
     """Seconds a client should wait between polls."""
+    profile: str = "data-plane"
+    """The contract of the route that started it; its monitors answer by that contract."""
+    resource: str = ""
+    """The resource it works on: a path or an ARM id, empty where there is none."""
+    start_status: int = 202
+    """What the start answered; a replay answers the same."""
+    facts: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What the profile has to remember of the start: small JSON values, never a secret."""
+    external: bool = False
+    """Driven from elsewhere (`shared.operations.external`): never claimed, no lease, only deadlines."""
+    secret_hash: str = ""
+    """SHA-256 in hex of the secret that lets another system update it; empty in what was read for a monitor."""
     status: Status = Status.NOT_STARTED
     generation: int = 1
     """Counts engine starts; an orchestration of an older generation does nothing."""

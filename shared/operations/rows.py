@@ -35,12 +35,16 @@ _TIMES = (
     "unknown_since",
     "expires",
 )
-_TEXTS = ("id", "owner", "run", "action", "method", "path", "api_version", "fingerprint", "holder")
+_TEXTS = ("id", "owner", "run", "action", "method", "path", "api_version", "fingerprint", "holder", "resource")
 _NUMBERS = ("retry_after", "generation", "attempt", "failures", "fence")
 _OBJECTS = ("progress", "outcome", "last_error", "input")
 
-MONITOR_COLUMNS = (*_TEXTS, *_NUMBERS, *_TIMES, "v", "status", "keep", "progress", "outcome", "result_text", "w")
-"""All a status monitor needs: everything but the input."""
+MONITOR_COLUMNS = (
+    *(*_TEXTS, *_NUMBERS, *_TIMES),
+    *("v", "profile", "start_status", "facts", "status", "keep", "progress", "outcome", "result_text", "w"),
+    "external",
+)
+"""All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
 
 _MAX_TICKS = 10**16
 """Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
@@ -72,6 +76,9 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     columns: dict[str, Scalar] = {"v": SCHEMA_VERSION, "status": operation.status.value}
     columns |= {name: getattr(operation, name) for name in (*_TEXTS, *_NUMBERS)}
     columns |= {name: write_time(at) if (at := getattr(operation, name)) else "" for name in _TIMES}
+    columns["profile"] = operation.profile
+    columns["start_status"] = operation.start_status
+    columns["facts"] = json.dumps(operation.facts) if operation.facts else ""
     columns["keep"] = operation.keep.total_seconds()
     columns["progress"] = _dump(operation.progress)
     columns["last_error"] = _dump(operation.last_error)
@@ -81,6 +88,8 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     outcome = asdict(operation.outcome) if operation.outcome else None
     columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
     columns["outcome"] = json.dumps(outcome) if outcome else ""
+    if operation.external:
+        columns |= {"external": True, "secret_hash": operation.secret_hash}
     return columns
 
 
@@ -93,6 +102,11 @@ def from_row(row: Row) -> Operation:
     fields: dict[str, Any] = {**text, **numbers, **times}
     return Operation(
         **fields,
+        profile=str(values.get("profile", "data-plane")),
+        start_status=int(values.get("start_status", 202)),
+        facts=_load(values, "facts") or {},
+        external=bool(values.get("external", False)),
+        secret_hash=str(values.get("secret_hash", "")),
         status=Status(str(values["status"])),
         keep=timedelta(seconds=float(values.get("keep", 86_400))),
         input=_payload(_load(values, "input"), values.get("input_text")) or Payload("", 0, ""),

@@ -6,7 +6,7 @@ What a handler does never fails the orchestration: it becomes a stored outcome, 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -85,6 +85,8 @@ class Runner:
         operation = await self._records.read(work.locator)
         if operation is None or operation.status.is_terminal or operation.generation != work.generation:
             return None
+        if operation.external:
+            return None  # Somebody else works on it; nothing here ever starts it, but a mistake must not claim it.
         try:
             return await self._step(operation, began)
         except (FenceLost, TransitionError) as error:
@@ -157,6 +159,10 @@ class Runner:
             await self._drop_result(operation, operation.fence)
             raise
         _log.info("Attempt ended", extra=_fields("attempt_ended", attempt.operation))
+        if again is None:
+            self._live.endings.announce(operation.locator)
+        if again is None and action.after_end is not None:
+            await self._follow_up(action.after_end, attempt.operation)
         return again
 
     def _time_to_settle(self, began: float) -> float | None:
@@ -170,6 +176,17 @@ class Runner:
         """No record will ever name the result that this claim may have stored."""
         with suppress(StorageError):
             await self._records.drop_result(operation, fence=fence)
+
+    async def _follow_up(self, after_end: Callable[[Operation], Awaitable[None]], operation: Operation) -> None:
+        try:
+            await after_end(operation)
+        except Exception:
+            # The operation has ended all the same: whoever reads what should have changed does it then.
+            _log.warning(
+                "What follows an operation is left to its readers",
+                exc_info=True,
+                extra=_fields("follow_up_failed", operation),
+            )
 
     async def _release(self, attempt: LiveAttempt) -> None:
         with suppress(StorageError, FenceLost, TransitionError):
@@ -291,7 +308,7 @@ class Runner:
         return self._retry_or_fail(action, operation, error)
 
     def _final(self, error: ErrorBody, status_code: int = 500) -> "Verdict":
-        outcome = Outcome(status_code, error=_bounded(error))
+        outcome = Outcome(status_code, error=bounded(error))
         return lambda o, now, fence: lifecycle.fail(o, now, fence=fence, outcome=outcome)
 
     def _retry_or_fail(
@@ -301,7 +318,7 @@ class Runner:
         again = self._clock() + action.retry.wait_after(failures)
         if failures >= action.retry.max_attempts or again >= operation.deadline:
             return self._final(error, status_code)
-        kept = _bounded(error)
+        kept = bounded(error)
         return lambda o, now, fence: lifecycle.retry_later(o, now, fence=fence, not_before=again, error=kept)
 
 
@@ -342,7 +359,7 @@ def _serialize(output: TypeAdapter[Any] | None, value: Any) -> bytes:
     return output.dump_json(output.validate_python(value), by_alias=True)
 
 
-def _bounded(error: ErrorBody) -> ErrorBody:
+def bounded(error: ErrorBody) -> ErrorBody:
     """The error at a size the record holds, whatever the handler put into it."""
     details = tuple(
         ErrorDetail(detail.code[:100], detail.message[:200], detail.target and detail.target[:100])

@@ -69,7 +69,7 @@ class _FileContainer:
     async def put(
         self, name: str, data: bytes | AsyncIterable[bytes], *, content_type: str, overwrite: bool = True
     ) -> BlobInfo:
-        writer = await in_thread(self._files.begin, self._name, name, content_type)
+        writer = await in_thread(self._files.begin, self._name, name, content_type, undo=lambda made: made.discard())
         try:
             if isinstance(data, bytes):
                 await in_thread(writer.write, data)
@@ -95,7 +95,7 @@ class _FileContainer:
 
     @asynccontextmanager
     async def _open(self, name: str, if_match: str | None) -> AsyncGenerator[BlobReader | None, None]:
-        opened = await in_thread(self._files.open, self._name, name)
+        opened = await in_thread(self._files.open, self._name, name, undo=_close)
         if opened is None:
             yield None
             return
@@ -135,18 +135,25 @@ class _FileReader:
         return self._file.read(CHUNK_BYTES)
 
 
-async def in_thread(function: Callable[..., T], *arguments: object) -> T:
+def _close(opened: tuple[BinaryIO, BlobInfo, int] | None) -> None:
+    if opened is not None:
+        opened[0].close()
+
+
+async def in_thread(function: Callable[..., T], *arguments: object, undo: Callable[[T], object] | None = None) -> T:
     """Run blocking file I/O off the event loop; an OSError is a StorageUnavailable.
 
     The thread cannot be interrupted, so a cancelled caller waits for it: otherwise its clean-up would meet the file
-    still in use.
+    still in use. `undo` then gets what the thread made, which nobody else would.
     """
     task = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         with suppress(Exception):
-            await task
+            made = await task
+            if undo is not None:
+                await asyncio.to_thread(undo, made)
         raise
     except StorageError:
         raise

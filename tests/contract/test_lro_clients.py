@@ -75,6 +75,24 @@ class Library:
         method: Any = LROBasePolling(timeout=30, lro_algorithms=[OperationResourcePolling()])
         return LROPoller(self.sync, initial, last_monitor, method)
 
+    async def start(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The first answer to any start."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        initial = await self.client._pipeline.run(HttpRequest(method, self.url + path, json=body, headers=names))
+        await initial.http_response.read()
+        assert initial.http_response.status_code < 300, initial.http_response.text()
+        return initial
+
+    def poller(self, initial: Any) -> AsyncLROPoller[Any]:
+        method: Any = AsyncLROBasePolling(timeout=30, lro_algorithms=[OperationResourcePolling()])
+        return AsyncLROPoller(self.client, initial, last_monitor, method)
+
+    def start_sync(self, method: str, path: str, body: Any = None) -> LROPoller[Any]:
+        initial = self.sync._pipeline.run(HttpRequest(method, self.url + path, json=body))
+        initial.http_response.read()
+        polling: Any = LROBasePolling(timeout=30, lro_algorithms=[OperationResourcePolling()])
+        return LROPoller(self.sync, initial, last_monitor, polling)
+
 
 def last_monitor(pipeline_response: Any) -> Any:
     return ContentDecodePolicy.deserialize_from_http_generics(pipeline_response.http_response)
@@ -229,3 +247,104 @@ def test_upload_url_is_for_writing_one_blob(client: httpx.Client) -> None:
 def _pieces(data: bytes) -> Iterator[bytes]:
     for offset in range(0, len(data), 100):
         yield data[offset : offset + 100]
+
+
+def start_of(pattern: str, how: str) -> tuple[str, str, Any]:
+    """A start of each pattern that ends well, fails, or takes a minute: method, path, body."""
+    name = {"good": "good", "fail": "bad", "cancel": "slow"}[how] + uuid4().hex[:8]
+    seconds = 60 if how == "cancel" else 0.2
+    return {
+        "post": ("POST", f"/trial/{name}:fail", {})
+        if how == "fail"
+        else ("POST", f"/trial/{name}:wait", {"seconds": seconds}),
+        "put": ("PUT", f"/trial/{name}", {"note": "new"}),
+        "delete": ("DELETE", f"/trial/{name}", None),
+        "put-operation": ("PUT", f"/trial-jobs/{name}", {"seconds": seconds, "fail": how == "fail"}),
+    }[pattern]
+
+
+PATTERNS = ["post", "put", "delete", "put-operation"]
+
+
+def check_final(pattern: str, path: str, final: Any) -> None:
+    """What each pattern's poller returns: the monitor with its result, the resource, the monitor without a result."""
+    if pattern == "put":
+        assert final == {"id": path.rpartition("/")[2], "note": "new"}
+        return
+    assert final["status"] == "Succeeded"
+    assert ("result" in final) == (pattern != "delete")
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_every_start_ends_with_its_result(library: Library, pattern: str) -> None:
+    """Polled where Operation-Location says, at 0 and 1 s; after a PUT its own URL is read once more."""
+    method, path, body = start_of(pattern, "good")
+    initial = await library.start(method, path, body)
+    location = initial.http_response.headers["operation-location"]
+    poller = library.poller(initial)
+    check_final(pattern, path, await poller.result())
+    assert poller.status() == "Succeeded"
+    polls = library.polls.urls
+    if method == "PUT":
+        assert polls.pop() == library.url + path
+    assert set(polls) == {location}
+    assert 1 <= len(polls) <= 3
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_every_start_with_the_sync_poller(library: Library, pattern: str) -> None:
+    """The thread-based poller comes to the same end; a failure raises there as well."""
+    method, path, body = start_of(pattern, "good")
+    check_final(pattern, path, await asyncio.to_thread(library.start_sync(method, path, body).result))
+    failing = library.start_sync(*start_of(pattern, "fail"))
+    with pytest.raises(HttpResponseError, match="TrialFailed"):
+        await asyncio.to_thread(failing.result)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_every_failure_raises(library: Library, pattern: str) -> None:
+    """Code and message of a failure reach the caller, whatever started it."""
+    initial = await library.start(*start_of(pattern, "fail"))
+    with pytest.raises(HttpResponseError) as caught:
+        await library.poller(initial).result()
+    assert caught.value.error is not None
+    assert (caught.value.error.code, caught.value.error.message) == ("TrialFailed", "This trial always fails.")
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_every_cancel_raises(library: Library, pattern: str) -> None:
+    """A canceled operation raises; it is canceled at the URL it is polled at."""
+    initial = await library.start(*start_of(pattern, "cancel"))
+    monitor, _, query = initial.http_response.headers["operation-location"].partition("?")
+    await library.client.send_request(HttpRequest("POST", f"{monitor}:cancel?{query}"))
+    with pytest.raises(HttpResponseError, match="OperationCanceled"):
+        await library.poller(initial).result()
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_every_start_that_waits_is_not_polled(library: Library, pattern: str) -> None:
+    """With wait=N the first answer says how it ended, and nothing is polled; what a PUT made is read as always.
+
+    The answer to a PUT of a resource is the resource, which says nothing of the end: that one is polled once.
+    """
+    method, path, body = start_of(pattern, "good")
+    initial = await library.start(method, path, body, Prefer="wait=10")
+    assert initial.http_response.headers["preference-applied"] == "wait=10"
+    check_final(pattern, path, await library.poller(initial).result())
+    assert len(library.polls.urls) == {"put": 2, "put-operation": 1}.get(pattern, 0)
+
+
+async def test_pollers_drive_the_library(library: Library) -> None:
+    """The sample's own starts: an import, a book that is changed, and one that is removed."""
+    upload = (await (await library.begin("/book/x1:upload-start", {"fileName": "a.epub"})).result())["result"]
+    await asyncio.to_thread(BlobClient.from_blob_url(upload["uploadUrl"]).upload_blob, EPUB)
+    book = f"lib{uuid4().hex[:8]}"
+    items = [{"id": "x1", "transactionId": upload["transactionId"]}, {"id": book, "transactionId": "unknown"}]
+    imported = await library.poller(await library.start("PUT", f"/imports/{book}", {"items": items})).result()
+    assert [item["status"] for item in imported["result"]["items"]] == ["Succeeded", "Failed"]
+    assert imported["items"][0]["transactionId"] == upload["transactionId"]
+    changed = await library.poller(await library.start("PUT", "/book/x1", {"title": "Mine"})).result()
+    assert (changed["title"], changed["words"]) == ("Mine", 7)
+    assert (await library.poller(await library.start("DELETE", "/book/x1")).result())["status"] == "Succeeded"
+    gone = await library.client.send_request(HttpRequest("GET", f"{library.url}/book/x1"))
+    assert gone.status_code == 404

@@ -16,6 +16,7 @@ from shared.actions.models import Model
 from shared.engine.port import Work
 from shared.errors import EngineError, StorageAnswerLost, StorageUnavailable
 from shared.operations.attempt import LiveAttempts
+from shared.operations.holds import Holds
 from shared.operations.housekeeping import Housekeeping, Report
 from shared.operations.model import Operation, Payload, Progress
 from shared.operations.records import OperationRecords
@@ -230,7 +231,8 @@ class World:
         self.live = LiveAttempts()
         self.threads = HandlerThreads(2)
         self.actions = {action.name: action for action in actions}
-        self.service = OperationService(self.records, self.live, clock=self.clock)
+        self.holds = Holds(storage, self.records, clock=self.clock)
+        self.service = OperationService(self.records, self.live, self.holds, clock=self.clock)
         self.runner = Runner(
             self.records,
             self.actions,

@@ -8,8 +8,9 @@ from shared.operations.model import Status
 def test_what_actions_import() -> None:
     """The public names, sorted; taking one away breaks users' modules."""
     assert actions.__all__ == [
-        "ActionCanceled", "ActionContext", "ActionFailed", "ErrorDetail", "Model", "ReadContext", "RequestError",
-        "Retry", "action", "read",
+        "Accepted", "ActionCanceled", "ActionContext", "ActionFailed", "ArmAsyncOperationHeader",
+        "ArmCombinedLroHeaders", "ArmLroLocationHeader", "ArmResource", "ArmTrackedResource", "Content", "ErrorDetail",
+        "Model", "ReadContext", "RequestError", "Retry", "SystemData", "action", "call", "read", "read_only",
     ]  # fmt: skip
     assert actions.__all__ == sorted(actions.__all__)
     assert all(hasattr(actions, name) for name in actions.__all__)

@@ -18,7 +18,7 @@ LAYERS = [
     ("shared.errors", "shared.settings"),
     ("shared.operations.ids", "shared.operations.model", "shared.operations.lifecycle"),
     ("shared.storage.ports", "shared.storage.write_once", "shared.engine.port"),
-    ("shared.operations", "shared.actions"),
+    ("shared.operations", "shared.actions", "shared.resources"),
     ("shared.contracts",),
     ("shared.endpoints", "shared.composition"),
     ("actions", "library"),

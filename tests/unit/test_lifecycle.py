@@ -32,6 +32,7 @@ APPLY: dict[Event, Callable[[Operation], Operation]] = {
     Event.FAIL: lambda o: lifecycle.fail(o, NOW, fence=o.fence, outcome=Outcome(500, error=ERROR)),
     Event.REQUEST_CANCEL: lambda o: lifecycle.request_cancel(o, NOW),
     Event.CONFIRM_CANCEL: lambda o: lifecycle.confirm_cancel(o, NOW),
+    Event.UPDATE: lambda o: lifecycle.update(replace(o, external=True), NOW),
 }
 
 
@@ -61,7 +62,7 @@ def test_table_is_the_design() -> None:
     for (event, status), to in TRANSITIONS.items():
         if status.is_terminal:
             assert (event, to) == (Event.REQUEST_CANCEL, status)
-    assert len(TRANSITIONS) == 24
+    assert len(TRANSITIONS) == 26
 
 
 def test_docs_show_the_table() -> None:

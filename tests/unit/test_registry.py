@@ -104,6 +104,7 @@ def test_built_in_routes() -> None:
         ("GET", "status/{operation_id}"),
         ("GET", "status/{operation_id}/result"),
         ("POST", "status/{operation_id}:cancel"),
+        ("POST", "status/{operation_id}:update"),
         ("DELETE", "status/{operation_id}"),
     }
 

@@ -6,7 +6,18 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shared.actions import ActionContext, ActionFailed, ErrorDetail, Model, RequestError, Retry, action
+from shared.actions import (
+    Accepted,
+    ActionContext,
+    ActionFailed,
+    ErrorDetail,
+    Model,
+    ReadContext,
+    RequestError,
+    Retry,
+    action,
+    read,
+)
 
 
 class Trial(Model):
@@ -159,3 +170,61 @@ async def survive(context: ActionContext, request: Marked) -> Waited:
     if not await asyncio.to_thread(_was_here, Path(request.marker)):
         await asyncio.sleep(280)
     return Waited(seconds=0, attempt=context.attempt)
+
+
+class Job(Model):
+    seconds: float = Field(0, ge=0, le=300)
+    fail: bool = False
+
+
+class Stored(Model):
+    id: str
+    note: str
+
+
+class TrialRef(Model):
+    id: str
+
+
+STORED: dict[str, str] = {}
+"""Trials that were put, for as long as this process lives."""
+
+
+async def _behave(id: str) -> None:
+    """As the id says: `slow...` takes a minute, `bad...` fails."""
+    await asyncio.sleep(60 if id.startswith("slow") else 0.2)
+    if id.startswith("bad"):
+        raise ActionFailed("TrialFailed", "This trial always fails.")
+
+
+@action("trial:put", put="trial/{id}", exclusive="trial/{id}")
+async def put_trial(context: ActionContext, request: Trial) -> Stored:
+    await _behave(request.id)
+    STORED[request.id] = request.note
+    return Stored(id=request.id, note=request.note)
+
+
+@put_trial.accepted
+def trial_to_be(request: Trial) -> Accepted:
+    return Accepted(created=request.id not in STORED, resource=Stored(id=request.id, note=request.note))
+
+
+@action("trial:delete", delete="trial/{id}", exclusive="trial/{id}")
+async def delete_trial(context: ActionContext, request: TrialRef) -> None:
+    await _behave(request.id)
+    STORED.pop(request.id, None)
+
+
+@read("trial:get", get="trial/{id}")
+async def get_trial(context: ReadContext, request: TrialRef) -> Stored:
+    if request.id not in STORED:
+        raise RequestError(404, "TrialNotFound", "There is no such trial.", target=request.id)
+    return Stored(id=request.id, note=STORED[request.id])
+
+
+@action("trial:job", put="trial-jobs/{operation_id}")
+async def job(context: ActionContext, request: Job) -> Waited:
+    await asyncio.sleep(request.seconds)
+    if request.fail:
+        raise ActionFailed("TrialFailed", "This trial always fails.")
+    return Waited(seconds=request.seconds, attempt=context.attempt)

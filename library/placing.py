@@ -1,0 +1,76 @@
+"""Putting a book on a shelf as it is to be, and removing one. Each may run twice from any point and ends the same."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from library.books import BookStore, file_name
+from library.models import Book, PlaceBook, UploadFinish
+from library.reading import Download, read_book, save
+from library.uploading import finish_upload
+from shared.actions.context import ActionContext
+from shared.errors import ActionFailed
+from shared.storage.ports import Storage
+
+
+def as_asked(book: Book, request: PlaceBook) -> Book:
+    """The book with what the request says of it; on no shelf where it names none."""
+    said = request.model_dump(include={"title", "creators"}, exclude_none=True)
+    return book.model_copy(update={**said, "shelf": request.shelf})
+
+
+def not_read_yet(request: PlaceBook) -> Book:
+    """What can be said of a new book before its EPUB was read."""
+    book = Book(
+        id=request.id,
+        title="",
+        creators=[],
+        language=None,
+        identifiers=[],
+        published=None,
+        publisher=None,
+        chapters=0,
+        words=0,
+        cover=None,
+        size_bytes=0,
+        sha256="",
+        warnings=[],
+    )
+    return as_asked(book, request)
+
+
+async def place_book(context: ActionContext, request: PlaceBook, storage: Storage, *, max_bytes: int) -> Book:
+    """Read the uploaded EPUB, or the stored one again, and store the book as the request has it.
+
+    Without an upload there is one write, of the row, on behalf of the run; with one, those of `finish_upload`.
+    """
+    if request.transaction_id is not None:
+        finish = UploadFinish(id=request.id, transaction_id=request.transaction_id, sha256=None)
+        return await finish_upload(
+            context, finish, storage, max_bytes=max_bytes, change=lambda book: as_asked(book, request)
+        )
+    books = BookStore(storage)
+    stored = await books.get(request.id)
+    if stored is None:
+        raise ActionFailed("BookNotFound", "There is no such book any more; upload it.", target=request.id)
+    with tempfile.TemporaryDirectory(prefix="book-", ignore_cleanup_errors=True) as folder:
+        file = await _stored_file(books, stored, Path(folder) / "book.epub")
+        book = await read_book(context, request.id, file)
+    context.report_progress(percent=95, message="Storing the book")
+    return await books.put(as_asked(book, request), source=context.run_id)
+
+
+async def _stored_file(books: BookStore, book: Book, path: Path) -> Download:
+    async with books.files.open(file_name(book.id, book.sha256)) as reader:
+        if reader is None:
+            raise ActionFailed("FileMissing", "The book's EPUB is gone; upload it again.", target=book.id)
+        return await save(reader, path)
+
+
+async def remove_book(context: ActionContext, book_id: str, storage: Storage) -> None:
+    """Remove the book and its file. Once it has begun a cancel comes too late: half a book is none."""
+    removal = asyncio.ensure_future(BookStore(storage).remove(book_id))
+    try:
+        await asyncio.shield(removal)
+    except asyncio.CancelledError:
+        await removal

@@ -1,0 +1,127 @@
+"""The four ways to start an operation on the data plane, and what follows from each for its declaration.
+
+Azure REST API Guidelines, "Long-Running Operations & Jobs", "Patterns to Initiate a Long-Running Operation".
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from shared.actions import routes
+from shared.actions.routes import Endpoint
+from shared.errors import DeclarationError
+
+OPERATION_ID = "operation_id"
+"""The route parameter that is the operation's own id."""
+
+MONITOR_MEMBERS = frozenset(
+    {"id", "kind", "status", "error", "result", "createdDateTime", "lastActionDateTime", "attempt"}
+    | {"percentComplete", "progress", "expiresAt"}
+)
+"""What a monitor says itself; a parameter of that name could not be echoed beside it."""
+
+_RESERVED = MONITOR_MEMBERS | {"resourceLocation"}
+"""`resourceLocation` makes clients fetch another URL for the result (azure-core, core-lro and Azure.Core alike)."""
+
+
+class Pattern(StrEnum):
+    """Stored with the operation: never renamed."""
+
+    ACTION = "action"
+    """POST: 202 and the monitor, with a `result` at the end ("LRO action on a resource pattern")."""
+    PUT_RESOURCE = "put-resource"
+    """PUT: 201 or 200 and the resource ("Create or replace operation with additional long-running processing")."""
+    DELETE_RESOURCE = "delete-resource"
+    """DELETE: 202 and the monitor ("DELETE LRO pattern")."""
+    PUT_OPERATION = "put-operation"
+    """PUT of an operation: 201 and the monitor at the same URL ("LRO action with no related resource pattern")."""
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the monitor carries a `result`: otherwise the resource itself is it, or there is none."""
+        return self in (Pattern.ACTION, Pattern.PUT_OPERATION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The first answer to a PUT of a resource: whether it is new (201, else 200), and what it is going to be."""
+
+    created: bool
+    resource: BaseModel
+
+
+def chosen(
+    *, post: str | None, put: str | None, delete: str | None, names: Iterable[str], where: str
+) -> tuple[Pattern, str, str]:
+    """The pattern, the method and the route of a declaration; `names` are those of the input's fields and aliases."""
+    given = {method: route for method, route in (("POST", post), ("PUT", put), ("DELETE", delete)) if route is not None}
+    if len(given) != 1:
+        said = " and ".join(name.lower() for name in given) or "none"
+        raise DeclarationError(f"{where}: one of post=, put= and delete= says how it is started; this has {said}")
+    [(method, route)] = given.items()
+    parameters = routes.parameters(route, where)
+    pattern = {"POST": Pattern.ACTION, "PUT": Pattern.PUT_RESOURCE, "DELETE": Pattern.DELETE_RESOURCE}[method]
+    if OPERATION_ID in parameters:
+        if method != "PUT" or not route.endswith(f"/{{{OPERATION_ID}}}"):
+            raise DeclarationError(
+                f"{where}: {{{OPERATION_ID}}} is the operation's own id; only put= takes it, as its last segment"
+            )
+        pattern = Pattern.PUT_OPERATION
+        parameters = tuple(name for name in parameters if name != OPERATION_ID)
+    elif method != "POST" and ":" in route:
+        raise DeclarationError(f"{where}: {method} names a resource; a verb such as {route!r} is started with post=")
+    known = set(names)
+    for name in parameters:
+        if name not in known:
+            raise DeclarationError(f"{where}: the route has {{{name}}}, but the input model has no field {name!r}")
+    return pattern, method, route
+
+
+def check_members(pattern: Pattern, *, input: Iterable[str], output: TypeAdapter[Any] | None, where: str) -> None:
+    """Refuse an input or an output whose members, or whose absence, the pattern's clients would misread."""
+    if pattern is Pattern.DELETE_RESOURCE and output is not None:
+        raise DeclarationError(f"{where}: a DELETE has no result; annotate `-> None`")
+    if pattern is Pattern.PUT_RESOURCE:
+        if output is None:
+            raise DeclarationError(f"{where}: a PUT of a resource returns the resource; annotate what it is")
+        if "status" in _members(output):
+            raise DeclarationError(
+                f"{where}: the resource has a member 'status', which pollers would read as the operation's; rename it"
+            )
+    if pattern is Pattern.PUT_OPERATION and (taken := sorted(_RESERVED & set(input))):
+        raise DeclarationError(f"{where}: its monitor repeats the input and has a {taken[0]!r} of its own; rename it")
+
+
+def check_exclusive(exclusive: str, route: str, where: str) -> None:
+    """`exclusive` is the template of a resource, made of parameters of the route."""
+    for name in routes.parameters(exclusive, where):
+        if name not in routes.parameters(route, where) or name == OPERATION_ID:
+            raise DeclarationError(f"{where}: exclusive has {{{name}}}, which is no parameter of the route {route!r}")
+    if ":" in exclusive:
+        raise DeclarationError(f"{where}: exclusive={exclusive!r} names a resource, not an action on it")
+
+
+def own_endpoints(function_name: str, route: str, where: str) -> list[Endpoint]:
+    """Read, cancel and delete on the URL of a PUT of an operation ("Controlling a long-running operation")."""
+    return [
+        Endpoint(f"{function_name}_status", ("GET",), route, where),
+        Endpoint(f"{function_name}_cancel", ("POST",), f"{route}:cancel", where),
+        Endpoint(f"{function_name}_delete", ("DELETE",), route, where),
+    ]
+
+
+def alias_endpoint(exclusive: str, where: str) -> Endpoint:
+    """`{resource}/operations/{operation_id}`, where TypeSpec's standard operations look for a monitor."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", f"{exclusive}/operation").strip("_")
+    return Endpoint(name, ("GET",), f"{exclusive}/operations/{{{OPERATION_ID}}}", where)
+
+
+def _members(output: TypeAdapter[Any]) -> set[str]:
+    """The wire names in what a handler returns; none where that is no object."""
+    schema = output.json_schema(by_alias=True, mode="serialization")
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    return set(schema.get("$defs", {}).get(name, schema).get("properties", {}))

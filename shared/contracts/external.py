@@ -1,0 +1,101 @@
+"""What another system sends to update an operation, and what it needs to do so.
+
+    POST {base}/status/{operation_id}:update?api-version=...
+    x-operation-secret: lroext_...
+    {"status": "Running", "percentComplete": 40, "progress": {"done": 2, "total": 5, "message": "Printing"}}
+
+The words are those of the status monitor (Azure REST API Guidelines, "The Status Monitor Resource"). Why this header:
+docs/decisions/0006-secret-of-an-external-operation.md.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from shared.actions.context import measured
+from shared.actions.models import Model
+from shared.contracts.errors import validation_error
+from shared.contracts.headers import segment
+from shared.errors import ErrorBody, ErrorDetail, RequestError
+from shared.operations.external import Canceled, Failed, Running, Succeeded, Update
+from shared.operations.model import Progress
+
+SECRET_HEADER = "x-operation-secret"  # noqa: S105 - the header's name
+
+_MAX_COUNT = 2**53
+"""Larger whole numbers are not the same in every JSON reader (RFC 8259, section 6)."""
+
+
+class _Progress(Model):
+    done: int | None = Field(default=None, ge=0, le=_MAX_COUNT)
+    total: int | None = Field(default=None, ge=0, le=_MAX_COUNT)
+    message: str | None = Field(default=None, max_length=500)
+    data: Any = None
+
+
+class _Detail(Model):
+    code: str = Field(min_length=1, max_length=100)
+    message: str = Field(min_length=1, max_length=200)
+    target: str | None = Field(default=None, max_length=100)
+
+
+class _Error(Model):
+    code: str = Field(min_length=1, max_length=100)
+    message: str = Field(min_length=1, max_length=1000)
+    target: str | None = Field(default=None, max_length=100)
+    details: list[_Detail] = Field(default_factory=list[_Detail], max_length=4)
+
+
+class _UpdateBody(Model):
+    status: Literal["Running", "Succeeded", "Failed", "Canceled"]
+    percent_complete: float | None = Field(default=None, ge=0, le=100)
+    progress: _Progress | None = None
+    result: Any = None
+    error: _Error | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_status(self) -> "_UpdateBody":
+        """A member that its status has no place for would be lost without a word."""
+        if self.status != "Running" and (self.percent_complete is not None or self.progress is not None):
+            raise ValueError("percentComplete and progress go with status Running")
+        if self.status != "Succeeded" and self.result is not None:
+            raise ValueError("result goes with status Succeeded")
+        if (self.status == "Failed") != (self.error is not None):
+            raise ValueError("error goes with status Failed, and Failed with an error")
+        return self
+
+
+def parse_update(body: dict[str, Any]) -> Update:
+    """The update in a request's JSON object; raises RequestError 400 InvalidInput."""
+    try:
+        given = _UpdateBody.model_validate(body, extra="forbid", by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise validation_error(error) from None
+    match given.status:
+        case "Running":
+            return Running(_progress(given))
+        case "Succeeded":
+            return Succeeded(given.result)
+        case "Failed":
+            assert given.error is not None, "checked by the model"
+            details = tuple(ErrorDetail(d.code, d.message, d.target) for d in given.error.details)
+            return Failed(ErrorBody(given.error.code, given.error.message, given.error.target, details))
+        case "Canceled":
+            return Canceled()
+
+
+def update_url(base: str, operation_id: str, api_version: str) -> str:
+    """Where another system sends its updates. The secret is no part of it: URLs are logged."""
+    return f"{base}/status/{segment(operation_id)}:update?api-version={api_version}"
+
+
+def _progress(given: _UpdateBody) -> Progress | None:
+    if given.percent_complete is None and given.progress is None:
+        return None
+    said = given.progress or _Progress()
+    try:
+        return measured(
+            percent=given.percent_complete, done=said.done, total=said.total, message=said.message, data=said.data
+        )
+    except ValueError as error:
+        raise RequestError(400, "InvalidInput", f"progress does not fit: {error}", target="progress") from None

@@ -1,0 +1,221 @@
+"""Every verb with every header model: the start, its headers, the monitors, and the final results."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.arm_things import ALL, MODELS, VERSION
+from tests.unit.arm_parts import BASE, SUB, ArmApi, arm_api, code, path_of, told
+
+CREATE = {"location": "West Europe", "properties": {"note": "n"}}
+VERBS: dict[str, tuple[str, str, Any]] = {
+    "create": ("PUT", "", CREATE),
+    "replace": ("PUT", "", {"properties": {"note": "m"}}),
+    "update": ("PATCH", "", {"tags": {"a": "b"}, "location": "westeurope"}),
+    "delete": ("DELETE", "", None),
+    "add": ("POST", "/add", {"a": 2, "b": 3}),
+    "touch": ("POST", "/touch", {}),
+    "reflect": ("POST", "/reflect", None),
+}
+STATUS = {"create": 201, "replace": 200}
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[ArmApi]:
+    async with arm_api(tmp_path, *ALL) as api:
+        yield api
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("type", MODELS)
+async def test_verb_by_header_model(api: ArmApi, type: str, verb: str) -> None:
+    """Headers are those of the model, absolute and self-contained; both monitors run and end as the contract says."""
+    model, path = MODELS[type], path_of(type, "One")
+    method, suffix, body = VERBS[verb]
+    if verb != "create":
+        await api.put(path, CREATE)
+    answer = await api(method, path + suffix, body)
+    assert answer.status == STATUS.get(verb, 202)
+    assert answer.headers["Retry-After"] == "1"
+    assert ("Azure-AsyncOperation" in answer.headers) == model.async_operation
+    assert ("Location" in answer.headers) == model.location
+    assert "Operation-Location" not in answer.headers
+    if method == "PUT":
+        assert told(answer)["properties"]["provisioningState"] == "Accepted"
+        assert answer.headers["ETag"]
+        assert "status" not in told(answer)  # trap 4: pollers would read it as the operation's
+    else:
+        assert answer.body == b""
+    prefix = f"{BASE}/subscriptions/{SUB}/providers/Contoso.Things/locations/westeurope"
+    url = answer.headers.get("Azure-AsyncOperation") or answer.headers["Location"]
+    operation_id = url.rpartition("/")[2].partition("?")[0]
+    status, results = (f"{prefix}/{kind}/{operation_id}?api-version={VERSION}" for kind in KINDS)
+    assert answer.headers.get("Azure-AsyncOperation", status) == status
+    assert answer.headers.get("Location", results) == results
+
+    await waits(api, status, results)
+    await api.drain()
+    await ends(api, verb, path, status, results)
+    if verb == "delete":
+        assert code(await api("GET", path)) == (404, "ResourceNotFound")
+        assert (await api("GET", status)).status == 200  # the monitors outlive the resource
+
+
+async def waits(api: ArmApi, status: str, results: str) -> None:
+    """Both monitors of an operation that has not ended: 200 with its status, 202 without a body."""
+    running, waiting = await api("GET", status), await api("GET", results)
+    assert (running.status, told(running)["status"]) == (200, "NotStarted")
+    assert (waiting.status, waiting.body, waiting.headers["Location"]) == (202, b"", results)
+    for each in (running, waiting):
+        assert each.headers["Retry-After"] == "1"
+    assert "Location" not in running.headers
+    assert not {"properties", "error", "endTime"} & told(running).keys()
+
+
+async def ends(api: ArmApi, verb: str, path: str, status: str, results: str) -> None:
+    """Both monitors of an operation that has succeeded: its result in `properties`, and as the whole answer."""
+    operation_id = status.rpartition("/")[2].partition("?")[0]
+    done, result = await api("GET", status), await api("GET", results)
+    assert done.status == 200
+    assert not {"Retry-After", "Location"} & done.headers.keys()
+    said = told(done)
+    assert (said["status"], said["name"], said["resourceId"]) == ("Succeeded", operation_id, path)
+    assert said["id"] == status.removeprefix(BASE).partition("?")[0]
+    assert said["percentComplete"] == 100.0
+    assert said["startTime"] <= said["endTime"]
+    assert "resourceLocation" not in said
+    if verb in ("delete", "touch"):
+        assert result.status == 204
+        assert "properties" not in said
+    else:
+        assert result.status == 200
+        assert said["properties"] == told(result)
+    if verb == "add":
+        assert told(result) == {"total": 5}
+    if verb in ("create", "replace", "update", "reflect"):
+        assert told(result) == await api.shown(path)
+        assert told(result)["id"] == path
+
+
+KINDS = ("operationStatuses", "operationResults")
+
+
+@pytest.mark.parametrize("type", MODELS)
+@pytest.mark.parametrize("verb", ["create", "update", "delete", "add"])
+async def test_failures(api: ArmApi, type: str, verb: str) -> None:
+    """A failure is inside the 200 of operationStatuses, and the real status with ARM's error body at the results."""
+    path, method, suffix = path_of(type, "one"), *VERBS[verb][:2]
+    if verb != "create":
+        await api.put(path, {"properties": {"note": "fail"} if verb == "delete" else {}})
+    body = {"create": {**CREATE, "properties": {"mode": "fail"}}, "update": {"properties": {"mode": "fail"}}}
+    await api(method, path + suffix, {"mode": "fail"} if verb == "add" else body.get(verb))
+    status, results = await _monitors(api)
+    await api.drain()
+    said = await api("GET", status)
+    assert said.status == 200
+    assert told(said)["status"] == "Failed"
+    assert told(said)["error"] == {"code": "ThingFailed", "message": "This thing fails."}
+    assert "properties" not in told(said)
+    assert code(await api("GET", results)) == (409, "ThingFailed")
+    state = (await api.shown(path))["properties"]["provisioningState"]
+    assert state == ("Succeeded" if verb == "add" else "Failed")  # an action leaves it alone
+
+
+@pytest.mark.parametrize("type", MODELS)
+async def test_cancel(api: ArmApi, type: str) -> None:
+    """Cancel answers 200 with the status; error is there too, the results answer 409, and the resource is Canceled."""
+    path = path_of(type, "one")
+    await api("PUT", path, CREATE)
+    status, results = await _monitors(api)
+    canceled = await api("POST", status.replace("?", "/cancel?"))
+    assert (canceled.status, told(canceled)["status"]) == (200, "Canceled")
+    assert told(canceled)["error"]["code"] == "OperationCanceled"
+    again = await api("POST", status.replace("?", "/cancel?"))
+    assert (again.status, told(again)) == (200, told(canceled))
+    assert code(await api("GET", results)) == (409, "OperationCanceled")
+    shown = await api.shown(path)
+    assert (shown["properties"]["provisioningState"], shown["properties"]["note"]) == ("Canceled", "n")
+    assert (await api("DELETE", path)).status == 202
+
+
+async def _monitors(api: ArmApi) -> tuple[str, str]:
+    """The monitors of the operation that was started last."""
+    _, work = api.engine.started[-1]
+    prefix = f"{BASE}/subscriptions/{SUB}/providers/Contoso.Things/locations/westeurope"
+    first, second = (f"{prefix}/{kind}/{work.locator.id}?api-version={VERSION}" for kind in KINDS)
+    return first, second
+
+
+async def test_defaults(tmp_path: Path) -> None:
+    """Seed 002: PUT is Azure-AsyncOperation with the resource, PATCH, DELETE and POST are Location; 10 s."""
+    from actions.shelves import shelves
+
+    said = {verb.action.name.split("/", 2)[2]: verb.headers for verb in shelves.verbs}
+    assert {name: (h.async_operation, h.location, h.retry_after) for name, h in said.items()} == {
+        "write": (True, False, 10), "update": (False, True, 10), "delete": (False, True, 10),
+        "startMigration/action": (True, True, 10), "restart/action": (False, True, 10),
+        "exportInventory/action": (False, True, 10),
+    }  # fmt: skip
+
+
+async def test_monitors_of_others(api: ArmApi) -> None:
+    """Under another subscription, at another location, in another namespace or with no id it is 404, all the same."""
+    await api("PUT", path_of("asyncThings", "one"), CREATE)
+    status, results = await _monitors(api)
+    for url in (status, results):
+        assert code(await api("GET", url.replace(SUB, "9" + SUB[1:]))) == (404, "OperationNotFound")
+        assert code(await api("GET", url.replace("westeurope", "northeurope"))) == (404, "OperationNotFound")
+        assert code(await api("GET", url.replace("?", "x?"))) == (404, "OperationNotFound")
+        assert code(await api("GET", url.replace("?", "!?"))) == (404, "OperationNotFound")
+        assert (
+            await api("GET", url.replace("westeurope", "West%20Europe").replace("providers", "PROVIDERS"))
+        ).status < 300
+    away = status.replace(SUB, "9" + SUB[1:]).replace("?", "/cancel?")
+    assert code(await api("POST", away)) == (404, "OperationNotFound")
+
+
+async def test_any_version_on_monitors(api: ArmApi) -> None:
+    """A client may poll with another supported version than it started with (trap 15), and is given URLs with it."""
+    await api("PUT", path_of("locationThings", "one"), CREATE)
+    _, results = await _monitors(api)
+    other = results.replace(VERSION, "2026-02-02-preview")
+    assert (await api("GET", other)).headers["Location"] == other
+    assert code(await api("GET", results.replace(VERSION, "1999-01-01"))) == (400, "UnsupportedApiVersionValue")
+    assert code(await api("GET", results.partition("?")[0], version=None)) == (400, "MissingApiVersionParameter")
+
+
+async def test_traps(api: ArmApi) -> None:
+    """What real clients trip over: URLs 7, 16; pace 8; redirects 14; errors 20; numbers 25."""
+    answers = [await api("PUT", path_of("bothThings", "one"), CREATE)]
+    status, results = await _monitors(api)
+    answers += [await api("GET", status), await api("GET", results)]
+    await api.drain()
+    answers += [await api("GET", status), await api("GET", results)]
+    answers.append(await api("POST", path_of("bothThings", "one") + "/add", {"mode": "fail"}))
+    failing, failed = await _monitors(api)
+    await api.drain()
+    answers += [await api("GET", failing), await api("GET", failed)]
+    for answer in answers:
+        assert not 300 <= answer.status < 400
+        if "Retry-After" in answer.headers:
+            assert re.fullmatch("[1-9][0-9]*", answer.headers["Retry-After"])
+        for name in ("Location", "Azure-AsyncOperation"):
+            if name in answer.headers:
+                assert re.fullmatch(r"http://h:1/[^{}\"\\\s]+\?api-version=2026-01-01", answer.headers[name])
+        said = told(answer)
+        if "error" in said:
+            assert said["error"]["code"]
+            assert said["error"]["message"]
+        if "startTime" in said:
+            assert isinstance(said["status"], str)
+        if "percentComplete" in said:
+            assert isinstance(said["percentComplete"], float)
+
+
+async def test_monitor_is_there_before_its_202(api: ArmApi) -> None:
+    """Trap 6: clients poll at once and do not repeat a 404, so the record is stored before the answer is made."""
+    answer = await api("PUT", path_of("asyncThings", "one"), CREATE)
+    assert (await api("GET", answer.headers["Azure-AsyncOperation"])).status == 200
