@@ -12,7 +12,7 @@ from shared.actions.patterns import Pattern
 from shared.contracts.errors import error_json
 from shared.contracts.headers import segment
 from shared.contracts.http import Response, json_response
-from shared.contracts.listing import write_token
+from shared.contracts.paging import write_token
 from shared.errors import RequestError
 from shared.operations.model import Operation, Progress, Status
 from shared.operations.rows import ListRow, write_time

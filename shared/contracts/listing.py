@@ -4,26 +4,24 @@ Azure REST API Guidelines, "Pattern to List Status Monitors" and "Collections". 
 parser of it is shorter than the use of a general one; it is recursive descent over at most 2,000 characters.
 """
 
-import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.contracts import paging
 from shared.contracts.http import Request
 from shared.errors import RequestError
 from shared.operations.model import Status
 from shared.operations.rows import ListRow
 
 DEFAULT_TOP = 50
-MAX_TOP = 1000
 _MAX_FILTER = 2000
 _MAX_DEPTH = 32
 
 Predicate = Callable[[ListRow], bool]
 
 _TOKEN = re.compile(r"\s*(?:(?P<punctuation>[()])|(?P<word>[A-Za-z]+)|'(?P<text>(?:[^']|'')*)')")
-_PARAMETERS = frozenset({"api-version", "filter", "top", "skiptoken", "code", "clientid"})
-"""`code` and `clientId` are how Azure Functions takes keys from a query string."""
+_PARAMETERS = frozenset({"api-version", "filter", "top", "skiptoken"})
 
 _STATUS_WORDS = tuple(status.value for status in Status)
 _POSITION = re.compile(r"[0-9]{17}![A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -41,44 +39,14 @@ class ListRequest:
 
 def parse_list(request: Request) -> ListRequest:
     """Read the list's parameters; raises RequestError 400 for an unknown one or a value that does not fit."""
-    query: dict[str, str] = {}
-    for name, value in request.query.items():
-        if name.lower() not in _PARAMETERS:
-            raise RequestError(
-                400, "UnknownQueryParameter", f"A list takes filter, top and api-version, not {name!r}.", target=name
-            )
-        query[name.lower()] = value
+    query = paging.known_parameters(request, _PARAMETERS)
     text = query.get("filter")
     return ListRequest(
         matches=parse_filter(text) if text is not None else lambda row: True,
         filter=text,
-        top=_parse_top(query.get("top")),
-        position=_parse_token(query.get("skiptoken")),
+        top=paging.page_size(query.get("top"), name="top", default=DEFAULT_TOP),
+        position=paging.read_token(query.get("skiptoken"), _POSITION, name="skipToken"),
     )
-
-
-def write_token(position: str) -> str:
-    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
-
-
-def _parse_token(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        position = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-    except ValueError:
-        position = ""
-    if not _POSITION.fullmatch(position):
-        raise RequestError(400, "InvalidSkipToken", "Follow nextLink as it is.", target="skipToken")
-    return position
-
-
-def _parse_top(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_TOP
-    if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_TOP:
-        raise RequestError(400, "InvalidTop", f"top is a whole number from 1 to {MAX_TOP}.", target="top")
-    return int(text)
 
 
 def parse_filter(text: str) -> Predicate:

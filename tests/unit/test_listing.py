@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.contracts.http import Request
-from shared.contracts.listing import MAX_TOP, ListRequest, parse_filter, parse_list, write_token
+from shared.contracts.listing import ListRequest, parse_filter, parse_list
+from shared.contracts.paging import MAX_TOP, write_token
 from shared.errors import RequestError
 from shared.operations.ids import ID_PATTERN
 from shared.operations.model import Status
