@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from local_host.azurite import find_node
+from tests.arm_things import MODELS, NAMESPACE, VERSION
 from tests.e2e.books import upload
 from tests.epubs import make_epub
 from tests.host import ROOT, STORES, TEST_APP, LocalHost
@@ -125,3 +126,39 @@ def test_the_library(app: LocalHost, caller: httpx.Client) -> None:
     assert removed["status"] == "succeeded"
     assert caller.get(f"/book/{book}").status_code == 404
     assert run(caller, f"/book/{book}:upload-finish", upload(caller, book, EPUB))["status"] == "Succeeded"
+
+
+ARM_VERBS: dict[str, tuple[str, str, Any]] = {
+    "create": ("PUT", "", {"location": "westeurope", "properties": {"note": "n"}}),
+    "update": ("PATCH", "", {"tags": {"a": "b"}}),
+    "add": ("POST", "/add", {"a": 2, "b": 3}),
+    "touch": ("POST", "/touch", {}),
+    "delete": ("DELETE", "", None),
+}
+
+
+@pytest.mark.parametrize("type", MODELS)
+def test_arm_verbs(app: LocalHost, type: str) -> None:
+    """Every ARM verb with every header model ends with what the operation promises, wherever core-lro looks for it."""
+    group = f"/subscriptions/{uuid4()}/resourceGroups/rg/providers/{NAMESPACE}/{type}"
+    version = f"api-version={VERSION}"
+    for verb, (method, suffix, body) in ARM_VERBS.items():
+        outcome = drive(app, method, f"{group}/one{suffix}?{version}", body)
+        assert outcome["status"] == "succeeded", (verb, outcome)
+        result = outcome.get("result")
+        if verb in ("create", "update"):
+            assert result["properties"]["provisioningState"] == "Succeeded"
+            assert result["id"].endswith("/one")
+        elif verb == "add":
+            assert (result if MODELS[type].location else result["properties"]) == {"total": 5}
+    with httpx.Client(base_url=app.url, timeout=30, verify=False) as client:
+        assert client.get(f"{group}/one?{version}").status_code == 404
+
+
+@pytest.mark.parametrize("type", [name for name, model in MODELS.items() if model.async_operation])
+def test_arm_failure(app: LocalHost, type: str) -> None:
+    """A failed ARM operation throws with our code and message."""
+    url = f"/subscriptions/{uuid4()}/resourceGroups/rg/providers/{NAMESPACE}/{type}/one?api-version={VERSION}"
+    outcome = drive(app, "PUT", url, {"location": "westeurope", "properties": {"mode": "fail"}})
+    assert (outcome["status"], "result" in outcome) == ("failed", False)
+    assert "ThingFailed" in outcome["error"]["message"]
