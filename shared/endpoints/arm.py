@@ -94,10 +94,17 @@ class Arm:
 
     async def _take(self, call: Call) -> Plan | None:
         """Decide what to start and hold what it needs; all over again where somebody else was faster."""
+        # Preconditions come before the row is taken: they may take long, and a hold without a record does not last.
+        to_ask = bool(call.verb.action.preconditions)
         for _ in range(_TRIES):
+            call = replace(call, now=now())
             plan = await self._plan(call)
             if plan is None:
                 return None
+            if to_ask:
+                to_ask = False
+                await call.verb.action.check_preconditions(plan.input)
+                continue
             try:
                 await self._app.resources.take(arm_plans.held_rows(call, plan))
             except StorageConflict:
@@ -163,6 +170,7 @@ class Arm:
             profile=PROFILE,
             resource=plan.key.id,
             start_status=arm.start_status(call.verb.verb, new=plan.stored is None),
+            is_checked=True,
             facts=facts(location=plan.location, also_held=plan.keys[1:]),
             retry_after=call.verb.headers.retry_after,
         )
@@ -171,6 +179,6 @@ class Arm:
                 return await hand_over(self._app, request, call.verb.elsewhere, start)
             return await self._app.service.start(start, engine)
         except RequestError:
-            # A precondition refused: nothing was created, so nothing holds.
+            # Refused before anything was created: so nothing holds.
             await self._app.resources.release(plan.keys, call.locator)
             raise

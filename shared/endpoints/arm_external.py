@@ -6,7 +6,7 @@ from shared.actions.arm_external import Elsewhere, HandOver
 from shared.composition import Application
 from shared.contracts import external, headers, versions
 from shared.contracts.http import Request
-from shared.errors import ErrorBody
+from shared.errors import ErrorBody, RequestError
 from shared.operations.external import Failed
 from shared.operations.model import Operation
 from shared.operations.service import StartRequest
@@ -19,10 +19,8 @@ _log = logging.getLogger(__name__)
 async def hand_over(application: Application, request: Request, elsewhere: Elsewhere, start: StartRequest) -> Operation:
     """Insert the operation, then hand it over; where that fails, it has ended, and its monitors say so.
 
-    A process that dies between the two leaves an operation nobody knows of: it ends at its deadline. Raises what a
-    precondition answers; nothing exists then.
+    A process that dies between the two leaves an operation nobody knows of: it ends at its deadline.
     """
-    await start.action.check_preconditions(start.input)
     created = await application.external.create(
         kind=start.action.name,
         owner=start.owner,
@@ -58,5 +56,9 @@ async def hand_over(application: Application, request: Request, elsewhere: Elsew
             "Could not hand an operation over",
             extra={"action": "hand_over_failed", "operation_id": operation.id, "action_name": operation.action},
         )
-        return await application.external.update(operation.owner, operation.id, Failed(_FAILED))
+        try:
+            return await application.external.update(operation.owner, operation.id, Failed(_FAILED))
+        except RequestError:
+            # The outside party, or a cancel, was faster: it had been handed over after all.
+            return await application.service.get(operation.owner, operation.id)
     return operation

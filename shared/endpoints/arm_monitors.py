@@ -1,11 +1,13 @@
 """The ARM monitors of a namespace: operationStatuses, its cancel, and operationResults."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from shared.actions.arm import ArmResource
 from shared.composition import Application
 from shared.contracts import arm, arm_headers, arm_names, headers
 from shared.contracts.http import Request, Response
+from shared.errors import StorageError
 from shared.operations.ids import is_valid_id
 from shared.operations.model import Operation
 from shared.operations.service import not_found
@@ -31,7 +33,8 @@ class ArmMonitors:
         """`POST .../operationStatuses/{operationId}/cancel`: 200; one that has ended stays as it is."""
         operation, monitors = await self._find(request)
         operation = await self._app.service.cancel(operation.owner, operation.id)
-        await roll_forward(self._app.resources, operation)
+        with suppress(StorageError):  # readers of the resource do it, too
+            await roll_forward(self._app.resources, operation)
         return arm.status_response(operation, await self._app.service.result_content(operation), monitors)
 
     async def results(self, request: Request) -> Response:

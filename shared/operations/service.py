@@ -49,6 +49,8 @@ class StartRequest:
     resource: str = ""
     start_status: int = 202
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    is_checked: bool = False
+    """Whether the action's preconditions were asked already, before something was held for this start."""
     retry_after: int | None = None
     """Seconds between polls, where the profile has its own default; else the action's."""
     exclusive: bool = False
@@ -95,7 +97,8 @@ class OperationService:
                 return _replay(stored, request)
         if request.exclusive:
             await self._holds.check(request.resource, locator)
-        await request.action.check_preconditions(request.input)
+        if not request.is_checked:
+            await request.action.check_preconditions(request.input)
         if request.decide_status is not None:
             request = replace(request, start_status=await request.decide_status())
         try:

@@ -87,14 +87,19 @@ class Resources:
         await self._let_go([r for r in stored if r and r.hold and r.hold.holder == str(holder)])
 
     async def roll_forward(self, keys: Sequence[ResourceKey], operation: Operation) -> None:
-        """After the end of an operation: do what every reader of these rows would do."""
+        """After the end of an operation: do what every reader of these rows would do.
+
+        Raises StorageError where it could not be done: the operation's record must then stay, as it alone knows.
+        """
         for key in keys:
             for _ in range(_TRIES):
                 row = await self._store.read(key)
                 if row is None or row.hold is None or row.hold.holder != str(operation.locator):
                     break
-                if await self._settle(row, operation) is not None:
+                if await self._settle(row, operation, must_write=True) is not None:
                     break
+            else:
+                raise StorageConflict(f"resource {key.name} kept changing")
 
     async def save_properties(self, key: ResourceKey, holder: Locator, properties: dict[str, Any]) -> bool:
         """Change properties of a resource on behalf of the action that holds it; False where it does so no more."""
@@ -124,7 +129,7 @@ class Resources:
             return Found(row, settle.shown_while_held(row, operation), busy=True)
         return await self._settle(row, operation)
 
-    async def _settle(self, row: ResourceRow, operation: Operation | None) -> Found | None:
+    async def _settle(self, row: ResourceRow, operation: Operation | None, *, must_write: bool = False) -> Found | None:
         after = settle.rolled_forward(row, operation, await self._result(operation))
         try:
             if after is None:
@@ -134,6 +139,8 @@ class Resources:
         except StorageConflict:
             return None
         except StorageError as error:
+            if must_write:
+                raise
             # The answer is known all the same; whoever reads next tries again.
             _log.warning("A resource was not rolled forward: %s", error, extra={"action": "roll_forward_failed"})
         # A row that could not be removed is what a new creation starts from.
