@@ -3,10 +3,10 @@
 import azure.durable_functions as df
 import azure.functions as func
 
-from blueprints.http import respond
+from blueprints.http import from_sdk, respond, to_sdk
 from shared.composition import FALLBACK, Application
 from shared.contracts.http import Request, Response, json_response
-from shared.endpoints.unknown import unknown_route
+from shared.endpoints.unknown import answer_unknown
 
 
 def build(application: Application) -> df.Blueprint:
@@ -14,9 +14,6 @@ def build(application: Application) -> df.Blueprint:
 
     async def healthy(request: Request) -> Response:
         return json_response(200, {"status": "Healthy"})
-
-    async def unknown(request: Request) -> Response:
-        raise unknown_route(application.endpoints, request)
 
     @blueprint.function_name("health")
     @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -27,6 +24,6 @@ def build(application: Application) -> df.Blueprint:
     @blueprint.function_name(FALLBACK)
     @blueprint.route(route="{*path}")
     async def fallback(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, unknown)
+        return to_sdk(await answer_unknown(application.endpoints, from_sdk(req)))
 
     return blueprint

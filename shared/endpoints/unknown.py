@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from shared.actions import routes
 from shared.actions.routes import Endpoint
-from shared.contracts.http import Request
+from shared.contracts.http import Request, Response
+from shared.endpoints import arm_border, border
 from shared.errors import RequestError
 
 
@@ -23,3 +24,13 @@ def unknown_route(endpoints: Sequence[Endpoint], request: Request) -> RequestErr
         known = f" Known here: {', '.join(verbs)}." if verbs else ""
         return RequestError(404, "ActionNotFound", f"There is no such action.{known}")
     return RequestError(404, "RouteNotFound", "There is nothing at this path.")
+
+
+async def answer_unknown(endpoints: Sequence[Endpoint], request: Request) -> Response:
+    """The fallback's answer, in the manner of the profile whose paths the request's belongs to."""
+
+    async def unknown(request: Request) -> Response:
+        raise unknown_route(endpoints, request)
+
+    is_arm = routes.decode_path(request.path).lower().startswith("subscriptions/")
+    return await (arm_border.answer if is_arm else border.answer)(request, unknown)

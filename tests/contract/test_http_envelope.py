@@ -234,3 +234,14 @@ def test_public_base_url(public_host: LocalHost) -> None:
         )
         begin(client, "/trial/t1:nothing")
         assert client.get("/status?top=1").json()["nextLink"].startswith("https://api.example.com/library/status?")
+
+
+def test_unknown_arm_paths_answer_as_arm_does(client: httpx.Client) -> None:
+    """Below /subscriptions even an unknown action or method carries ARM's correlation id."""
+    shelf = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/g/providers/Contoso.Library/shelves/a"
+    headers = {"x-ms-correlation-request-id": "0d7f1f9c-9f3c-4c4d-8f0f-1f2f3f4f5f6f", "x-ms-client-request-id": "mine"}
+    for method, path, status in (("POST", f"{shelf}/burn", 404), ("PUT", f"{shelf}/restart", 405)):
+        answer = client.request(method, path, headers=headers)
+        assert answer.status_code == status
+        assert answer.headers["x-ms-correlation-request-id"] == headers["x-ms-correlation-request-id"]
+        assert "x-ms-client-request-id" not in answer.headers

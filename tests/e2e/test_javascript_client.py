@@ -162,3 +162,12 @@ def test_arm_failure(app: LocalHost, type: str) -> None:
     outcome = drive(app, "PUT", url, {"location": "westeurope", "properties": {"mode": "fail"}})
     assert (outcome["status"], "result" in outcome) == ("failed", False)
     assert "ThingFailed" in outcome["error"]["message"]
+
+
+@pytest.mark.parametrize("type", [name for name, model in MODELS.items() if model.async_operation])
+def test_arm_cancel(app: LocalHost, type: str) -> None:
+    """A canceled ARM operation throws and its state says so."""
+    url = f"/subscriptions/{uuid4()}/resourceGroups/rg/providers/{NAMESPACE}/{type}/one?api-version={VERSION}"
+    body = {"location": "westeurope", "properties": {"mode": "wait"}}
+    outcome = drive(app, "PUT", url, body, cancel="azure-asyncoperation")
+    assert (outcome["status"], "result" in outcome) == ("canceled", False)

@@ -1,8 +1,8 @@
 // Drives one start with @azure/core-lro, as a generated TypeScript client does, and prints what came of it as JSON.
 //
-//   node poll.mjs '{"method": "PUT", "url": "http://...", "body": {...}, "cancel": "http://...", "modulesUrl": "file:///..."}'
+//   node poll.mjs '{"method": "PUT", "url": "http://...", "body": {...}, "cancel": "operation-location", "modulesUrl": "file:///..."}'
 //
-// `cancel` is a URL that is POSTed to after the start. `resourceLocationConfig` is passed on where it is given.
+// `cancel` names the header whose monitor is told to cancel after the start. `resourceLocationConfig` is passed on where it is given.
 
 const order = JSON.parse(process.argv[2]);
 const { createHttpPoller } = await import(order.modulesUrl);
@@ -33,7 +33,8 @@ const operation = {
     const initial = await send(order.method, order.url, order.body);
     if (order.cancel) {
       const monitor = new URL(initial.rawResponse.headers[order.cancel]);
-      await fetch(`${monitor.origin}${monitor.pathname}:cancel${monitor.search}`, {
+      const verb = order.cancel === "azure-asyncoperation" ? "/cancel" : ":cancel";
+      await fetch(`${monitor.origin}${monitor.pathname}${verb}${monitor.search}`, {
         method: "POST",
         headers: order.headers ?? {},
       });
