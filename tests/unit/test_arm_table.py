@@ -150,7 +150,7 @@ async def _monitors(api: ArmApi) -> tuple[str, str]:
 
 
 async def test_defaults(tmp_path: Path) -> None:
-    """Seed 002: PUT is Azure-AsyncOperation with the resource, PATCH, DELETE and POST are Location; 10 s."""
+    """As TypeSpec has them: PUT is Azure-AsyncOperation with the resource, all others are Location; 10 s."""
     from actions.shelves import shelves
 
     said = {verb.action.name.split("/", 2)[2]: verb.headers for verb in shelves.verbs}
@@ -219,3 +219,62 @@ async def test_monitor_is_there_before_its_202(api: ArmApi) -> None:
     """Trap 6: clients poll at once and do not repeat a 404, so the record is stored before the answer is made."""
     answer = await api("PUT", path_of("asyncThings", "one"), CREATE)
     assert (await api("GET", answer.headers["Azure-AsyncOperation"])).status == 200
+
+
+async def test_status_monitor_never_points_elsewhere(api: ArmApi) -> None:
+    """Traps 9, 11: clients adopt a `Location` or `resourceLocation` of a status monitor for their final GET."""
+    await api("PUT", path_of("bothThings", "one"), CREATE)
+    status, _ = await _monitors(api)
+    answers = [await api("GET", status)]
+    await api.drain()
+    answers.append(await api("GET", status))
+    for answer in answers:
+        assert "Location" not in answer.headers
+        assert "resourceLocation" not in told(answer)
+
+
+async def test_results_are_202_until_they_are_the_result(api: ArmApi) -> None:
+    """Traps 3, 10, 12: anything but 202 is the result to a client that polls `Location`; a finished monitor is 200."""
+    await api("PUT", path_of("bothThings", "one"), CREATE)
+    await api.drain()
+    await api("POST", path_of("bothThings", "one") + "/add", {"a": 2, "b": 3})
+    status, results = await _monitors(api)
+    assert (await api("GET", results)).status == 202
+    await api.drain()
+    assert (await api("GET", status)).status == 200
+    answer = await api("GET", results)
+    assert (answer.status, told(answer)) == (200, {"total": 5})
+
+
+@pytest.mark.parametrize("type", MODELS)
+async def test_monitors_outlive_the_deleted_resource(api: ArmApi, type: str) -> None:
+    """Trap 17: a 404 while a DELETE is polled is a failure to .NET, so the monitors do not go with the resource."""
+    await api("PUT", path_of(type, "one"), CREATE)
+    await api.drain()
+    await api("DELETE", path_of(type, "one"))
+    status, results = await _monitors(api)
+    await api.drain()
+    assert (await api("GET", path_of(type, "one"))).status == 404
+    assert (await api("GET", status)).status == 200
+    assert (await api("GET", results)).status == 204
+
+
+async def test_put_without_a_monitor_header_is_still_polled(api: ArmApi) -> None:
+    """Trap 18: ARMPolling reads provisioningState from the resource; a missing one would mean that it has finished."""
+    answer = await api("PUT", path_of("locationThings", "one"), CREATE)
+    assert "Azure-AsyncOperation" not in answer.headers
+    assert told(answer)["properties"]["provisioningState"] not in ("Succeeded", "Failed", "Canceled")
+
+
+@pytest.mark.parametrize("type", MODELS)
+async def test_asynchronous_patch_is_202(api: ArmApi, type: str) -> None:
+    """Trap 21: .NET ignores the LRO headers of a PATCH that answers 200."""
+    await api("PUT", path_of(type, "one"), CREATE)
+    await api.drain()
+    assert (await api("PATCH", path_of(type, "one"), {"tags": {"a": "b"}})).status == 202
+
+
+async def test_monitor_urls_are_short(api: ArmApi) -> None:
+    """Trap 26: long URLs in two headers exceed what many servers and proxies take; state is kept here, not in them."""
+    answer = await api("PUT", path_of("bothThings", "n" * 60), CREATE)
+    assert len(answer.headers["Location"]) + len(answer.headers["Azure-AsyncOperation"]) < 2083
