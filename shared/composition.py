@@ -173,7 +173,7 @@ class Application:
 
     async def _after_end(self, operation: Operation) -> None:
         """What a declaration wants done after an operation that none of our attempts has ended."""
-        self.live.endings.announce(operation.locator)
+        self.live.endings.announce(operation)
         action = self.registry.runnable.get(operation.action)
         if action is not None and action.after_end is not None:
             await action.after_end(operation)
