@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from shared.actions.arm_external import completed
+from shared.actions.declaration import Action
 from shared.actions.execution import HandlerThreads
-from shared.actions.registry import Registry
+from shared.actions.registry import HOST_MARGIN, Registry
 from shared.actions.routes import Endpoint, check_distinct
 from shared.engine.durable import ACTIVITY, ORCHESTRATOR
 from shared.errors import SettingsError
@@ -20,6 +22,7 @@ from shared.operations.attempt import LiveAttempts
 from shared.operations.external import ExternalOperations
 from shared.operations.holds import Holds
 from shared.operations.housekeeping import Housekeeping
+from shared.operations.inline import InlineRuns
 from shared.operations.model import Operation
 from shared.operations.records import OperationRecords
 from shared.operations.runner import Runner
@@ -149,12 +152,31 @@ class Application:
     def runner(self) -> Runner:
         return Runner(
             self.records,
-            self.registry.runnable,
+            self.runnable,
             self.threads,
             self.live,
             clock=now,
             function_timeout=self.function_timeout,
         )
+
+    @cached_property
+    def runnable(self) -> Mapping[str, Action]:
+        """All that an operation can be of: what is declared, and asynchronous batches."""
+        if self.registry.odata is None:
+            return self.registry.runnable
+        from shared.endpoints.odata import batch_action  # noqa: PLC0415 - it is made of an application
+
+        batch = batch_action(self, self.registry.odata)
+        return MappingProxyType({**self.registry.runnable, batch.name: batch})
+
+    @property
+    def longest_attempt(self) -> timedelta | None:
+        """What an attempt may take, so that the host does not cut it off; None where that is unbounded."""
+        return self.function_timeout - HOST_MARGIN if self.function_timeout else None
+
+    @cached_property
+    def inline(self) -> InlineRuns:
+        return InlineRuns(self.service, self.runner, self.live)
 
     @cached_property
     def housekeeping(self) -> Housekeeping:
@@ -174,7 +196,7 @@ class Application:
     async def _after_end(self, operation: Operation) -> None:
         """What a declaration wants done after an operation that none of our attempts has ended."""
         self.live.endings.announce(operation)
-        action = self.registry.runnable.get(operation.action)
+        action = self.runnable.get(operation.action)
         if action is not None and action.after_end is not None:
             await action.after_end(operation)
 

@@ -13,7 +13,7 @@ OData Protocol 4.01, sections 11.5 "Operations" and 11.6 "Asynchronous Requests"
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -349,8 +349,3 @@ def _action(
         retry_after=at_least_a_second(retry_after, where),
         where=where,
     )
-
-
-def services_in(values: Iterable[object]) -> list[ODataService]:
-    """The services among what a module declares."""
-    return [value for value in values if isinstance(value, ODataService)]

@@ -1,15 +1,16 @@
 """Asynchronous requests: the 202, the monitor, and both forms of the final answer.
 
-OData Protocol 4.01, sections 8.2.8.8 "Preference respond-async", 8.2.8.9 "Preference wait", 11.6 "Asynchronous Requests".
+OData Protocol 4.01, sections 8.2.8.8 "Preference respond-async", 8.2.8.10 "Preference wait" and 11.6 "Asynchronous
+Requests".
 """
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from shared.contracts.http import Request, Response
-from shared.contracts.odata.media import Representation
+from shared.contracts.odata.media import Metadata, Representation
 from shared.contracts.odata.messages import write_message
-from shared.contracts.odata.urls import monitor_url
+from shared.contracts.odata.targets import monitor_url
 from shared.contracts.preferences import preferences
 from shared.operations.model import Operation, Status
 
@@ -26,7 +27,7 @@ class StartFacts:
 
     version: str
     """OData-Version of the answer."""
-    metadata: Literal["minimal", "full", "none"]
+    metadata: Metadata
     ieee754: bool
     enclosed: bool
     """Whether the final answer is an enclosed HTTP message where the poll does not say."""
@@ -56,12 +57,17 @@ def is_gone(operation: Operation) -> bool:
     """Whether the monitor answers 404 because it was deleted, though the record is kept."""
     if operation.facts.get(_DISMISSED):
         return True
-    return operation.status is Status.CANCELED and bool(operation.facts.get(_CANCEL_ASKED))
+    return operation.status is Status.CANCELED and was_asked_to_cancel(operation)
+
+
+def was_asked_to_cancel(operation: Operation) -> bool:
+    """Whether DELETE of the monitor has asked it to stop."""
+    return bool(operation.facts.get(_CANCEL_ASKED))
 
 
 def is_being_canceled(operation: Operation) -> bool:
     """Whether DELETE of the monitor has asked it to stop, and it has not yet."""
-    return bool(operation.facts.get(_CANCEL_ASKED)) and not operation.status.is_terminal
+    return was_asked_to_cancel(operation) and not operation.status.is_terminal
 
 
 def wants_async(request: Request) -> bool:
@@ -106,6 +112,13 @@ def finished(final: Response, *, enclosed: bool) -> Response:
         headers = {"Content-Transfer-Encoding": "binary"}
         return Response(status=200, headers=headers, body=write_message(final), content_type="application/http")
     return replace(final, status=200, headers={**final.headers, "AsyncResult": str(final.status)})
+
+
+def without_message(request: Request) -> Request:
+    """The request with what its Accept says of the final answer's own format, the enclosing message left out."""
+    ranges = request.headers.get("accept", "").split(",")
+    left = [part for part in ranges if part.partition(";")[0].strip().lower() != "application/http"]
+    return replace(request, headers={**request.headers, "accept": ",".join(left)})
 
 
 def _accepts_message(request: Request) -> bool | None:

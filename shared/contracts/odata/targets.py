@@ -6,10 +6,10 @@ from enum import StrEnum
 from urllib.parse import quote, unquote
 
 from shared.actions.odata import ROOT, Binding, EntitySet, ODataOperation, ODataService
+from shared.contracts.odata.urls import read_key, service_root
 from shared.errors import RequestError
 
 _SEGMENT = re.compile(r"(?P<name>\$?[A-Za-z_][A-Za-z0-9_.]*)(?P<parentheses>\((?P<inside>.*)\))?", re.DOTALL)
-_KEY = re.compile(r"(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)=)?'(?P<value>(?:[^']|'')*)'", re.DOTALL)
 
 
 class Kind(StrEnum):
@@ -68,15 +68,9 @@ def resolve(service: ODataService, path: str) -> Target:
             raise _not_found()
 
 
-def entity_url(base: str, entity_set: EntitySet, key: str) -> str:
-    """The absolute URL of an entity: what it is read and edited by."""
-    literal = key.replace("'", "''")
-    return f"{base}/{ROOT}/{entity_set.name}('{quote(literal, safe='')}')"
-
-
 def monitor_url(base: str, operation_id: str, *, cancellation: bool = False) -> str:
     """The absolute URL of an asynchronous request's monitor, or of its cancellation's."""
-    return f"{base}/{ROOT}/$async/{quote(operation_id, safe='')}" + ("/cancellation" if cancellation else "")
+    return f"{service_root(base)}/$async/{quote(operation_id, safe='')}" + ("/cancellation" if cancellation else "")
 
 
 def _first(service: ODataService, segment: str) -> Target:
@@ -87,7 +81,7 @@ def _first(service: ODataService, segment: str) -> Target:
         if inside is None:
             return Target(kind=Kind.SET, allow=("GET", "POST") if writable else ("GET",), entity_set=entity_set)
         allow = ("GET", "PATCH", "DELETE") if writable else ("GET",)
-        return Target(kind=Kind.ENTITY, allow=allow, entity_set=entity_set, key=_key(entity_set, inside))
+        return Target(kind=Kind.ENTITY, allow=allow, entity_set=entity_set, key=read_key(entity_set, inside))
     for operation in service.operations:
         if operation.binding is Binding.NONE and name in (operation.name, operation.qualified):
             return _call(operation, inside, None, None)
@@ -123,14 +117,6 @@ def _parts(segment: str) -> tuple[str, str | None]:
     if match is None:
         raise _not_found()
     return match["name"], match["inside"] if match["parentheses"] else None
-
-
-def _key(entity_set: EntitySet, inside: str) -> str:
-    match = _KEY.fullmatch(inside.strip())
-    key = entity_set.type.key
-    if match is None or (match["name"] and (key is None or match["name"] != key.name)):
-        raise RequestError(400, "InvalidKey", f"Write a key in single quotes, such as {entity_set.name}('x').")
-    return match["value"].replace("''", "'")
 
 
 def _not_found(message: str = "There is nothing at this path.") -> RequestError:
