@@ -7,7 +7,7 @@ books = library.entity_set("Books", Book, key="id", source=lambda: BookEntities(
 async def generate_report(context: ActionContext, request: ReportRequest) -> Report: ...
 
 @books.action("Export")                       # POST Books('{id}')/Library.Export
-async def export(context: ActionContext, request: ExportBook) -> Export: ...
+async def export(context: ActionContext, request: ExportBook) -> ExportResult: ...
 
 OData Protocol 4.01, sections 11.5 "Operations" and 11.6 "Asynchronous Requests".
 """
@@ -31,6 +31,9 @@ from shared.errors import DeclarationError
 
 ROOT = "odata"
 """The path of the service root."""
+
+CONTAINER = "Container"
+"""The name of the service's one entity container."""
 
 MONITOR_ROUTE = f"{ROOT}/$async/{{operation_id}}"
 CANCELLATION_ROUTE = f"{MONITOR_ROUTE}/cancellation"
@@ -236,6 +239,7 @@ class ODataService:
         if not _NAME.fullmatch(name) or self._is_taken(name):
             raise DeclarationError(f"{where}: the name {name!r} is taken, or is no identifier such as 'Books'")
         entity_set = EntitySet(self, name, self.types.entity(model, key, where), source, where)
+        self._check_names(where)
         self.entity_sets[name] = entity_set
         return entity_set
 
@@ -270,6 +274,8 @@ class ODataService:
                 )
         if isinstance(declared, Read) and any(p.type.structured or p.type.is_collection for p in parameters.values()):
             raise DeclarationError(f"{where}: the parameters of a function are plain values; use an action")
+        reference = None if returns in (None, type(None)) else self.types.reference(returns, where)
+        self._check_names(where, name)
         self.operations.append(
             ODataOperation(
                 name=name,
@@ -279,9 +285,19 @@ class ODataService:
                 declared=declared,
                 undoable=undoable,
                 parameters=parameters,
-                returns=None if returns in (None, type(None)) else self.types.reference(returns, where),
+                returns=reference,
             )
         )
+
+    def _check_names(self, where: str, *operations: str) -> None:
+        """Types, operations and the container have one space of names (CSDL 4.01, section 5 "Schema")."""
+        taken = {CONTAINER, *operations, *(operation.name for operation in self.operations)}
+        for model, structured in self.types.all.items():
+            if structured.name in taken:
+                names = f"the model {model.__module__}.{model.__name__}"
+                raise DeclarationError(f"{where}: {names} is called like an operation or the container; rename one")
+        if CONTAINER in operations:
+            raise DeclarationError(f"{where}: the entity container is called {CONTAINER!r}; rename the operation")
 
     def _is_taken(self, name: str) -> bool:
         imports = [operation.name for operation in self.operations if operation.binding is Binding.NONE]
