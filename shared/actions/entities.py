@@ -64,7 +64,8 @@ class EntityStore(EntitySource, Protocol):
     async def write(self, changes: Sequence[EntityChange], *, by: str = "") -> Sequence[Stored | None]:
         """All of `changes`, each of another key, or none; what is stored then, None for a Remove.
 
-        Raises RequestError for a change that cannot be: 404, 409, 412, or 400 with the reason. `by`, where it is given,
-        names the writer: doing the same again for one writer changes nothing and answers the same.
+        Raises RequestError for a change that cannot be: 404, 409, 412, or 400 with the reason, its key as the target.
+        `by`, where it is given, names the writer: doing the same again for one writer changes nothing and answers the
+        same.
         """
         ...

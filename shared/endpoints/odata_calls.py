@@ -11,8 +11,9 @@ from shared.composition import Application
 from shared.contracts import bodies, preferences, versions
 from shared.contracts.errors import error_json
 from shared.contracts.http import Request, Response, json_response
-from shared.contracts.odata import batch_results, media, monitors, payloads
-from shared.contracts.odata import bodies as odata_bodies
+from shared.contracts.odata import media, monitors, payloads, reading_bodies
+from shared.contracts.odata.arguments import read_arguments
+from shared.contracts.odata.batch_bodies import from_stored, write_batch
 from shared.contracts.odata.targets import Target
 from shared.endpoints.odata_caller import Caller, too_long
 from shared.errors import ErrorBody, RequestError
@@ -53,7 +54,8 @@ class Calls:
         if content is None and operation.outcome and operation.outcome.body:
             raise RequestError(410, "ResultGone", "The result of this request has been removed.")
         if facts.batch:
-            return batch_results.render(content or b"[]", is_json=facts.batch == "json", seed=operation.run)
+            response = write_batch(from_stored(json.loads(content or b"[]")), facts.batch)
+            return replace(response, headers={**response.headers, **headers})
         response = self._result(self._declared(operation.action), content, base, facts.representation)
         return replace(response, headers={**response.headers, **headers})
 

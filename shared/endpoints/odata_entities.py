@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 
 from shared.actions.entities import Create, EntityChange, EntityStore, Remove, Stored, Update
 from shared.actions.odata import EntitySet
+from shared.composition import now
 from shared.contracts import bodies
 from shared.contracts.http import Request, Response, json_response
-from shared.contracts.odata import collections, media, payloads, query, reading_bodies
+from shared.contracts.odata import collections, media, payloads, reading_bodies
 from shared.contracts.odata.etags import etag_header, parse_etags
+from shared.contracts.odata.query import Resource, parse_query
 from shared.contracts.odata.targets import Kind, Target
 from shared.contracts.odata.urls import entity_url, service_root
 from shared.contracts.preferences import preferences
@@ -82,13 +84,13 @@ class Entities:
         return self.written(request, target, stored, caller)
 
     async def _count(self, request: Request, entity_set: EntitySet) -> Response:
-        wanted = query.parse_query(request.query, entity_set.type)
-        count = await collections.count(entity_set.source(), wanted)
+        wanted = parse_query(request.query, entity_set.type, resource=Resource.COUNT, now=now())
+        count = await collections.count_entities(entity_set.source(), wanted)
         return Response(status=200, body=str(count).encode(), content_type="text/plain")
 
     async def _collection(self, request: Request, entity_set: EntitySet, caller: Caller) -> Response:
         representation = media.json_representation(request, request.query)
-        wanted = query.parse_query(request.query, entity_set.type, max_page=_page_size(request))
+        wanted = parse_query(request.query, entity_set.type, preferences=preferences(request), now=now())
         page = await collections.read_page(entity_set.source(), wanted)
         link = f"{service_root(caller.base)}/{entity_set.name}?{urlencode(page.next)}" if page.next else None
         body = payloads.collection(
@@ -100,11 +102,13 @@ class Entities:
             count=page.count,
             next_link=link,
         )
-        return _json(200, body, representation, {})
+        size = wanted.applied_page_size
+        headers = {"Preference-Applied": f"maxpagesize={size}"} if size is not None else {}
+        return _json(200, body, representation, {"Vary": "Prefer", **headers})
 
     async def _entity(self, request: Request, entity_set: EntitySet, key: str, caller: Caller) -> Response:
         representation = media.json_representation(request, request.query)
-        wanted = query.parse_entity_query(request.query, entity_set.type)
+        wanted = parse_query(request.query, entity_set.type, resource=Resource.ENTITY)
         stored = await entity_set.source().get(key)
         if stored is None:
             message = f"There is no entity of {entity_set.name} with this key."
@@ -122,11 +126,6 @@ class Entities:
 def _etag(stored: Stored) -> dict[str, str]:
     tag = etag_header(stored)
     return {"ETag": tag} if tag else {}
-
-
-def _page_size(request: Request) -> str:
-    found = preferences(request)
-    return found.get("maxpagesize") or found.get("odata.maxpagesize", "")
 
 
 def _json(status: int, body: dict[str, Any], representation: media.Representation, headers: dict[str, str]) -> Response:

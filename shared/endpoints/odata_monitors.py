@@ -1,6 +1,9 @@
 """The monitor of an asynchronous request: read it, cancel it (OData Protocol 4.01, section 11.6)."""
 
+from dataclasses import replace
+
 from shared.composition import Application
+from shared.contracts.errors import error_response
 from shared.contracts.http import Request, Response
 from shared.contracts.odata import monitors
 from shared.endpoints.odata_caller import Caller
@@ -59,7 +62,8 @@ class Monitors:
         if operation.status is Status.CANCELED:
             final = Response(status=204, headers={"OData-Version": facts.version})
         else:
-            final = monitors.error(_too_late(), facts.version)
+            final = error_response(_too_late())
+            final = replace(final, headers={**final.headers, "OData-Version": facts.version})
         return monitors.finished(final, enclosed=enclosed)
 
     async def _find(self, operation_id: str, caller: Caller) -> Operation:
