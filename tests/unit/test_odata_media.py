@@ -1,5 +1,6 @@
 """Versions, representations and bodies: what each header and `$format` comes to."""
 
+from time import process_time
 from typing import Any
 
 import pytest
@@ -191,6 +192,17 @@ def test_the_form_of_metadata(accept: str, query: dict[str, str], expected: str)
 def test_no_form_of_metadata(accept: str) -> None:
     """$metadata in a form that is not written here is 406."""
     assert refusal(metadata_format, request(accept=accept), {}).status == 406
+
+
+@pytest.mark.parametrize("part", [";  ", '; a="', ";a=b  ", ",  ", '\\"', "; a = b ;", "a/b;", ' "'])
+def test_long_headers_take_no_time(part: str) -> None:
+    """A header that is made to be read again and again is read once."""
+    text = f"a/b{(part * 2000)[:2000]}!"
+    before = process_time()
+    assert refusal(json_representation, request(accept=text), {}).status == 406
+    assert refusal(json_representation, request(), {"$format": text}).status in (400, 406)
+    assert refusal(check_json_body, request(b"{}", content_type=text)).status == 415
+    assert process_time() - before < 1
 
 
 def test_content_types() -> None:
