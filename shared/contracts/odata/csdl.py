@@ -126,11 +126,9 @@ def result_path(operation: ODataOperation) -> str | None:
     return operation_members(operation)[0].name
 
 
-def facets(type: TypeRef) -> dict[str, Any]:
-    """Those without which a reader would take a value for shorter than it is (CSDL 4.01, sections 7.2.3 and 7.2.4)."""
-    if type.name == "Edm.Decimal":
-        return {"Scale": "variable"}
-    return {"Precision": TEMPORAL_PRECISION} if type.name in _TEMPORAL else {}
+def precision(type: TypeRef) -> int | None:
+    """Of a time of day, a moment or a span: without it XML says whole seconds (CSDL XML 4.01, section 7.2.3)."""
+    return TEMPORAL_PRECISION if type.name in _TEMPORAL else None
 
 
 def literal(value: Any) -> str:

@@ -37,13 +37,15 @@ def _member(member: csdl.Member) -> dict[str, Any]:
 
 
 def _type_of(type: TypeRef) -> dict[str, Any]:
-    """Edm.String, a single value and not null are what is meant where nothing is said (section 7.1)."""
+    """Where nothing is said, a single Edm.String, not null, or a decimal of any scale is meant (sections 7.1, 7.2)."""
     said: dict[str, Any] = {"$Collection": True} if type.is_collection else {}
     if type.name != "Edm.String":
         said["$Type"] = type.name
     if type.nullable:
         said["$Nullable"] = True
-    return {**said, **{f"${name}": value for name, value in csdl.facets(type).items()}}
+    if digits := csdl.precision(type):
+        said["$Precision"] = digits
+    return said
 
 
 def _operation(operation: ODataOperation) -> dict[str, Any]:

@@ -55,7 +55,12 @@ def _type_of(type: TypeRef) -> dict[str, str]:
     said = {"Type": str(type)}
     if type.is_collection or not type.nullable:
         said["Nullable"] = csdl.literal(type.nullable)
-    return {**said, **{name: str(value) for name, value in csdl.facets(type).items()}}
+    if digits := csdl.precision(type):
+        said["Precision"] = str(digits)
+    if type.name == "Edm.Decimal":
+        # Without it a decimal is a whole number (section 7.2.4).
+        said["Scale"] = "variable"
+    return said
 
 
 def _operation(schema: Element, operation: ODataOperation) -> None:

@@ -23,7 +23,7 @@ _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ELEMENT = re.compile(rf'(?:[^,"]|{_QUOTED}|")*')
-_MEDIA_TYPE = re.compile(rf"\s*({_WORD})/({_WORD})\s*((?:;\s*(?:{_WORD}\s*=\s*(?:{_WORD}|{_QUOTED}))?\s*)*)")
+_MEDIA_TYPE = re.compile(rf"\s*({_WORD})/({_WORD})\s*((?:;\s*(?:{_WORD}\s*=\s*(?:{_WORD}|{_QUOTED})\s*)?)*)")
 _PARAMETER = re.compile(rf";\s*({_WORD})\s*=\s*({_WORD}|{_QUOTED})")
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _MAX_HEADER = 2048

@@ -1,7 +1,7 @@
 """Reading what a request brings: a new entity, the changes of one, the parameters of an action.
 
 OData Protocol 4.01, sections 11.4.2, 11.4.3 and 11.5.5.1; OData JSON Format 4.01, sections 4.5 and 18. Control
-information (`@...`) is ignored, and so is what a request says of properties that the service sets.
+information (`@...`, `#...`) is ignored, and so is what a request says of properties that the service sets.
 """
 
 import copy
@@ -19,10 +19,12 @@ from shared.actions.odata import EntitySet, ODataOperation
 from shared.contracts.errors import validation_error
 from shared.errors import ErrorDetail, RequestError
 
+INT64 = range(-(2**63), 2**63)
+"""The values of an Edm.Int64."""
+
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _BOUND_LINK = ("@odata.bind", "@bind")
 _INFINITE: Mapping[str, float] = {"INF": float("inf"), "-INF": float("-inf"), "NaN": float("nan")}
-_INT64 = range(-(2**63), 2**63)
 
 
 def read_entity(entity_set: EntitySet, body: Mapping[str, Any], *, ieee754: bool = False) -> BaseModel:
@@ -77,7 +79,7 @@ def _values(properties: Mapping[str, Property], body: Mapping[str, Any], ieee754
     values: dict[str, Any] = {}
     for name, value in body.items():
         property = properties.get(name)
-        if property is None and "@" in name and not name.endswith(_BOUND_LINK):
+        if property is None and _is_control_information(name):
             continue
         if property is None:
             values[name] = value
@@ -86,18 +88,23 @@ def _values(properties: Mapping[str, Property], body: Mapping[str, Any], ieee754
     return values
 
 
+def _is_control_information(name: str) -> bool:
+    """Also what can be called, as full metadata tell it; not a link to bind, which would ask for something."""
+    return name.startswith("#") or ("@" in name and not name.endswith(_BOUND_LINK))
+
+
 def _value(value: Any, type: TypeRef, ieee754: bool, path: str) -> Any:
-    if isinstance(value, list):
+    # What has another shape than the type stays as it is: the walk is as deep as the types, and the model refuses it.
+    if isinstance(value, list) and type.is_collection:
         items = cast(list[Any], value)
         item = TypeRef(type.name, nullable=type.nullable, structured=type.structured)
-        # A list where none belongs stays one, and the model refuses it.
         return [_value(each, item, ieee754, f"{path}.{at}") for at, each in enumerate(items)]
     if isinstance(value, dict) and type.structured is not None:
         return _values(type.structured.properties, cast(dict[str, Any], value), ieee754, f"{path}.")
     if type.name == "Edm.Int64":
         if ieee754 and isinstance(value, str) and _INTEGER.fullmatch(value):
             value = int(value)
-        if isinstance(value, int) and value not in _INT64:
+        if isinstance(value, int) and value not in INT64:
             detail = ErrorDetail("InvalidValue", "Input should be an integer of 64 bits", path)
             raise RequestError(400, "InvalidInput", f"The request does not fit: {path}.", details=[detail])
     if type.name == "Edm.Double" and isinstance(value, str):
