@@ -99,12 +99,12 @@ async def _records(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Record, 
             line += 1
             open_lines.append(text)
             open_chars += len(text) + 1
-            _check_length(open_chars, line)
+            _check_length(open_chars, line - len(open_lines) + 1)
             in_quotes ^= text.count('"') % 2 == 1
             if not in_quotes:
                 yield Record(line - len(open_lines) + 1, "\n".join(open_lines)), bytes_read
                 open_lines, open_chars = [], 0
-        _check_length(open_chars + len(rest), line + 1)
+        _check_length(open_chars + len(rest), line - len(open_lines) + 1)
     rest += _decoded(decoder, b"", line, final=True)
     first = line - len(open_lines) + 1
     if in_quotes ^ (rest.count('"') % 2 == 1):

@@ -155,10 +155,10 @@ async def _finish(context: ActionContext, request: ProcessFile, load: Published,
     except ActionFailed as failure:
         # It is published: that somebody else has loaded the same file, or its time is over, changes nothing.
         context.logger.info("The upload was not closed: %s", failure, extra={"action": "upload_not_closed"})
-    await uploads.files.delete(request.file_id)
     try:
+        await uploads.files.delete(request.file_id)
         await BookSets(storage).remove_old()
         await sweep(storage)
     except StorageError as error:
-        context.logger.warning("An old set was not removed: %s", error, extra={"action": "set_not_removed"})
+        context.logger.warning("What was replaced was not removed: %s", error, extra={"action": "set_not_removed"})
     return result
