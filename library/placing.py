@@ -21,21 +21,7 @@ def as_asked(book: Book, request: PlaceBook) -> Book:
 
 def not_read_yet(request: PlaceBook) -> Book:
     """What can be said of a new book before its EPUB was read."""
-    book = Book(
-        id=request.id,
-        title="",
-        creators=[],
-        language=None,
-        identifiers=[],
-        published=None,
-        publisher=None,
-        chapters=0,
-        words=0,
-        cover=None,
-        size_bytes=0,
-        sha256="",
-        warnings=[],
-    )
+    book = Book(id=request.id, title="")
     return as_asked(book, request)
 
 
@@ -61,6 +47,9 @@ async def place_book(context: ActionContext, request: PlaceBook, storage: Storag
 
 
 async def _stored_file(books: BookStore, book: Book, path: Path) -> Download:
+    if book.sha256 is None:
+        message = "The book has no EPUB to read; upload one and name its transactionId."
+        raise ActionFailed("UploadRequired", message, target="transactionId")
     async with books.files.open(file_name(book.id, book.sha256)) as reader:
         if reader is None:
             raise ActionFailed("FileMissing", "The book's EPUB is gone; upload it again.", target=book.id)
