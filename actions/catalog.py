@@ -12,10 +12,10 @@ from library.catalog_models import (
     ReportRequest,
 )
 from library.entities import BookEntities, ReportEntities
-from library.exporting import ExportStore, export_book, summarize
+from library.exporting import export_book, export_content, summarize
 from library.loading import load_books
 from library.report_store import ReportStore
-from library.reporting import check_dates, generate_report
+from library.reporting import check_report, generate_report
 
 from library.models import Book, BookRef
 from shared.actions import ActionContext, Content, ODataService, ReadContext, RequestError, Retry, read
@@ -33,7 +33,7 @@ async def report(context: ActionContext, request: ReportRequest) -> Report:
 
 @report.precondition
 async def dates_are_in_order(request: ReportRequest) -> None:
-    check_dates(request)
+    check_report(request)
 
 
 @books.action("Export", timeout="30s", retry=Retry(max_attempts=3), keep="7d")
@@ -65,8 +65,8 @@ async def report_content(context: ReadContext, request: ReportRef) -> Content:
 
 
 @read("export:content", get="export/{id}/content")
-async def export_content(context: ReadContext, request: ExportRef) -> Content:
-    content = await ExportStore(storage()).content(request.id)
+async def exported(context: ReadContext, request: ExportRef) -> Content:
+    content = await export_content(request.id, storage())
     if content is None:
         raise RequestError(404, "ExportNotFound", "There is no such export.", target=request.id)
     return content

@@ -126,8 +126,8 @@ def check_structure(batch: Batch) -> Batch:
 def forwarded(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers of an enclosed request that count.
 
-    A part must not say who calls (Protocol 4.01, section 11.7.7.1), but clients copy their headers into every part: what
-    it says of that is left out, and `as_request` takes it from the batch.
+    A part must not say who calls (Protocol 4.01, section 11.7.7.1), but clients copy their headers into every part:
+    what it says of that is left out, and `as_request` takes it from the batch.
     """
     return {name: value for name, value in headers.items() if name not in _LEFT_OUT and not _is_of_the_batch(name)}
 

@@ -23,15 +23,15 @@ METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 
 WITHOUT_BODY = frozenset({"GET", "DELETE"})
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-HEADER_NAME = re.compile(_TOKEN)
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+HEADER_NAME = re.compile(_WORD)
 HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,20}) ([!-~]+) HTTP/1\.1[ \t]*")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(rb"\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-_MEDIA_TYPE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})\s*((?:;.*)?)", re.DOTALL)
-_PARAMETER = re.compile(rf';\s*(?:({_TOKEN})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+))?\s*')
+_MEDIA_TYPE = re.compile(rf"\s*({_WORD}/{_WORD})\s*((?:;.*)?)", re.DOTALL)
+_PARAMETER = re.compile(rf';\s*(?:({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+))?\s*')
 _SINGLE = frozenset({"content-type", "content-length", "content-id", "content-transfer-encoding"})
 _FRAMING = frozenset({"connection", "content-length", "content-type", "keep-alive", "transfer-encoding"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -69,7 +69,7 @@ def header_lines(response: Response) -> dict[str, str]:
     for name, value in response.headers.items():
         if name.lower() not in _FRAMING:
             first = names.setdefault(name.lower(), name)
-            text = _CONTROL.sub(" ", value)
+            text = _CONTROL.sub(" ", value).strip()
             lines[first] = f"{lines[first]}, {text}" if first in lines else text
     return lines
 
@@ -80,6 +80,11 @@ def phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return _CLASSES.get(status // 100, "Unknown")
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """The value of a header of an answer, whose names are in any case."""
+    return next((value for key, value in headers.items() if key.lower() == name.lower()), None)
 
 
 def parse_request(message: bytes, *, where: str) -> EnclosedRequest:
@@ -188,8 +193,3 @@ def _body(method: str, headers: dict[str, str], rest: bytes, where: str) -> byte
     if body and method in WITHOUT_BODY:
         raise invalid(f"{where}: {method} takes no body")
     return body
-
-
-def header(headers: Mapping[str, str], name: str) -> str | None:
-    """The value of a header of an answer, whose names are in any case."""
-    return next((value for key, value in headers.items() if key.lower() == name.lower()), None)

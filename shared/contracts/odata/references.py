@@ -127,20 +127,20 @@ def referred(url: str, response: Response) -> Referred:
 
 
 def _relative(url: str, root: str, also: Collection[str]) -> str:
-    match = _ABSOLUTE.fullmatch(url)
-    if match is not None:
-        addresses = {_address(base): base for base in (root, *also)}
-        base = addresses.get(_origin(match[1], match[2]))
-        rest = None if base is None else _below(match[3], _path(base))
-    elif url.startswith("/$") or url.startswith("/%24"):
-        rest = url[1:] if entity_reference(url[1:]) else None
-    elif url.startswith("/"):
-        rest = None if url.startswith("//") else _below(url, _path(root))
+    bases = (root, *also)
+    if match := _ABSOLUTE.fullmatch(url):
+        origin = _origin(match[1], match[2])
+        found = [_below(match[3], path) for at, path in map(_split, bases) if at == origin]
+    elif not url.startswith("/"):
+        found = [None if _SCHEME.match(url) else url]
+    elif entity_reference(url[1:]):
+        found = [url[1:]]
     else:
-        rest = None if _SCHEME.match(url) else url
-    if rest is None:
+        found = [_below(url, path) for _, path in map(_split, bases)]
+    relative = next((rest for rest in found if rest is not None), None)
+    if relative is None:
         raise invalid(f"The URL {url[:200]!r} is outside the service {root}")
-    return rest.lstrip("/") if match is None and not url.startswith("/") else rest
+    return relative
 
 
 def _below(path: str, base: str) -> str | None:
@@ -153,21 +153,16 @@ def _below(path: str, base: str) -> str | None:
     return rest if rest == "" or rest.startswith("?") else None
 
 
-def _address(base: str) -> str:
-    match = _ABSOLUTE.fullmatch(base)
-    assert match is not None, "a service root is an absolute URL"
-    return _origin(match[1], match[2])
-
-
 def _origin(scheme: str, host: str) -> str:
     scheme, host = scheme.lower(), host.lower()
     return f"{scheme}://{host.removesuffix(_PORTS[scheme])}"
 
 
-def _path(base: str) -> str:
+def _split(base: str) -> tuple[str, str]:
+    """The origin and the path of a service root."""
     match = _ABSOLUTE.fullmatch(base)
     assert match is not None, "a service root is an absolute URL"
-    return match[3]
+    return _origin(match[1], match[2]), match[3]
 
 
 def _known(known: Mapping[str, Referred], name: str) -> Referred:
