@@ -33,7 +33,7 @@ def test_accepted(client: httpx.Client) -> None:
     """202 with an absolute Location, whole seconds to wait, exactly the preference applied, and no body."""
     answer = client.post(LONG, json={"seconds": 60}, headers=ASYNC)
     assert (answer.status_code, answer.content) == (202, b"")
-    assert answer.headers["location"].startswith(f"{client.base_url}odata/$async/".replace("//odata", "/odata"))
+    assert answer.headers["location"].startswith(f"{str(client.base_url).rstrip(chr(47))}/odata/$async/")
     assert answer.headers["retry-after"] == "1"
     assert answer.headers["preference-applied"] == "respond-async"
     assert answer.headers["vary"] == "Prefer"
