@@ -23,7 +23,7 @@ from shared.contracts.odata.nodes import (
     Within,
 )
 from shared.contracts.odata.syntax import invalid, parse_alias
-from shared.contracts.odata.values import (
+from shared.contracts.odata.expression_values import (
     Scope,
     Value,
     as_double,
