@@ -64,8 +64,7 @@ class Batches:
         """The answers to all requests, or 202; 400 for a batch that breaks a rule, before any of it is done."""
         version = media.odata_version(request)
         batch = self._read(request, caller.base, _address(request))
-        accept = monitors.without_message(request).headers["accept"]
-        form = answer_format(accept, is_json=batch.is_json, version=version)
+        form = answer_format(monitors.without_message(request), is_json=batch.is_json)
         continues = continues_on_error(batch, preferences(request))
         if monitors.wants_async(request) and caller.engine is not None:
             start = self._start(request, form, continues, version, caller)

@@ -19,7 +19,7 @@ from tests.host import ROOT
 from tests.odata_library import library
 
 SCRIPT = Path(__file__).parent / "javascript" / "read_csdl.mjs"
-MODULES = ROOT / ".build" / "csdl" / "node_modules"
+MODULES = ROOT / ".build" / "js" / "node_modules"
 SCHEMAS = MODULES / "odata-csdl" / "schemas"
 VERSIONS = ("4.0", "4.01")
 FUNCTIONS = ("contains", "startswith")

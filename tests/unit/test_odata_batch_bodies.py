@@ -23,6 +23,12 @@ def read(body: bytes, content_type: str | None, *, limits: BatchLimits | None = 
     return read_batch(request, root=ROOT, limits=limits)
 
 
+def asking(accept: str | None, **headers: str) -> Request:
+    """A request to `$batch` with this Accept."""
+    accepting = {} if accept is None else {"accept": accept}
+    return Request(method="POST", url=f"{ROOT}/$batch", headers={**accepting, **headers})
+
+
 def refused(body: bytes, content_type: str | None, **headers: str) -> int:
     with pytest.raises(RequestError) as caught:
         read(body, content_type, **headers)
@@ -83,22 +89,32 @@ def test_what_is_refused() -> None:
 )
 def test_the_answer_is_in_the_accepted_format(accept: str | None, json_request: str, multipart_request: str) -> None:
     """As Accept prefers; where it does not care, the request's own."""
-    assert answer_format(accept, is_json=True, version="4.01") == json_request
-    assert answer_format(accept, is_json=False, version="4.01") == multipart_request
+    request = asking(accept, **{"odata-maxversion": "4.01"})
+    assert answer_format(request, is_json=True) == json_request
+    assert answer_format(request, is_json=False) == multipart_request
 
 
 def test_nothing_that_is_accepted() -> None:
     """406, before any work."""
     for accept in ("text/html", "application/json;q=0, multipart/mixed;q=0.0", "application/xml, text/*"):
         with pytest.raises(RequestError) as caught:
-            answer_format(accept, is_json=True, version="4.01")
+            answer_format(asking(accept), is_json=True)
         assert caught.value.status == 406
 
 
-def test_odata_4_0_knows_multipart_only() -> None:
-    """Its clients send the Accept that they want for the requests inside."""
-    assert answer_format("application/json", is_json=False, version="4.0") == "multipart"
-    assert answer_format("application/json", is_json=True, version="4.0") == "json"
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ({}, "multipart"),
+        ({"odata-version": "4.0"}, "multipart"),
+        ({"odata-version": "4.0", "odata-maxversion": "4.0"}, "multipart"),
+        ({"odata-version": "4.0", "odata-maxversion": "4.01"}, "json"),
+        ({"odata-version": "4.01"}, "json"),
+    ],
+)
+def test_odata_4_0_knows_multipart_only(versions: dict[str, str], expected: str) -> None:
+    """A client that does not say that it knows 4.01 means the requests inside with its Accept."""
+    assert answer_format(asking("application/json", **versions), is_json=False) == expected
 
 
 def test_answers_are_written_in_either_format() -> None:

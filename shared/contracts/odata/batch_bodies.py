@@ -16,6 +16,7 @@ from shared.errors import RequestError
 Format = Literal["json", "multipart"]
 
 _MEDIA_TYPES: Mapping[Format, str] = {"json": "application/json", "multipart": "multipart/mixed"}
+_VERSIONS = ("odata-version", "odata-maxversion")
 _QUALITY = re.compile(r"\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*", re.IGNORECASE)
 
 
@@ -44,14 +45,17 @@ def read_batch(request: Request, *, root: str, also: Collection[str] = (), limit
     return check_references(batch, root, also)
 
 
-def answer_format(accept: str | None, *, is_json: bool, version: str) -> Format:
-    """In which format the answer goes: as `Accept` prefers, else that of the request (Protocol 4.01, section 11.7.1).
+def answer_format(request: Request, *, is_json: bool) -> Format:
+    """In which format the batch is answered: as `Accept` prefers, else its own (Protocol 4.01, section 11.7.1).
 
-    A multipart batch of OData 4.0, which knows no other, is answered in multipart: its clients send the Accept of the
-    requests inside. Raises RequestError 406 where neither is accepted.
+    JSON batches are new in OData 4.01. A client that sends a multipart batch and does not say that it knows 4.01 is
+    answered in multipart: such clients send the Accept that they want for the requests inside. Raises RequestError 406
+    where neither format is accepted.
     """
     own: Format = "json" if is_json else "multipart"
-    if accept is None or not accept.strip() or (own == "multipart" and version == "4.0"):
+    accept = request.headers.get("accept", "")
+    versions = {request.headers[name].strip() for name in _VERSIONS if name in request.headers}
+    if not accept.strip() or not (is_json or versions - {"4.0"}):
         return own
     other: Format = "multipart" if is_json else "json"
     qualities = {format: _quality(accept, _MEDIA_TYPES[format]) for format in (own, other)}
