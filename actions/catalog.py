@@ -14,10 +14,9 @@ from library.catalog_models import (
 from library.entities import BookEntities, ReportEntities
 from library.exporting import export_book, export_content, summarize
 from library.loading import load_books
+from library.models import Book, BookRef
 from library.report_store import ReportStore
 from library.reporting import check_report, generate_report
-
-from library.models import Book, BookRef
 from shared.actions import ActionContext, Content, ODataService, ReadContext, RequestError, Retry, read
 from shared.composition import settings, storage
 

@@ -129,9 +129,7 @@ def test_a_hundred_writes(client: httpx.Client) -> None:
     books = [fresh() for _ in range(101)]
     done = send(client, *[create(book, atomicityGroup="g") for book in books[:100]])
     assert {answer["status"] for answer in done} == {201}
-    error = refused(
-        client, create(fresh_one := fresh()), *[create(fresh(), atomicityGroup="g") for _ in range(101)]
-    )
+    error = refused(client, create(fresh_one := fresh()), *[create(fresh(), atomicityGroup="g") for _ in range(101)])
     assert "100 are possible" in error["message"]
     assert client.get(f"/odata/Books('{fresh_one}')").status_code == 404
     gone = send(client, *[{"method": "DELETE", "url": f"Books('{b}')", "atomicityGroup": "g"} for b in books[:100]])

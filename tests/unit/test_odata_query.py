@@ -8,12 +8,12 @@ import pytest
 
 from shared.contracts.odata.collections import ReadLimits, read_page
 from shared.contracts.odata.compiling import MAX_ITEMS
+from shared.contracts.odata.expression_values import MAX_SEGMENTS
 from shared.contracts.odata.functions import FUNCTIONS, NOT_SUPPORTED
 from shared.contracts.odata.ordering import MAX_KEYS
 from shared.contracts.odata.positions import Position
 from shared.contracts.odata.query import DEFAULT_PAGE, Resource, parse_query
 from shared.contracts.odata.syntax import MAX_DEPTH, MAX_LENGTH
-from shared.contracts.odata.expression_values import MAX_SEGMENTS
 from shared.contracts.paging import MAX_TOP
 from shared.errors import RequestError
 from tests.unit.odata_things import DRACULA, EMMA, THINGS, TYPE, ZERO, ThingSet

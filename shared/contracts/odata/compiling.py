@@ -7,6 +7,17 @@ from typing import Any, NoReturn
 
 from shared.actions.edm import StructuredType, TypeRef
 from shared.contracts.odata.evaluation import apply, equality, joined, quantified, relation
+from shared.contracts.odata.expression_values import (
+    Scope,
+    Value,
+    as_double,
+    comparable,
+    constant,
+    items,
+    normalizer,
+    path,
+    with_type_of,
+)
 from shared.contracts.odata.functions import FUNCTIONS, NOT_SUPPORTED, NUMERIC, arithmetic
 from shared.contracts.odata.literals import NULL, Literal
 from shared.contracts.odata.nodes import (
@@ -23,17 +34,6 @@ from shared.contracts.odata.nodes import (
     Within,
 )
 from shared.contracts.odata.syntax import invalid, parse_alias
-from shared.contracts.odata.expression_values import (
-    Scope,
-    Value,
-    as_double,
-    comparable,
-    constant,
-    items,
-    normalizer,
-    path,
-    with_type_of,
-)
 from shared.errors import RequestError
 
 MAX_ITEMS = 500

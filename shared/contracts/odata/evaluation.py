@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from shared.contracts.odata.functions import Function
 from shared.contracts.odata.expression_values import Environment, Getter
+from shared.contracts.odata.functions import Function
 
 
 def apply(compute: Function, getters: list[Getter]) -> Getter:

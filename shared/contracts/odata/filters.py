@@ -12,10 +12,10 @@ from pydantic import BaseModel
 
 from shared.actions.edm import StructuredType
 from shared.contracts.odata.compiling import Compiler
+from shared.contracts.odata.expression_values import Environment, Getter
 from shared.contracts.odata.literals import NULL
 from shared.contracts.odata.nodes import Node
 from shared.contracts.odata.syntax import invalid, parse_filter
-from shared.contracts.odata.expression_values import Environment, Getter
 from shared.errors import RequestError
 
 Predicate = Callable[[BaseModel], bool]

@@ -15,10 +15,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared.actions.edm import StructuredType
 from shared.contracts.odata.compiling import Compiler
+from shared.contracts.odata.expression_values import Value
 from shared.contracts.odata.filters import guarded
 from shared.contracts.odata.literals import PYTHON_TYPES
 from shared.contracts.odata.syntax import invalid, parse_ordering
-from shared.contracts.odata.expression_values import Value
 
 MAX_KEYS = 8
 """Items of one `$orderby`."""
