@@ -413,6 +413,46 @@ async def test_overtaken_attempt(storage: Storage) -> None:
     assert list((await partitions(storage)).values()) == [300]
 
 
+async def test_attempts_that_publish_together(storage: Storage) -> None:
+    """Of two attempts at one load that are about to publish, one does, and both answer the same."""
+    file_id = await uploaded(storage, lines(range(30)))
+    publish, waiting = BookSets.publish, {f"-{n}": (asyncio.Event(), asyncio.Event()) for n in (1, 2)}
+
+    async def held(self: BookSets, name: str, *rest: Any) -> None:
+        reached, go_on = waiting[name[-2:]]
+        reached.set()
+        await go_on.wait()
+        await publish(self, name, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BookSets, "publish", held)
+        attempts = [asyncio.create_task(load(storage, file_id, attempt=n)) for n in (1, 2)]
+        for reached, _ in waiting.values():
+            await reached.wait()
+        waiting["-1"][1].set()
+        first = await attempts[0]
+        waiting["-2"][1].set()
+        assert await attempts[1] == first
+    assert len(await titles(storage)) == 30
+    assert list((await partitions(storage)).values()) == [30]
+
+
+async def test_what_was_given_up_goes_with_the_next_load(storage: Storage) -> None:
+    """Rows of a load that ended without time to remove them are removed by the load that is published next."""
+    file_id = await uploaded(storage, lines(range(250)) + b"c9,,\n", run="1" * 32)
+
+    async def no_time(self: BookSets, name: str) -> None:
+        raise TimeoutError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BookSets, "remove", no_time)
+        with pytest.raises(ActionFailed, match="InvalidCsv"):
+            await load(storage, file_id, run="1" * 32)
+    assert list((await partitions(storage)).values()) == [200]
+    await loaded(storage, lines(range(3)), run="2" * 32)
+    assert list((await partitions(storage)).values()) == [3]
+
+
 class Replaced:
     """A table whose set is replaced, and removed, between the look at the pointer and the read of the set."""
 

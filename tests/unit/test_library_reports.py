@@ -225,6 +225,26 @@ async def test_report_canceled(tmp_path: Path) -> None:
     assert outcomes == {True, False}
 
 
+async def test_report_canceled_while_it_is_stored(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancel that comes while the row is written comes too late: the report is there and is answered."""
+    put, reached, go_on = ReportStore.put, asyncio.Event(), asyncio.Event()
+
+    async def held(self: ReportStore, made: Report) -> Report:
+        reached.set()
+        await go_on.wait()
+        return await put(self, made)
+
+    monkeypatch.setattr(ReportStore, "put", held)
+    task = asyncio.create_task(report(storage))
+    await reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    made = await task
+    assert await ReportStore(storage).get(made.id) == made
+    await content(storage, made)
+
+
 async def test_report_entities(storage: Storage) -> None:
     """Reports are read in the order of their ids, by pages and by key; a removed one is gone with its content."""
     runs = [f"{n:032x}" for n in (3, 1, 2)]
