@@ -1,12 +1,12 @@
 """Putting a book on a shelf as it is to be, and removing one. Each may run twice from any point and ends the same."""
 
-import asyncio
 import tempfile
 from pathlib import Path
 
 from library.books import BookStore, file_name
 from library.models import Book, PlaceBook, UploadFinish
 from library.reading import Download, read_book, save
+from library.undivided import past_cancel
 from library.uploading import finish_upload
 from shared.actions.context import ActionContext
 from shared.errors import ActionFailed
@@ -58,8 +58,4 @@ async def _stored_file(books: BookStore, book: Book, path: Path) -> Download:
 
 async def remove_book(context: ActionContext, book_id: str, storage: Storage) -> None:
     """Remove the book and its file. Once it has begun a cancel comes too late: half a book is none."""
-    removal = asyncio.ensure_future(BookStore(storage).remove(book_id))
-    try:
-        await asyncio.shield(removal)
-    except asyncio.CancelledError:
-        await removal
+    await past_cancel(BookStore(storage).remove(book_id))

@@ -71,12 +71,12 @@ class UploadStore:
         Raises ActionFailed: UploadNotFound (also for another book's or caller's), UploadAlreadyFinished,
         UploadExpired.
         """
-        target, what = ("transactionId", "upload for this book") if book_id else ("fileId", "uploaded file")
+        target, what = ("transactionId", "upload for this book") if book_id else ("fileId", "upload of a file")
         # The id is whatever a caller sent: what is not one of ours is not looked up.
         row = await self._rows.read(_partition(upload_id), upload_id) if is_valid_id(upload_id) else None
         upload = _from_row(row) if row else None
         if upload is None or upload.book_id != book_id or upload.owner != owner:
-            raise ActionFailed("UploadNotFound", f"There is no such {what}; start an upload.", target=target)
+            raise ActionFailed("UploadNotFound", f"There is no such {what}; start one.", target=target)
         if upload.closed_by and upload.closed_by != run:
             raise ActionFailed(
                 "UploadAlreadyFinished", "This upload was finished before; start a new one.", target=target

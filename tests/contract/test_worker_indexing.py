@@ -46,6 +46,7 @@ EXPECTED = {
     "book_list",
     "book_upload_finish",
     "book_upload_start",
+    "files_upload_start",
     "health",
     "housekeeping",
     "longRunningActionOrchestrator",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from actions.files import file_is_not_too_large
 from library import loading
 from library.book_rows import OWN
 from library.books import BookStore
@@ -19,9 +20,11 @@ from library.loading import load_books
 from library.models import Book, FileUploadStart
 from library.sets import BookSets, partition
 from library.uploading import start_file_upload
-from shared.actions import ActionFailed
+from shared.actions import ActionFailed, RequestError
 from shared.errors import StorageUnavailable
+from shared.storage.files import FileBlobs
 from shared.storage.ports import Page, Row, Storage, Table
+from shared.storage.sqlite import SqliteTables
 from tests.unit.parts import Faults, FaultyStorage, Killed, SilentAttempt, context, sqlite
 
 LIMIT = 100_000_000
@@ -107,6 +110,43 @@ async def test_pages(storage: Storage) -> None:
             if after is None:
                 break
         assert found == everything
+
+
+async def test_empty_pages(tmp_path: Path) -> None:
+    """Pages that the store leaves empty, as Azure may, are no end: of readers, of copies, nor of removals."""
+    tables, files = SqliteTables(tmp_path, empty_pages=True), FileBlobs(tmp_path, site_hostname="127.0.0.1:1")
+
+    class Sparse:
+        table, container = tables.table, files.container
+
+    sparse: Any = Sparse()
+    try:
+        await BookStore(sparse).put(OTHERS[0], source="x")
+        for n in range(1, 4):
+            await loaded(sparse, lines(range(n * 1100)), run=f"{n:032x}")
+        assert list(await titles(sparse)) == [*(f"c{n:06}" for n in range(3300)), "own0"]
+        page, after = await BookStore(sparse).page(top=1200, after=None)
+        assert (len(page), after) == (1200, "c001199")
+        sets = await tables.table("books").page("sets", lower="set!", upper="set!~", continuation=None)
+        assert sets.continuation is not None
+        sets = await tables.table("books").page("sets", lower="set!", upper="set!~", continuation=sets.continuation)
+        assert len(sets.rows) == 1
+    finally:
+        await tables.aclose()
+
+
+async def test_upload_of_a_file(storage: Storage) -> None:
+    """A file is announced like a book's; one over the limit is refused before anything exists."""
+    request = FileUploadStart(file_name="books.csv", size=10)
+    started = await start_file_upload(context(), request, storage)
+    assert (started.transaction_id, await start_file_upload(context(), request, storage)) == (context().run_id, started)
+    await storage.container("uploads").put(started.transaction_id, b"id,title\n", content_type="text/csv")
+    with pytest.raises(ActionFailed, match="SizeMismatch"):
+        await load(storage, started.transaction_id)
+    await file_is_not_too_large(request)
+    with pytest.raises(RequestError) as caught:
+        await file_is_not_too_large(FileUploadStart(file_name="books.csv", size=10**12))
+    assert (caught.value.status, caught.value.target) == (413, "size")
 
 
 async def test_point_read_is_one_request(storage: Storage) -> None:
@@ -371,6 +411,46 @@ async def test_overtaken_attempt(storage: Storage) -> None:
     assert outcome == second or isinstance(outcome, ActionFailed)
     assert len(await titles(storage)) == 300
     assert list((await partitions(storage)).values()) == [300]
+
+
+async def test_attempts_that_publish_together(storage: Storage) -> None:
+    """Of two attempts at one load that are about to publish, one does, and both answer the same."""
+    file_id = await uploaded(storage, lines(range(30)))
+    publish, waiting = BookSets.publish, {f"-{n}": (asyncio.Event(), asyncio.Event()) for n in (1, 2)}
+
+    async def held(self: BookSets, name: str, *rest: Any) -> None:
+        reached, go_on = waiting[name[-2:]]
+        reached.set()
+        await go_on.wait()
+        await publish(self, name, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BookSets, "publish", held)
+        attempts = [asyncio.create_task(load(storage, file_id, attempt=n)) for n in (1, 2)]
+        for reached, _ in waiting.values():
+            await reached.wait()
+        waiting["-1"][1].set()
+        first = await attempts[0]
+        waiting["-2"][1].set()
+        assert await attempts[1] == first
+    assert len(await titles(storage)) == 30
+    assert list((await partitions(storage)).values()) == [30]
+
+
+async def test_what_was_given_up_goes_with_the_next_load(storage: Storage) -> None:
+    """Rows of a load that ended without time to remove them are removed by the load that is published next."""
+    file_id = await uploaded(storage, lines(range(250)) + b"c9,,\n", run="1" * 32)
+
+    async def no_time(self: BookSets, name: str) -> None:
+        raise TimeoutError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BookSets, "remove", no_time)
+        with pytest.raises(ActionFailed, match="InvalidCsv"):
+            await load(storage, file_id, run="1" * 32)
+    assert list((await partitions(storage)).values()) == [200]
+    await loaded(storage, lines(range(3)), run="2" * 32)
+    assert list((await partitions(storage)).values()) == [3]
 
 
 class Replaced:
