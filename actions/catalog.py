@@ -35,6 +35,11 @@ async def dates_are_in_order(request: ReportRequest) -> None:
     check_report(request)
 
 
+@report.when_canceled
+async def forget_report(run_id: str) -> None:
+    await ReportStore(storage()).remove(run_id)
+
+
 @books.action("Export", timeout="30s", retry=Retry(max_attempts=3), keep="7d")
 async def export(context: ActionContext, request: ExportBook) -> ExportResult:
     return await export_book(context, request, storage(), base_url=settings().own_url)
@@ -45,7 +50,7 @@ async def book_is_there(request: ExportBook) -> None:
     await _found(request.id)
 
 
-@books.collection_action("ProcessLargeFile", timeout="9m", retry=Retry(max_attempts=3), keep="7d", undoable=True)
+@books.collection_action("ProcessLargeFile", timeout="9m", retry=Retry(max_attempts=3), keep="7d")
 async def process_large_file(context: ActionContext, request: ProcessFile) -> ProcessResult:
     return await load_books(context, request, storage(), max_bytes=settings().max_upload_bytes)
 

@@ -23,7 +23,7 @@ from shared.operations.external import ExternalOperations
 from shared.operations.holds import Holds
 from shared.operations.housekeeping import Housekeeping
 from shared.operations.inline import InlineRuns
-from shared.operations.model import Operation
+from shared.operations.model import Operation, Status
 from shared.operations.records import OperationRecords
 from shared.operations.runner import Runner
 from shared.operations.service import OperationService
@@ -142,7 +142,7 @@ class Application:
 
     @cached_property
     def external(self) -> ExternalOperations:
-        return ExternalOperations(self.records, clock=now, complete=self._complete, after_end=self._after_end)
+        return ExternalOperations(self.records, clock=now, complete=self._complete, after_end=self._after_external_end)
 
     @cached_property
     def threads(self) -> HandlerThreads:
@@ -180,10 +180,15 @@ class Application:
 
     @cached_property
     def housekeeping(self) -> Housekeeping:
-        return Housekeeping(self.records, clock=now, before_removal=self._roll_forward)
+        return Housekeeping(self.records, clock=now, before_removal=self._before_removal)
 
     async def _roll_forward(self, operation: Operation) -> None:
         await roll_forward(self.resources, operation)
+
+    async def _before_removal(self, operation: Operation) -> None:
+        await self._roll_forward(operation)
+        if operation.status is Status.CANCELED:
+            await self.after_end(operation)
 
     async def _complete(self, operation: Operation, result: Any) -> Any:
         """What is stored where another system reports `result`: of a PUT, the resource."""
@@ -193,9 +198,12 @@ class Application:
         input_json = await self.records.load_payload(operation.input)
         return await completed(verb, input_json or b"{}", result)
 
-    async def _after_end(self, operation: Operation) -> None:
-        """What a declaration wants done after an operation that none of our attempts has ended."""
+    async def _after_external_end(self, operation: Operation) -> None:
         self.live.endings.announce(operation)
+        await self.after_end(operation)
+
+    async def after_end(self, operation: Operation) -> None:
+        """What a declaration wants done after an operation that none of our attempts has ended. May be done again."""
         action = self.runnable.get(operation.action)
         if action is not None and action.after_end is not None:
             await action.after_end(operation)

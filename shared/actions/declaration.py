@@ -18,7 +18,7 @@ from shared.actions.patterns import Accepted, Pattern
 from shared.actions.policies import NO_RETRY, Duration, Retry, duration
 from shared.actions.signatures import read_signature, where_of
 from shared.errors import DeclarationError
-from shared.operations.model import Operation
+from shared.operations.model import Operation, Status
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[:._-][A-Za-z0-9]+)*")
 
@@ -74,6 +74,20 @@ class Action:
         if self.pattern is not Pattern.PUT_RESOURCE or self.accept_hook is not None:
             raise DeclarationError(f"{self.where}: `accepted` is for a PUT of a resource, and there is one of it")
         self.accept_hook = hook
+        return hook
+
+    def when_canceled(self, hook: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
+        """Run `hook(run_id)` after an operation has ended as canceled: it removes what attempts may have left behind.
+
+        An attempt may have died between its last write and its end, so the hook runs whether or not there is anything
+        to remove; at least once, and before an OData client is told that its request was canceled.
+        """
+
+        async def after_end(operation: Operation) -> None:
+            if operation.status is Status.CANCELED:
+                await hook(operation.run)
+
+        self.after_end = after_end
         return hook
 
     async def accept(self, input: BaseModel | None) -> Accepted:

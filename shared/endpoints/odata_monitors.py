@@ -45,6 +45,7 @@ class Monitors:
         if not operation.status.is_terminal:
             operation = await self._app.service.wait(operation, _CANCEL_WITHIN)
         if operation.status is Status.CANCELED:
+            await self._app.after_end(operation)
             return Response(status=204)
         if operation.status.is_terminal:
             raise _too_late()
@@ -60,6 +61,7 @@ class Monitors:
         facts = monitors.StartFacts.of(operation)
         enclosed = monitors.encloses(request, facts)
         if operation.status is Status.CANCELED:
+            await self._app.after_end(operation)
             final = Response(status=204, headers={"OData-Version": facts.version})
         else:
             final = error_response(_too_late())

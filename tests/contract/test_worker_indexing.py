@@ -77,7 +77,6 @@ EXPECTED = {
     "Contoso_Library_presses_get",
     "Contoso_Library_presses_delete",
     "export_content",
-    "files_upload_start",
     "odata",
     "odata_Books",
     "odata_Books_Export",
