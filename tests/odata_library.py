@@ -11,7 +11,8 @@ from pydantic import Field
 from shared.actions import ActionContext, Model, ReadContext
 from shared.actions.arm_models import read_only
 from shared.actions.entities import EntityChange, Stored
-from shared.actions.odata import Binding, EntitySet, ODataOperation, ODataService
+from shared.actions.odata import EntitySet, ODataOperation, ODataService
+from shared.actions.odata_routes import Binding
 
 
 class Cover(Model):

@@ -15,42 +15,28 @@ OData Protocol 4.01, sections 11.5 "Operations" and 11.6 "Asynchronous Requests"
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from shared.actions import odata_routes
 from shared.actions.context import ActionContext, ReadContext
 from shared.actions.declaration import Action, Read, at_least_a_second
 from shared.actions.edm import Property, StructuredType, TypeRef, Types
 from shared.actions.entities import EntitySource, EntityStore
+from shared.actions.odata_routes import Binding
 from shared.actions.policies import NO_RETRY, Duration, Retry, duration
 from shared.actions.routes import Endpoint
 from shared.actions.signatures import read_signature
 from shared.errors import DeclarationError
 
-ROOT = "odata"
-"""The path of the service root."""
-
 CONTAINER = "Container"
 """The name of the service's one entity container."""
-
-MONITOR_ROUTE = f"{ROOT}/$async/{{operation_id}}"
-CANCELLATION_ROUTE = f"{MONITOR_ROUTE}/cancellation"
 
 _NAMESPACE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _POLICIES = ("timeout", "retry", "keep", "retry_after")
 _RESERVED_NAMESPACES = frozenset({"edm", "odata", "system", "transient"})
-
-
-class Binding(StrEnum):
-    """What an operation is called on."""
-
-    NONE = "none"
-    """The service: an unbound operation, called by its import."""
-    ENTITY = "entity"
-    COLLECTION = "collection"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,6 +63,17 @@ class ODataOperation:
     @property
     def is_action(self) -> bool:
         return isinstance(self.declared, Action)
+
+    def endpoints(self) -> list[Endpoint]:
+        """The HTTP functions that call it."""
+        return odata_routes.operation_endpoints(
+            self.name,
+            self.namespace,
+            entity_set=self.entity_set.name if self.entity_set else None,
+            route=self.declared.route,
+            where=self.declared.where,
+            arguments=None if self.is_action else bool(self.parameters),
+        )
 
 
 class EntitySet:
@@ -167,7 +164,9 @@ class ODataService:
             signature = read_signature(function, ActionContext)
             action = _action(
                 f"{self.namespace}.{name}",
-                route=_route(self.namespace, name, binding, entity_set),
+                route=odata_routes.operation_route(
+                    self.namespace, name, binding, entity_set.name if entity_set else None
+                ),
                 handler=function,
                 input_model=signature.input_model,
                 output=signature.output,
@@ -191,7 +190,9 @@ class ODataService:
             declared = Read(
                 name=f"{self.namespace}.{name}",
                 handler=handler,
-                route=_route(self.namespace, name, binding, entity_set),
+                route=odata_routes.operation_route(
+                    self.namespace, name, binding, entity_set.name if entity_set else None
+                ),
                 input_model=signature.input_model,
                 output=signature.output,
                 where=signature.where,
@@ -215,23 +216,11 @@ class ODataService:
 
     def endpoints(self) -> list[Endpoint]:
         """The HTTP functions of the service. Their routes overlap nowhere, so their order does not matter."""
-        found = [
-            Endpoint("odata", ("GET",), ROOT, self.where),
-            Endpoint("odata_metadata", ("GET",), f"{ROOT}/$metadata", self.where),
-            Endpoint("odata_batch", ("POST",), f"{ROOT}/$batch", self.where),
-            Endpoint("odata_async", ("GET", "DELETE"), MONITOR_ROUTE, self.where),
-            Endpoint("odata_async_cancellation", ("GET",), CANCELLATION_ROUTE, self.where),
-        ]
+        found = odata_routes.service_endpoints(self.where)
         for entity_set in self.entity_sets.values():
-            base, writable = f"{ROOT}/{entity_set.name}", entity_set.is_writable
-            one, many = (("GET", "PATCH", "DELETE"), ("GET", "POST")) if writable else (("GET",), ("GET",))
-            found += [
-                Endpoint(f"odata_{entity_set.name}", many, base, entity_set.where),
-                Endpoint(f"odata_{entity_set.name}_count", ("GET",), f"{base}/$count", entity_set.where),
-                Endpoint(f"odata_{entity_set.name}_entity", one, f"{base}({{key}})", entity_set.where),
-            ]
+            found += odata_routes.set_endpoints(entity_set.name, entity_set.where, writable=entity_set.is_writable)
         for operation in self.operations:
-            found += operation_endpoints(operation)
+            found += operation.endpoints()
         return found
 
     def _add_set(self, name: str, model: type[BaseModel], key: str, source: Callable[[], EntitySource]) -> EntitySet:
@@ -302,40 +291,6 @@ class ODataService:
     def _is_taken(self, name: str) -> bool:
         imports = [operation.name for operation in self.operations if operation.binding is Binding.NONE]
         return name.lower() in {taken.lower() for taken in [*self.entity_sets, *imports]}
-
-
-def operation_endpoints(operation: ODataOperation) -> list[Endpoint]:
-    """The functions that call an operation: an unbound one has two URLs, a function one more without parentheses."""
-    where, declared = operation.declared.where, operation.declared
-    prefix = "odata" if operation.entity_set is None else f"odata_{operation.entity_set.name}"
-    routes = [(f"{prefix}_{operation.name}", declared.route)]
-    if operation.binding is Binding.NONE:
-        routes = [
-            (f"{prefix}_{operation.name}", f"{ROOT}/{operation.name}"),
-            (f"{prefix}_{operation.namespace.replace('.', '_')}_{operation.name}", declared.route),
-        ]
-    if operation.is_action:
-        return [Endpoint(name, ("POST",), route, where) for name, route in routes]
-    if operation.parameters:
-        return [Endpoint(name, ("GET",), f"{route}({{arguments}})", where) for name, route in routes]
-    return [
-        endpoint
-        for name, route in routes
-        for endpoint in (
-            Endpoint(name, ("GET",), f"{route}()", where),
-            # OData URL Conventions 4.01, section 4.5.3: without parameters the parentheses may be left out.
-            Endpoint(f"{name}_call", ("GET",), route, where),
-        )
-    ]
-
-
-def _route(namespace: str, name: str, binding: Binding, entity_set: EntitySet | None) -> str:
-    base = {
-        Binding.NONE: ROOT,
-        Binding.ENTITY: f"{ROOT}/{entity_set.name if entity_set else ''}({{key}})",
-        Binding.COLLECTION: f"{ROOT}/{entity_set.name if entity_set else ''}",
-    }[binding]
-    return f"{base}/{namespace}.{name}"
 
 
 def _action(

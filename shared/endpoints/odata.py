@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from shared.actions.declaration import Action
-from shared.actions.odata import ROOT, ODataService
+from shared.actions.odata import ODataService
+from shared.actions.odata_routes import ROOT
 from shared.actions.policies import Retry
 from shared.composition import Application
 from shared.contracts import headers

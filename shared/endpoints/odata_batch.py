@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import Base64Bytes, BaseModel
 
 from shared.actions.context import ActionContext
-from shared.actions.odata import ROOT, ODataService
+from shared.actions.odata import ODataService
+from shared.actions.odata_routes import ROOT
 from shared.composition import Application, now
 from shared.contracts import bodies
 from shared.contracts.http import Request, Response

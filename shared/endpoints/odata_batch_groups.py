@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 from shared.actions.entities import EntityStore
-from shared.actions.odata import ROOT, EntitySet, ODataService
+from shared.actions.odata import EntitySet, ODataService
+from shared.actions.odata_routes import ROOT
 from shared.contracts.odata.batch import Batch, BatchRequest
 from shared.contracts.odata.change_sets import Write, check_change_set
 from shared.contracts.odata.references import entity_reference, relative_url

@@ -6,7 +6,7 @@ The host itself answers 404 with an empty body, also for a known path with anoth
 from collections.abc import Sequence
 
 from shared.actions import routes
-from shared.actions.odata import ROOT
+from shared.actions.odata_routes import ROOT
 from shared.actions.routes import Endpoint
 from shared.composition import Application
 from shared.contracts.http import Request, Response

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from shared.actions import ActionContext, Model
-from shared.actions.odata import Binding, ODataService
+from shared.actions.odata import ODataService
+from shared.actions.odata_routes import Binding
 from shared.contracts.odata.csdl_json import metadata_json
 from shared.contracts.odata.csdl_xml import metadata_xml
 from shared.errors import DeclarationError

@@ -10,7 +10,7 @@ import pytest
 from shared.actions import ActionContext, Model, ODataService, ReadContext, RequestError, Retry, action
 from shared.actions.edm import TypeRef
 from shared.actions.entities import Stored
-from shared.actions.odata import Binding
+from shared.actions.odata_routes import Binding
 from shared.actions.registry import Registry
 from shared.actions.routes import check_distinct
 from shared.contracts.odata.targets import Kind, monitor_url, resolve

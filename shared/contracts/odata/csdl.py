@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from shared.actions.edm import Property, StructuredType, TypeRef
-from shared.actions.odata import CONTAINER, Binding, EntitySet, ODataOperation, ODataService
+from shared.actions.odata import CONTAINER, EntitySet, ODataOperation, ODataService
+from shared.actions.odata_routes import Binding
 
 CORE = "Org.OData.Core.V1"
 CAPABILITIES = "Org.OData.Capabilities.V1"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.actions.edm import StructuredType, TypeRef
-from shared.actions.odata import CONTAINER, Binding, EntitySet, ODataOperation, ODataService
+from shared.actions.odata import CONTAINER, EntitySet, ODataOperation, ODataService
+from shared.actions.odata_routes import Binding
 from shared.contracts.odata import csdl
 from shared.contracts.odata.payloads import set_of
 from shared.contracts.odata.service_document import is_in_service_document

@@ -10,7 +10,8 @@ from typing import Any
 
 from shared.actions.edm import TypeRef
 from shared.actions.entities import Stored
-from shared.actions.odata import Binding, EntitySet, ODataOperation, ODataService
+from shared.actions.odata import EntitySet, ODataOperation, ODataService
+from shared.actions.odata_routes import Binding
 from shared.contracts.odata.etags import etag_header
 from shared.contracts.odata.media import Representation
 from shared.contracts.odata.urls import context_url, entity_url, service_root

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from shared.actions.odata import Binding, ODataOperation, ODataService
+from shared.actions.odata import ODataOperation, ODataService
+from shared.actions.odata_routes import Binding
 from shared.contracts.odata.media import Representation
 from shared.contracts.odata.urls import context_url, service_root
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote, unquote
 
-from shared.actions.odata import ROOT, Binding, EntitySet, ODataOperation, ODataService
+from shared.actions.odata import EntitySet, ODataOperation, ODataService
+from shared.actions.odata_routes import ROOT, Binding
 from shared.contracts.odata.urls import read_key, service_root
 from shared.errors import RequestError
 

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from shared.actions.odata import ROOT, EntitySet
+from shared.actions.odata import EntitySet
+from shared.actions.odata_routes import ROOT
 from shared.errors import RequestError
 
 _KEY = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)\s*=\s*)?'((?:[^']|'')*)'\s*")
