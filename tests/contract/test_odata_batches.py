@@ -116,6 +116,14 @@ def test_a_group_is_one_transaction(client: httpx.Client) -> None:
     assert [answer["status"] for answer in failed] == [424, 409]
     assert failed[1]["body"]["error"]["code"] == "BookExists"
     assert client.get(f"/odata/Books('{second}')").status_code == 404
+    no_title = {"id": fresh(), "title": " "}
+    untitled = send(
+        client,
+        create(second, atomicityGroup="g"),
+        {**create("", atomicityGroup="g"), "body": no_title},
+    )
+    assert [answer["status"] for answer in untitled] == [424, 400]
+    assert untitled[1]["body"]["error"]["target"] == "title"
     mixed = send(
         client,
         {"method": "PATCH", "url": f"Books('{first}')", "body": {"title": "x"}, "atomicityGroup": "g"},
