@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import httpx
 
+from tests.lro import run
+
 ASYNC = {"Prefer": "respond-async"}
 BOOKS = "/odata/Books"
 
@@ -103,3 +105,12 @@ def pages(client: httpx.Client, link: str, **headers: str) -> list[dict[str, Any
 def everything(client: httpx.Client, link: str, **headers: str) -> list[dict[str, Any]]:
     """The entities of all pages."""
     return [entity for page in pages(client, link, **headers) for entity in page["value"]]
+
+
+def uploaded(client: httpx.Client, text: str, name: str = "books.csv") -> str:
+    """The `fileId` of a file that was uploaded."""
+    content = text.encode()
+    started = run(client, "/files:upload-start", {"fileName": name, "size": len(content)})["result"]
+    sent = httpx.put(started["uploadUrl"], content=content, headers={"x-ms-blob-type": "BlockBlob"}, verify=False)
+    assert sent.status_code == 201, sent.text
+    return started["transactionId"]
