@@ -2,19 +2,14 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.lro import identity, monitor
-from tests.odata import ASYNC, awaited, begun, enclosed, polled
+from tests.odata import ASYNC, awaited, begun, enclosed, fresh, polled
 
 BATCH = "/odata/$batch"
-
-
-def fresh() -> str:
-    return f"b-{uuid4().hex[:12]}"
 
 
 def create(book: str, **more: Any) -> dict[str, Any]:
