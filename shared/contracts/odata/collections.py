@@ -10,7 +10,7 @@ from heapq import heappop, heappush, heappushpop
 from typing import Any, NoReturn
 
 from shared.actions.entities import EntitySource, Stored
-from shared.contracts.odata.ordering import Ordering
+from shared.contracts.odata.ordering import Ordering, Reversed
 from shared.contracts.odata.positions import Position
 from shared.contracts.odata.query import Query
 from shared.contracts.odata.turns import Turns
@@ -123,15 +123,8 @@ class _Filling:
         return Page(tuple(self._found), count, self._query.following(position, top=top, skip=self._skip))
 
 
-@dataclass(frozen=True, slots=True)
-class _Ranked:
-    """An entity and its place in the order. Sorts the other way round: a heap has the last one of the order on top."""
-
-    place: tuple[Any, str]
-    stored: Stored
-
-    def __lt__(self, other: "_Ranked") -> bool:
-        return other.place < self.place
+_Ranked = tuple[Reversed, Stored]
+"""An entity and its place in the order, reversed: a heap has the last one of the order on top."""
 
 
 async def _sorted_page(source: EntitySource, query: Query, ordering: Ordering, limits: ReadLimits) -> Page:
@@ -152,9 +145,10 @@ async def _sorted_page(source: EntitySource, query: Query, ordering: Ordering, l
             if not _matches(query, stored):
                 continue
             matched += 1
-            one = _Ranked((ordering.rank(ordering.values(stored.entity)), _key(query, stored)), stored)
-            if start is not None and not start < one.place:
+            place = (*ordering.rank(ordering.values(stored.entity)), _key(query, stored))
+            if start is not None and not start < place:
                 continue
+            one = (Reversed(place), stored)
             # One more than is shown tells whether another page follows.
             if len(best) <= query.skip + wanted:
                 heappush(best, one)
@@ -178,23 +172,23 @@ async def _from_the_end(best: list[_Ranked], number: int) -> list[Stored]:
     turns = Turns()
     found: list[Stored] = []
     for _ in range(number):
-        found.append(heappop(best).stored)
+        found.append(heappop(best)[1])
         await turns.rest()
     return found[::-1]
 
 
-async def _start(source: EntitySource, query: Query, ordering: Ordering) -> tuple[Any, str] | None:
+async def _start(source: EntitySource, query: Query, ordering: Ordering) -> tuple[Any, ...] | None:
     """What the page lies behind, in the order's own terms."""
     position = query.position
     if position is None:
         return None
     if position.values is not None:
-        return ordering.rank(position.values), position.key
+        return (*ordering.rank(position.values), position.key)
     stored = await source.get(position.key)
     if stored is None:
         message = "The entity at which the last page ended is gone; start over with the first page."
         raise RequestError(410, "PageGone", message, target="$skiptoken")
-    return ordering.rank(ordering.values(stored.entity)), position.key
+    return (*ordering.rank(ordering.values(stored.entity)), position.key)
 
 
 def _count_so_far(query: Query) -> int | None:

@@ -106,25 +106,16 @@ def _rank(value: Any, descending: bool) -> Any:
         rank = (1,)
     else:
         rank = (2, value)
-    return _Reversed(rank) if descending else rank
+    return Reversed(rank) if descending else rank
 
 
-class _Reversed:
-    """Sorts the other way round."""
+class Reversed(tuple[Any, ...]):
+    """A tuple that sorts the other way round."""
 
-    __slots__ = ("rank",)
+    __slots__ = ()
 
-    def __init__(self, rank: tuple[Any, ...]) -> None:
-        self.rank = rank
-
-    def __lt__(self, other: "_Reversed") -> bool:
-        return other.rank < self.rank
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Reversed) and other.rank == self.rank
-
-    def __hash__(self) -> int:
-        return hash(self.rank)
+    def __lt__(self, other: tuple[Any, ...]) -> bool:
+        return tuple.__lt__(other, self)
 
 
 def _write(value: Any, type: str) -> str:

@@ -4,7 +4,8 @@ import asyncio
 import time
 
 _SECONDS = 0.005
-"""How long others wait: a request has several turns, and waits for each."""
+_ROUNDS = 5
+"""Rounds of the event loop between two turns: one sees what has arrived, and to answer it takes some more."""
 
 
 class Turns:
@@ -14,7 +15,8 @@ class Turns:
         self._end = time.perf_counter() + _SECONDS
 
     async def rest(self) -> None:
-        """Lets the others have their turn where this one has been long enough; else it costs next to nothing."""
+        """Lets the others go on where this turn has been long enough; else it costs next to nothing."""
         if time.perf_counter() >= self._end:
-            await asyncio.sleep(0)
+            for _ in range(_ROUNDS):
+                await asyncio.sleep(0)
             self._end = time.perf_counter() + _SECONDS
