@@ -40,7 +40,7 @@ def test_nothing_asked() -> None:
     """Without options: everything, by the key, in pages of the default size."""
     query = parse_query({}, TYPE)
     assert (query.filter, query.orderby, query.select, query.top, query.skip) == (None, None, None, None, 0)
-    assert (query.count, query.page_size, query.position, query.format) == (False, DEFAULT_PAGE, None, None)
+    assert (query.count, query.page_size, query.position) == (False, DEFAULT_PAGE, None)
 
 
 def test_what_is_the_callers_own() -> None:
@@ -91,7 +91,7 @@ def test_select() -> None:
 def test_one_entity() -> None:
     """One entity takes `$select` and `$format`, and no option of a collection."""
     query = parse_query({"$select": "id", "$format": "json"}, TYPE, resource=Resource.ENTITY)
-    assert (query.select, query.format) == (("id",), "json")
+    assert query.select == ("id",)
     for name in ("$filter", "$top", "$orderby", "$count", "$skiptoken"):
         assert refusal({name: "1"}, resource=Resource.ENTITY).status == 400
 

@@ -8,16 +8,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from shared.actions.edm import StructuredType
 from shared.contracts.odata.compiling import Compiler
 from shared.contracts.odata.expression_values import Value
 from shared.contracts.odata.filters import guarded
-from shared.contracts.odata.literals import PYTHON_TYPES
+from shared.contracts.odata.literals import PYTHON_TYPES, read_text
 from shared.contracts.odata.syntax import invalid, parse_ordering
 
 MAX_KEYS = 8
@@ -132,9 +132,24 @@ def _json(value: Any) -> str:
 def _read(text: Any, type: str) -> Any:
     if not isinstance(text, str):
         raise ValueError(f"{type} is kept as text")  # the caller knows ValueError
-    if type == "Edm.String":
-        return text
+    match type:
+        case "Edm.String":
+            return text
+        case "Edm.Decimal":
+            return _decimal(text)
+        case _:
+            value = read_text(type, text)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(f"no {type}: it has no offset, and would not compare")
+    return value
+
+
+def _decimal(text: str) -> Decimal:
+    """Infinity is one, which a division by zero gives and no model takes; what is not a number does not compare."""
     try:
-        return TypeAdapter(PYTHON_TYPES[type]).validate_strings(text)
-    except ValidationError:
-        raise ValueError(f"no {type}") from None
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if value.is_nan():
+        raise ValueError("no Edm.Decimal")
+    return value
