@@ -3,7 +3,8 @@
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.contracts.odata.filters import Predicate
-from shared.contracts.odata.ordering import compile_orderby
+from shared.contracts.odata.literals import PYTHON_TYPES
+from shared.contracts.odata.ordering import Ordering, OrderKey, compile_orderby
+from shared.contracts.odata.positions import Position, read_position, write_position
 from shared.contracts.odata.query import parse_query
 from shared.errors import RequestError
 from tests.unit.odata_things import THINGS, TYPE, Thing
@@ -507,13 +510,30 @@ def test_orders_that_are_refused(text: str, part: str) -> None:
     assert part in error.value.message
 
 
-@pytest.mark.parametrize(
-    "property", ["title", "words", "rating", "price", "isFree", "added", "born", "opens", "lasts", "guid", "mood"]
-)
-def test_order_values_survive_a_token(property: str) -> None:
-    """What a token keeps of an entity ranks exactly where the entity does, whatever its type."""
-    ordering = compile_orderby(property, TYPE)
-    assert ordering is not None
-    for thing in THINGS:
-        values = ordering.values(thing)
-        assert ordering.rank(ordering.read_values(ordering.write_values(values))) == ordering.rank(values)
+UTC_OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "Edm.Boolean": st.booleans(),
+    "Edm.Int64": st.integers(-(10**40), 10**40),
+    "Edm.Double": st.floats(),
+    # Infinity comes of a division by zero; what is not a number is null before it is ordered.
+    "Edm.Decimal": st.decimals(allow_nan=False) | st.sampled_from([Decimal("1E+9999"), Decimal("-1E-9999")]),
+    "Edm.String": st.text(),
+    "Edm.DateTimeOffset": st.datetimes(timezones=UTC_OFFSETS),
+    "Edm.Date": st.dates(),
+    "Edm.TimeOfDay": st.times(),
+    "Edm.Duration": st.timedeltas(),
+    "Edm.Guid": st.uuids(),
+}
+
+
+@pytest.mark.parametrize("type", sorted(PYTHON_TYPES))
+@given(data=st.data())
+def test_order_values_survive_a_token(type: str, data: st.DataObject) -> None:
+    """What a token keeps of an entity ranks exactly where the entity does, whatever its type and value."""
+    value = data.draw(st.none() | VALUES[type])
+    ordering = Ordering("x", (OrderKey("x", type, lambda _: value, data.draw(st.booleans())),))
+    token = write_position(Position("key", (value,)), ordering, None)
+    position = read_position(token, ordering, None)
+    # A value too long for a token is left out, and the entity tells it.
+    assert position.values is not None or len(str(value)) > 200
+    assert ordering.rank(position.values or (value,)) == ordering.rank((value,))

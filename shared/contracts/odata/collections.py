@@ -168,11 +168,15 @@ async def _sorted_page(source: EntitySource, query: Query, ordering: Ordering, l
 
 
 async def _from_the_end(best: list[_Ranked], number: int) -> list[Stored]:
-    """The last `number` of a heap, in the order. What is skipped stays there, and needs no sorting."""
+    """The last `number` of a heap, in the order. What is skipped needs no sorting, and leaves the heap as it comes."""
     turns = Turns()
     found: list[Stored] = []
     for _ in range(number):
         found.append(heappop(best)[1])
+        await turns.rest()
+    while best:
+        # To free thousands of entities at once would be a long turn.
+        best.pop()
         await turns.rest()
     return found[::-1]
 
