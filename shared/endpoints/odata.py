@@ -20,7 +20,7 @@ from shared.contracts.odata.service_document import service_document
 from shared.contracts.odata.targets import Kind, Target, resolve
 from shared.endpoints import odata_border
 from shared.endpoints.odata_answers import json_answer
-from shared.endpoints.odata_batch import NAME, TIMEOUT, Batches, BatchInput
+from shared.endpoints.odata_batch import NAME, Batches, BatchInput, attempt_timeout
 from shared.endpoints.odata_caller import Caller
 from shared.endpoints.odata_calls import Calls
 from shared.endpoints.odata_entities import Entities
@@ -105,7 +105,6 @@ class OData:
 
 def batch_action(application: Application, service: ODataService) -> Action:
     """Asynchronous batches as an action like any other: dispatched, retried, timed and kept by the same code."""
-    longest = application.longest_attempt
 
     async def forget(operation: Operation) -> None:
         await application.journal(operation.run).clear()
@@ -117,7 +116,7 @@ def batch_action(application: Application, service: ODataService) -> Action:
         route=f"{ROOT}/$batch",
         input_model=BatchInput,
         output=TypeAdapter(list[Any]),
-        timeout=min(TIMEOUT, longest) if longest else TIMEOUT,
+        timeout=attempt_timeout(application),
         retry=Retry(max_attempts=3),
         keep=timedelta(hours=24),
         retry_after=1,

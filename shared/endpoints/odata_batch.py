@@ -34,11 +34,15 @@ from shared.operations.journal import Journal
 from shared.operations.service import StartRequest
 
 NAME = "odata:batch"
-TIMEOUT = timedelta(minutes=9)
-"""What an attempt at an asynchronous batch may take."""
+_TIMEOUT = timedelta(minutes=9)
 
 _KEPT = ("odata-version", "odata-maxversion", "accept-language")
 """Headers of the batch that its requests inherit."""
+
+
+def attempt_timeout(application: Application) -> timedelta:
+    """What an attempt at an asynchronous batch may take."""
+    return min(_TIMEOUT, application.longest_attempt or _TIMEOUT)
 
 
 class BatchInput(BaseModel):
@@ -88,7 +92,7 @@ class Batches:
             base=stored.base,
             engine=None,
             until=time.monotonic() + seconds,
-            longest=seconds,
+            longest=attempt_timeout(self._app).total_seconds(),
             run=context.run_id,
             is_canceled=lambda: context.cancel_requested,
         )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.contracts.http import Request, Response, json_response
+from shared.contracts.http import Request, Response
 from shared.contracts.odata.batch import (
     Batch,
     BatchLimits,
@@ -242,7 +242,7 @@ def test_answers_are_what_the_reader_takes() -> None:
     """`responses` alone; a number as status; lower-case names; no body where there is none; JSON untouched."""
     found = render_json(
         [
-            BatchResponse(id="1", response=Response(status=200, body=b'{"a":1.10}\n', content_type="application/json")),
+            BatchResponse(id="1", response=Response(status=200, body=b'{"a":1.10}', content_type="application/json")),
             BatchResponse(id="2", response=Response(status=204, headers={"ETag": 'W/"1"'})),
             BatchResponse(id="3", response=Response(status=200, body=b"null", content_type="application/json")),
         ]
