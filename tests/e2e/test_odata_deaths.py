@@ -164,20 +164,11 @@ def killed_in_a_synchronous_action(folder: Path, store: str) -> None:
     "scenario",
     [
         *on(killed_in_a_batch, *STORES),
+        *on(killed_after_a_book_was_written_twice, *STORES),
         *on(killed_in_a_synchronous_action, "sqlite"),
     ],
 )
 def test_death(outcomes: Outcomes, scenario: Scenario) -> None:
-    """What the scenario's own docstring says."""
-    outcomes[scenario].result()
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="a book remembers its last writer only: a create that a PATCH has followed is 409 when done again",
-)
-@pytest.mark.parametrize("scenario", on(killed_after_a_book_was_written_twice, *STORES))
-def test_death_after_two_writes(outcomes: Outcomes, scenario: Scenario) -> None:
     """What the scenario's own docstring says."""
     outcomes[scenario].result()
 
