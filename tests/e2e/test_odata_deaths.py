@@ -183,20 +183,11 @@ def killed_in_a_synchronous_action(folder: Path, store: str) -> None:
     [
         *on(killed_in_a_batch, *STORES),
         *on(killed_after_a_book_was_written_twice, *STORES),
+        *on(killed_after_a_read_of_what_was_removed, "sqlite"),
         *on(killed_in_a_synchronous_action, "sqlite"),
     ],
 )
 def test_death(outcomes: Outcomes, scenario: Scenario) -> None:
-    """What the scenario's own docstring says."""
-    outcomes[scenario].result()
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="a batch keeps no answers before its end: reads are made again and see what it has written since",
-)
-@pytest.mark.parametrize("scenario", on(killed_after_a_read_of_what_was_removed, "sqlite"))
-def test_death_after_a_read(outcomes: Outcomes, scenario: Scenario) -> None:
     """What the scenario's own docstring says."""
     outcomes[scenario].result()
 
