@@ -217,7 +217,7 @@ async def test_scan(books: BookEntities, storage: Storage) -> None:
 
 
 async def test_a_scan_makes_few_books_at_once(books: BookEntities, storage: Storage) -> None:
-    """Whoever scans can leave the event loop to others after each page: it took a millisecond, however many are read."""
+    """Whoever scans can leave the event loop to others after each page, which took a millisecond."""
     await fill_set(storage, *(f"c{n:03}" for n in range(120)))
     await books.write([Create(a_book(f"b{n:03}")) for n in range(60)])
     pages = [page async for page in books.scan()]
