@@ -1,0 +1,43 @@
+"""Examples of requests and answers, recorded from real runs and kept beside the declarations.
+
+A module package of actions may have a file `examples.json`: by function name `{"request": ..., "responses": {"202":
+{"headers": {...}, "body": ...}}}`. What it says of functions that are not there is left aside.
+"""
+
+import copy
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from shared.contracts.openapi.dialect import Json
+
+Examples = Mapping[str, Mapping[str, Any]]
+
+
+def read_examples(files: Iterable[Path]) -> Examples:
+    """What the files say that are there; the first one that names a function counts."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for file in files:
+        if file.is_file():
+            found = {**json.loads(file.read_text(encoding="utf-8")), **found}
+    return found
+
+
+def with_examples(operation: Json, recorded: Mapping[str, Any]) -> Json:
+    """The operation with what was recorded of it, where it declares a body for that."""
+    if not recorded:
+        return operation
+    found = copy.deepcopy(operation)
+    if "request" in recorded:
+        _put(found.get("requestBody", {}), recorded["request"])
+    for status, answer in recorded.get("responses", {}).items():
+        response = found["responses"].get(status)
+        if response is not None and "$ref" not in response and "body" in answer:
+            _put(response, answer["body"])
+    return found
+
+
+def _put(holder: Json, example: Any) -> None:
+    for content in holder.get("content", {}).values():
+        content["example"] = example
