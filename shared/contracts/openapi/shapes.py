@@ -10,9 +10,9 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads it from there below Python 3.12
 
 from shared.operations.ids import ID_PATTERN
+from shared.operations.model import Status
 
 Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
-StatusWord = Literal["NotStarted", "Running", "Canceling", "Succeeded", "Failed", "Canceled"]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -53,7 +53,7 @@ class OperationItem(TypedDict):
 
     id: Id
     kind: str
-    status: StatusWord
+    status: Status
     createdDateTime: datetime
     lastActionDateTime: datetime
 
@@ -63,7 +63,7 @@ class Operation(TypedDict):
 
     id: Id
     kind: str
-    status: StatusWord
+    status: Status
     createdDateTime: datetime
     lastActionDateTime: datetime
     attempt: Annotated[int, Field(ge=0)]
@@ -87,7 +87,7 @@ class ArmOperationStatus(TypedDict):
     id: str
     name: Id
     resourceId: str
-    status: StatusWord
+    status: Status
     startTime: datetime
     endTime: NotRequired[datetime]
     percentComplete: NotRequired[Percent]
