@@ -1,5 +1,6 @@
 """Apps described, for the tests of the description."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ from shared.composition import Application
 from shared.contracts.openapi.document import describe
 from shared.contracts.openapi.examples import read_examples
 from shared.settings import Settings
-from tests import arm_things
+from tests import arm_things, odata_library
 from tests.e2e.test_app.actions import trials
 
 Json = dict[str, Any]
@@ -31,6 +32,7 @@ def trial() -> Registry:
         [value for value in declared if type(value).__name__ == "Action"],
         [value for value in declared if type(value).__name__ == "Read"],
         arm_things.ALL,
+        services=[odata_library.library],
     )
 
 
@@ -51,9 +53,18 @@ def operations(document: Json) -> dict[str, tuple[str, str, Json]]:
     }
 
 
-def endpoints(registry: Registry) -> dict[str, tuple[str, str]]:
-    """What the app serves: method and path by function name."""
-    return {e.function_name: (e.methods[0], f"/{e.route}") for e in Application(registry).endpoints}
+def endpoints(registry: Registry) -> dict[tuple[str, str], str]:
+    """What the app serves: function names by method and path."""
+    return {
+        (method, pathway(f"/{endpoint.route}")): endpoint.function_name
+        for endpoint in Application(registry).endpoints
+        for method in endpoint.methods
+    }
+
+
+def pathway(path: str) -> str:
+    """A path without what stands in parentheses: keys and arguments have quotes and names there."""
+    return re.sub(r"\([^()]*\)", "()", path)
 
 
 def resolved(document: Json, node: Json) -> Json:

@@ -1,7 +1,8 @@
 """The app described as OpenAPI 3.1, generated from the declarations and the pydantic models.
 
-`document.describe` puts together what one module per profile says: `dataplane`, `monitors`, `arm`, `app`. Each offers
-`types()`, the Python types that it describes, and `operations(scope)`, its HTTP operations in the order of a reader.
+`document.describe` puts together what one module per profile says: `dataplane`, `monitors`, `arm`, `odata`, `app`.
+Each offers `types()`, the Python types that it describes, and `operations(scope)`, its HTTP operations in the order of
+a reader.
 
 Nothing is imported here: a cold start does not pay for what the first reader of the description needs.
 """

@@ -8,7 +8,7 @@ from typing import Any, cast
 from shared.actions.registry import Registry
 from shared.contracts import versions
 from shared.contracts.external import SECRET_HEADER
-from shared.contracts.openapi import VERSIONS, app, arm, dataplane, monitors, parts
+from shared.contracts.openapi import VERSIONS, app, arm, dataplane, monitors, odata, parts
 from shared.contracts.openapi.dialect import Json, to_3_0
 from shared.contracts.openapi.examples import Examples, with_examples
 from shared.contracts.openapi.parts import KEY_SCHEME, SIGNED_IN_SCHEME, Operation, Scope
@@ -23,12 +23,20 @@ def describe(
     registry: Registry, settings: Settings, *, base_url: str, version: str = "3.1", examples: Examples | None = None
 ) -> Json:
     """The app's description, for clients that reach it at `base_url`; `version` is a key of VERSIONS."""
-    types = [*parts.TYPES, *app.types(), *monitors.types(), *dataplane.types(registry), *arm.types(registry)]
+    types = [
+        *parts.TYPES,
+        *app.types(),
+        *monitors.types(),
+        *dataplane.types(registry),
+        *arm.types(registry),
+        *odata.types(registry),
+    ]
     scope = Scope(registry=registry, settings=settings, schemas=Schemas(types))
     operations = [
         *dataplane.operations(scope),
         *monitors.operations(scope),
         *arm.operations(scope),
+        *odata.operations(scope),
         *app.operations(scope),
     ]
     paths = _paths(scope, operations, examples or {})
@@ -43,7 +51,7 @@ def describe(
         "security": _security(scope),
         "tags": [
             {"name": each.TAG, "description": each.DESCRIPTION}
-            for each in (dataplane, monitors, arm, app)
+            for each in (dataplane, monitors, arm, odata, app)
             if any(operation.tag == each.TAG for operation in operations)
         ],
         "paths": paths,

@@ -21,6 +21,7 @@ ERRORS: Mapping[int, str] = {
     401: "The key or the sign-in is missing or wrong. The platform itself answers without a body.",
     404: "There is no such resource, operation or route; somebody else's operation is not found either.",
     405: "The path names something that takes other methods; `Allow` says which.",
+    406: "What is asked for with `Accept` or `$format` is no form of the answer.",
     409: "It conflicts with what is there: another operation is at work, the id is in use, or it is not finished.",
     410: "What was here has been removed.",
     411: "Send the body with Content-Length: the platform drops chunked bodies.",
@@ -28,6 +29,7 @@ ERRORS: Mapping[int, str] = {
     413: "The body, or what it describes, is too large.",
     415: "Send the body as application/json.",
     500: "Something went wrong; the app's log has more.",
+    501: "OData has it and this service does not, or it needs `Prefer: respond-async`; trying again does not help.",
     503: "Storage cannot be reached right now; try again.",
 }
 BODY_ERRORS = (411, 413, 415)
@@ -39,17 +41,28 @@ HEADERS: Mapping[str, tuple[Json, str, bool]] = {
     "x-ms-correlation-request-id": ({"type": "string"}, "The caller's, or else the request id.", True),
     "x-ms-error-code": ({"type": "string"}, "`error.code` of the body.", True),
     "Access-Control-Expose-Headers": ({"type": "string"}, "Sent to requests with `Origin`.", False),
+    "AsyncResult": ({"type": "integer"}, "The status of the final answer, where that is not enclosed.", False),
     "Allow": ({"type": "string"}, "The methods that are possible.", True),
     "Azure-AsyncOperation": ({"type": "string", "format": "uri"}, "Where to poll: operationStatuses.", True),
     "Cache-Control": ({"type": "string"}, "How long the answer may be kept.", True),
     "ETag": ({"type": "string"}, "Names this state of the resource.", True),
+    "Entity.ETag": ({"type": "string"}, "Names this state of the entity, where its source tells states apart.", False),
+    "Entity.Location": ({"type": "string", "format": "uri"}, "The new entity.", True),
     "Location": ({"type": "string", "format": "uri"}, "Where to poll: operationResults.", True),
+    "Monitor.Location": ({"type": "string", "format": "uri"}, "Where to poll next.", True),
+    "OData-EntityId": ({"type": "string", "format": "uri"}, "The entity that was written.", True),
+    "OData-Version": ({"type": "string", "enum": ["4.0", "4.01"]}, "Of the answer.", True),
     "Operation-Id": ({"type": "string"}, "The operation's id.", True),
     "Operation-Location": ({"type": "string", "format": "uri"}, "Where to poll: the operation's monitor.", True),
     "Preference-Applied": ({"type": "string"}, "How long was waited for at most, where that was asked for.", False),
+    "Preferences.Preference-Applied": ({"type": "string"}, "What was honored of `Prefer`.", False),
     "Retry-After": ({"type": "integer", "minimum": 1}, "Seconds to wait; until the operation has ended.", False),
+    "Vary": ({"type": "string"}, "`Prefer` has chosen the answer.", True),
 }
-"""Schema, description, and whether the answers that list it always have it."""
+"""Schema, description, and whether the answers that list it always have it.
+
+Before a dot stands what tells two of the same name apart.
+"""
 
 COMMON_HEADERS = ("x-ms-request-id", "x-ms-client-request-id", "Access-Control-Expose-Headers")
 
@@ -107,7 +120,8 @@ class Scope:
         self, description: str, schema: Json | None = None, *, headers: Iterable[str] = (), content_type: str = JSON
     ) -> Json:
         """An answer with the headers that every answer has, and these."""
-        found: Json = {"description": description, "headers": {n: self.header(n) for n in (*COMMON_HEADERS, *headers)}}
+        every = (*COMMON_HEADERS, *headers)
+        found: Json = {"description": description, "headers": {n.rpartition(".")[2]: self.header(n) for n in every}}
         return found if schema is None else found | {"content": {content_type: {"schema": schema}}}
 
     def errors(self, statuses: Iterable[int], *, headers: Iterable[str] = (), name: str = "") -> dict[str, Json]:
@@ -115,12 +129,12 @@ class Scope:
         wanted = {*statuses, *SERVER_ERRORS} | ({401} if self.asks_for_a_key or self.asks_who_calls else set[int]())
         return {str(status): self._error(status, tuple(headers), name) for status in sorted(wanted)}
 
-    def other_error(self, *, headers: Iterable[str] = ()) -> dict[str, Json]:
+    def other_error(self, *, headers: Iterable[str] = (), name: str = "") -> dict[str, Json]:
         """For code of the app's own that refuses with a status of its choice."""
         description = "Any other error that the action's own checks answer."
         error = self.response(description, self.schemas.of(ERROR), headers=("x-ms-error-code", *headers))
-        self.responses["OtherError"] = {**error, "x-ms-error-response": True}
-        return {"default": {"$ref": "#/components/responses/OtherError"}}
+        self.responses[f"{name}OtherError"] = {**error, "x-ms-error-response": True}
+        return {"default": {"$ref": f"#/components/responses/{name}OtherError"}}
 
     def _error(self, status: int, headers: tuple[str, ...], name: str) -> Json:
         component = f"{name}Error{status}"

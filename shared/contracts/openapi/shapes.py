@@ -9,10 +9,13 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads it from there below Python 3.12
 
+from shared.contracts.odata.batch import REQUEST_ID, BatchLimits
+from shared.contracts.odata.messages import MAX_URL
 from shared.operations.ids import ID_PATTERN
 from shared.operations.model import Status
 
 Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+BatchName = Annotated[str, Field(pattern=f"^{REQUEST_ID.pattern}$")]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -93,6 +96,58 @@ class ArmOperationStatus(TypedDict):
     percentComplete: NotRequired[Percent]
     properties: NotRequired[Any]
     error: NotRequired[ErrorInfo]
+
+
+class BatchRequest(TypedDict):
+    """One request of a batch. Members of one `atomicityGroup` are done together or not at all."""
+
+    id: BatchName
+    method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+    url: Annotated[str, Field(min_length=1, max_length=MAX_URL)]
+    headers: NotRequired[dict[str, str]]
+    body: NotRequired[Any]
+    atomicityGroup: NotRequired[BatchName]
+    dependsOn: NotRequired[list[BatchName]]
+
+
+class BatchRequests(TypedDict):
+    """Requests that are served one after the other; a URL may begin with `$` and the id of an earlier one."""
+
+    requests: Annotated[list[BatchRequest], Field(max_length=BatchLimits().requests)]
+
+
+class BatchAnswer(TypedDict):
+    """The answer to one request of a batch; a 202 has the monitor in `headers.location`."""
+
+    id: NotRequired[str]
+    atomicityGroup: NotRequired[str]
+    status: int
+    headers: NotRequired[dict[str, str]]
+    body: NotRequired[Any]
+
+
+class BatchAnswers(TypedDict):
+    """In the order of the requests; after a failure the rest may not have been done."""
+
+    responses: list[BatchAnswer]
+
+
+class ServiceItem(TypedDict):
+    """An entity set, or a function that takes nothing."""
+
+    name: str
+    kind: Literal["EntitySet", "FunctionImport"]
+    url: str
+
+
+# The names of control information are no identifiers.
+ServiceDocument = TypedDict(
+    "ServiceDocument",
+    {
+        "@odata.context": NotRequired[Annotated[str, Field(json_schema_extra={"format": "uri"})]],
+        "value": list[ServiceItem],
+    },
+)
 
 
 class Health(TypedDict):
