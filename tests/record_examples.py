@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
 
 import httpx
@@ -38,7 +39,7 @@ class Recorder:
         self._client = httpx.Client(base_url=url, timeout=30)
         paths = self._client.get("/openapi.json").json()["paths"]
         self._routes = [
-            (method.upper(), re.compile(_PARAMETER.sub("[^/:]+", path)), operation["operationId"])
+            (method.upper(), _pattern(path), operation["operationId"])
             for path, methods in paths.items()
             for method, operation in methods.items()
         ]
@@ -47,12 +48,13 @@ class Recorder:
         url = path.removeprefix(self._url)
         answer = self._client.request(method, url, **({} if body is None else {"json": body}), **options)
         assert answer.status_code < 500, answer.text
-        name = next(n for m, route, n in self._routes if m == method and route.fullmatch(answer.request.url.path))
+        path = unquote(answer.request.url.path)
+        name = next(n for m, route, n in self._routes if m == method and route.fullmatch(path))
         kept = self.found.setdefault(name, {"responses": {}})
         if body is not None and answer.status_code < 400:
             kept["request"] = self._clean(body)
         if answer.content:
-            is_json = answer.headers["content-type"] == "application/json"
+            is_json = answer.headers["content-type"].partition(";")[0] == "application/json"
             said = {"body": self._clean(answer.json() if is_json else answer.text)}
             kept["responses"][str(answer.status_code)] = said
         return answer
@@ -79,6 +81,11 @@ class Recorder:
         return json.loads(_SECRETS.sub(r"\1...", text))
 
 
+def _pattern(path: str) -> re.Pattern[str]:
+    """What the paths of a template look like."""
+    return re.compile("[^/:()]+".join(re.escape(part) for part in _PARAMETER.split(path)))
+
+
 def _has_ended(poll: httpx.Response) -> bool:
     """Of a monitor, or of what answers 202 until it is over."""
     state = poll.json().get("status", "") if poll.content else ""
@@ -93,6 +100,7 @@ def record(url: str) -> Recorded:
         _books(ask)
         _shelves(ask)
         _presses(ask)
+        _odata(ask)
     finally:
         ask.close()
     return dict(sorted(ask.found.items()))
@@ -161,6 +169,66 @@ def _presses(ask: Recorder) -> None:
     ask.arm("GET", "presses")
     ask("GET", f"/subscriptions/{_SUBSCRIPTION}/providers/Contoso.Library/presses", params=_VERSION)
     ask.finish(ask.arm("DELETE", "presses/basement"))
+
+
+def _odata(ask: Recorder) -> None:
+    _catalog(ask)
+    _reports(ask)
+    _batches(ask)
+
+
+def _catalog(ask: Recorder) -> None:
+    emma = {"id": "emma", "title": "Emma", "creators": ["Jane Austen"], "published": "1815", "words": 160_000}
+    ask("GET", "/odata")
+    created = ask("POST", "/odata/Books", emma)
+    ask("GET", "/odata/Books('emma')")
+    ask("GET", "/odata/Books('emma')/Library.Summary()")
+    ask("GET", "/odata/Books('emma')/Library.Summary")
+    newer = {"If-Match": created.headers["etag"], "Prefer": "return=representation"}
+    ask("PATCH", "/odata/Books('emma')", {"publisher": "John Murray"}, headers=newer)
+    query = {
+        "$filter": "words gt 100000",
+        "$orderby": "published",
+        "$select": "id,title",
+        "$count": "true",
+        "$top": "2",
+    }
+    ask("GET", "/odata/Books", params=query)
+    ask("GET", "/odata/Books/$count")
+    ask("POST", "/odata/Books('emma')/Library.Export", {"format": "text"})
+
+
+def _reports(ask: Recorder) -> None:
+    asked, later = {"startDate": "1800-01-01", "endDate": "1899-12-31", "format": "csv"}, {"Prefer": "respond-async"}
+    report = ask("POST", "/odata/GenerateReport", asked).json()
+    ask("POST", "/odata/Library.GenerateReport", asked)
+    ask("GET", "/odata/Reports", params={"$top": "1"})
+    ask("GET", "/odata/Reports/$count")
+    ask("GET", f"/odata/Reports('{report['id']}')")
+    ask("GET", report["reportUrl"])
+    ask("GET", ask("POST", "/odata/Books('emma')/Library.Export", {"format": "text"}).json()["exportUrl"])
+    waits = {"Prefer": "respond-async, wait=10"}
+    ask("POST", "/odata/Books/Library.ProcessLargeFile", {"fileId": _csv(ask)}, headers=waits)
+    started = ask.finish(ask("POST", "/odata/GenerateReport", asked, headers=later))
+    ask("DELETE", started.headers["location"])
+    ask("DELETE", started.headers["location"])
+
+
+def _csv(ask: Recorder) -> str:
+    """The transaction of an uploaded CSV of books."""
+    content = b"id,title,published\npersuasion,Persuasion,1817\nsanditon,Sanditon,1925\n"
+    started = ask.finish(ask("POST", "/files:upload-start", {"fileName": "books.csv", "size": len(content)}))
+    result = ask("GET", f"/status/{started.json()['id']}/result").json()
+    httpx.put(result["uploadUrl"], content=content, headers={"x-ms-blob-type": "BlockBlob"}).raise_for_status()
+    return result["transactionId"]
+
+
+def _batches(ask: Recorder) -> None:
+    requests = [
+        {"id": "1", "method": "PATCH", "url": "Books('emma')", "body": {"language": "en"}},
+        {"id": "2", "method": "GET", "url": "$1/Library.Summary()", "dependsOn": ["1"]},
+    ]
+    ask("POST", "/odata/$batch", {"requests": requests})
 
 
 def main() -> int:

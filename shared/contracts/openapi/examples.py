@@ -39,5 +39,8 @@ def with_examples(operation: Json, recorded: Mapping[str, Any]) -> Json:
 
 
 def _put(holder: Json, example: Any) -> None:
-    for content in holder.get("content", {}).values():
-        content["example"] = example
+    """Text is shown for what is no JSON, all else for what is: some answers come in either."""
+    contents: Json = holder.get("content", {})
+    for media_type, content in contents.items():
+        if len(contents) == 1 or (media_type == "application/json") != isinstance(example, str):
+            content["example"] = example

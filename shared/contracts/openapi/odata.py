@@ -71,6 +71,7 @@ def _entity_set(scope: Scope, entity_set: EntitySet) -> Iterator[Operation]:
         odata_schemas.page(scope.schemas, entity_set),
         headers=("Preferences.Preference-Applied", "Vary"),
     )
+    digits: Json = {"type": "string", "pattern": "^[0-9]+$"}
     size = "`maxpagesize=N`: at most so many on a page."
     yield Operation(
         function_name=many.function_name,
@@ -95,7 +96,7 @@ def _entity_set(scope: Scope, entity_set: EntitySet) -> Iterator[Operation]:
         summary=f"Count {entity_set.name}",
         parameters=[option(scope, "filter"), version(scope)],
         responses={
-            "200": answer(scope, "How many there are.", {"type": "integer"}, content_type="text/plain"),
+            "200": answer(scope, "How many there are.", digits, content_type="text/plain"),
             **errors(scope, 400, 405, 501),
         },
     )
@@ -129,6 +130,10 @@ def _writes(
     written = ("Entity.ETag", "Preferences.Preference-Applied", "Vary")
     nothing = answer(scope, "Done; the entity is not shown.", headers=(*written, "OData-EntityId"))
     made = answer(scope, "Done; the entity is not shown.", headers=(*written, "OData-EntityId", "Entity.Location"))
+    key_name = entity_set.type.key.name if entity_set.type.key else ""
+    found = {"key": f"$response.body#/{key_name}"}
+    names = (one.function_name, f"{one.function_name}-update", f"{one.function_name}-delete")
+    new = answer(scope, "The new entity.", shown, headers=(*written, "Entity.Location"))
     yield Operation(
         function_name=f"{many.function_name}-create",
         method="POST",
@@ -138,7 +143,7 @@ def _writes(
         parameters=[prefer, option(scope, "format"), version(scope)],
         body=body_of(odata_schemas.created(scope.schemas, entity_set), required=True),
         responses={
-            "201": answer(scope, "The new entity.", shown, headers=(*written, "Entity.Location")),
+            "201": {**new, "links": {name: {"operationId": name, "parameters": found} for name in names}},
             "204": made,
             **errors(scope, *ERRORS, 409, *BODY_ERRORS),
             **other_error(scope),

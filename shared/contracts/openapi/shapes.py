@@ -104,10 +104,10 @@ class BatchRequest(TypedDict):
     id: BatchName
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
     url: Annotated[str, Field(min_length=1, max_length=MAX_URL)]
-    headers: NotRequired[dict[str, str]]
+    headers: NotRequired[dict[str, str] | None]
     body: NotRequired[Any]
-    atomicityGroup: NotRequired[BatchName]
-    dependsOn: NotRequired[list[BatchName]]
+    atomicityGroup: NotRequired[BatchName | None]
+    dependsOn: NotRequired[list[BatchName] | None]
 
 
 class BatchRequests(TypedDict):
