@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from local_host.errors import FunctionAppError, HostError
 from local_host.functions import load_functions
 
 FUNCTION = "openapi"
+_REFERENCE = re.compile(r'\{\n *("\$ref": "[^"]*")\n *\}')
+"""A reference takes one line: there are so many of them."""
+
 _ADDRESS = "http://localhost:7071"
 """Where the described app is, unless PUBLIC_BASE_URL says so."""
 
@@ -59,7 +63,8 @@ def description(app_root: Path, *, version: str = "3.1") -> str:
     body = answer.get_body().decode()
     if answer.status_code != 200:
         raise FunctionAppError(f"the app does not describe itself: {answer.status_code} {body}")
-    return json.dumps(json.loads(body), ensure_ascii=False, indent=2) + "\n"
+    text = json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+    return _REFERENCE.sub(r"{ \1 }", text) + "\n"
 
 
 def _parser() -> argparse.ArgumentParser:

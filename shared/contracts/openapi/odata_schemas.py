@@ -48,14 +48,18 @@ def input_key(operation: ODataOperation) -> str:
     return f"odata:in:{operation.declared.name}"
 
 
-def structure(schemas: Schemas, type: StructuredType) -> Json:
-    """A reference to the type as answers show it. `$select` may leave out any member of an entity."""
+def structure(schemas: Schemas, type: StructuredType, *, selected: bool = False) -> Json:
+    """A reference to the type as answers show it. `$select` may leave out any member of an entity, at any depth."""
+    selected = selected or type.key is not None
     own = schemas.resolved(schemas.of(_shown_key(type)))
     own.pop("additionalProperties", None)
     given = own.get("properties", {})
-    members = {name: _value(schemas, p.type, given.get(name, {})) for name, p in type.properties.items()}
-    if type.key is not None:
+    members = {
+        name: _value(schemas, p.type, given.get(name, {}), selected=selected) for name, p in type.properties.items()
+    }
+    if selected:
         own.pop("required", None)
+    if type.key is not None:
         members = {"@odata.context": _CONTEXT, "@odata.etag": {"type": "string"}, **members}
     return schemas.add(type.qualified, {**own, "title": type.qualified, "properties": members})
 
@@ -142,14 +146,14 @@ def _new(schemas: Schemas, entity_set: EntitySet) -> Json:
     return schema
 
 
-def _value(schemas: Schemas, type: TypeRef, given: Json) -> Json:
+def _value(schemas: Schemas, type: TypeRef, given: Json, *, selected: bool = False) -> Json:
     """The type's schema; `given` is what pydantic says of it, with descriptions and the values that are possible."""
     said = {word: given[word] for word in ("description", "readOnly") if word in given}
     if type.is_collection:
         item = TypeRef(type.name, nullable=type.nullable, structured=type.structured)
-        return {**said, "type": "array", "items": _value(schemas, item, given.get("items", {}))}
+        return {**said, "type": "array", "items": _value(schemas, item, given.get("items", {}), selected=selected)}
     if type.structured is not None:
-        plain = structure(schemas, type.structured)
+        plain = structure(schemas, type.structured, selected=selected)
     elif type.name in _OF_THEIR_OWN:
         plain = dict(_OF_THEIR_OWN[type.name])
     else:
