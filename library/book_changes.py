@@ -19,7 +19,7 @@ from library.ranges import in_turns
 from library.sets import BookSets
 from library.tombstones import clear, remove_files
 from shared.actions.arm_models import read_only_names
-from shared.actions.entities import Create, EntityChange, Remove, Update
+from shared.actions.entities import ChangeRefused, Create, EntityChange, Remove, Update
 from shared.contracts.errors import validation_error
 from shared.errors import RequestError, StorageConflict, StorageError, StorageRefused
 from shared.operations.ids import is_valid_id
@@ -66,7 +66,7 @@ class BookChanges:
             if by and any(one.own is not None and one.own.values.get("written_by") == by for one in held.values()):
                 # All or none of the changes were done, so this tells of all of them.
                 return [None if isinstance(change, Remove) else held[_key(change)].book for change in changes]
-            planned = [_planned(change, held[_key(change)], by) for change in changes]
+            planned = _plan(changes, held, by)
             try:
                 etags = await write_once(self._rows, OWN, planned)
             except StorageConflict:
@@ -128,6 +128,16 @@ class BookChanges:
 
 def _key(change: EntityChange) -> str:
     return str(change.entity.id) if isinstance(change, Create) else change.key  # type: ignore[attr-defined]
+
+
+def _plan(changes: Sequence[EntityChange], held: Mapping[str, _Held], by: str) -> list[Insert | Merge | Replace]:
+    planned: list[Insert | Merge | Replace] = []
+    for change in changes:
+        try:
+            planned.append(_planned(change, held[_key(change)], by))
+        except RequestError as error:
+            raise ChangeRefused(error, len(planned)) from None
+    return planned
 
 
 def _planned(change: EntityChange, held: _Held, by: str) -> Insert | Merge | Replace:

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from shared.actions.entities import Create, EntityChange
-from shared.actions.odata import EntitySet, ODataService
+from shared.actions.entities import ChangeRefused, EntityChange
+from shared.actions.odata import ODataService
 from shared.contracts.http import Request, Response
 from shared.contracts.odata.batch import (
     Batch,
@@ -117,9 +117,11 @@ class BatchWork:
             assert entity_set is not None, "the groups were checked with the batch"
             try:
                 stored = await self._entities.write(entity_set, changes, by=caller.run)
-            except RequestError as error:
-                keys = [_key_of(change, entity_set) for change in changes]
-                at_fault = keys.index(error.target) if error.target in keys else 0
+            except ChangeRefused as refused:
+                at_fault = refused.index
+                raise
+            except RequestError:
+                at_fault = 0
                 raise
             for request, target, entity in zip(requests, targets, stored, strict=True):
                 answer = self._entities.written(request, target, entity, caller)
@@ -166,10 +168,3 @@ class BatchWork:
         if unreachable and caller.run:
             raise unreachable[0]
         return response
-
-
-def _key_of(change: EntityChange, entity_set: EntitySet) -> str:
-    if isinstance(change, Create):
-        assert entity_set.type.key is not None, "an entity type has a key"
-        return getattr(change.entity, entity_set.type.key.field)
-    return change.key

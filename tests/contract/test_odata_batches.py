@@ -2,19 +2,14 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.lro import identity, monitor
-from tests.odata import ASYNC, awaited, begun, enclosed, polled
+from tests.odata import ASYNC, awaited, begun, enclosed, fresh, polled
 
 BATCH = "/odata/$batch"
-
-
-def fresh() -> str:
-    return f"b-{uuid4().hex[:12]}"
 
 
 def create(book: str, **more: Any) -> dict[str, Any]:
@@ -116,6 +111,14 @@ def test_a_group_is_one_transaction(client: httpx.Client) -> None:
     assert [answer["status"] for answer in failed] == [424, 409]
     assert failed[1]["body"]["error"]["code"] == "BookExists"
     assert client.get(f"/odata/Books('{second}')").status_code == 404
+    no_title = {"id": fresh(), "title": " "}
+    untitled = send(
+        client,
+        create(second, atomicityGroup="g"),
+        {**create("", atomicityGroup="g"), "body": no_title},
+    )
+    assert [answer["status"] for answer in untitled] == [424, 400]
+    assert untitled[1]["body"]["error"]["target"] == "title"
     mixed = send(
         client,
         {"method": "PATCH", "url": f"Books('{first}')", "body": {"title": "x"}, "atomicityGroup": "g"},
