@@ -70,7 +70,7 @@ def test_a_person_tries_an_action(page: Page, app: Gateway) -> None:
     enter_key(page)
     expect(page.locator("#operations-Data_plane-book_upload_start")).to_be_visible()
     assert page.locator(".opblock").count() == len(endpoints(sample()))
-    expect(page.locator(".opblock-tag")).to_have_count(4)
+    expect(page.locator(".opblock-tag")).to_have_count(5)
     assert picture(page, "docs").stat().st_size > 20_000
     start = page.locator("#operations-Data_plane-book_upload_start")
     start.locator(".opblock-summary-control").click()

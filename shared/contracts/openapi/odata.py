@@ -181,7 +181,7 @@ def _writes(
 
 def _batch(scope: Scope, at: Endpoint) -> Operation:
     asked, answered = scope.schemas.of(odata_schemas.BATCH_IN), scope.schemas.of(odata_schemas.BATCH_OUT)
-    multipart: Mapping[str, Json] = {"multipart/mixed": {"schema": {"type": "string"}}}
+    multipart: Mapping[str, Json] = {"multipart/mixed": {"schema": {"type": "string", "format": "binary"}}}
     body = body_of(asked, required=True)
     done = answer(scope, "The answers, each with its own status.", answered, headers=("Vary",))
     return Operation(
