@@ -24,14 +24,14 @@ SHOWN_AS = "https://library.example"
 _SUBSCRIPTION = UUID(int=1)
 _GROUP = f"/subscriptions/{_SUBSCRIPTION}/resourceGroups/reading-room/providers/Contoso.Library"
 _VERSION = {"api-version": "2026-01-01"}
-_PARAMETER = re.compile(r"\{[^}]+\}")
+_PARAMETER = re.compile(r"\{([^}]+)\}")
 _SECRETS = re.compile(r"(sig=|token=|lroext_)[A-Za-z0-9%._~+/=-]+")
 
 Recorded = dict[str, dict[str, Any]]
 
 
 class Recorder:
-    """A client that keeps every exchange by function and status; the last one of each counts."""
+    """A client that keeps every exchange by operation id and status; the last one of each counts."""
 
     def __init__(self, url: str) -> None:
         self.found: Recorded = {}
@@ -39,7 +39,7 @@ class Recorder:
         self._client = httpx.Client(base_url=url, timeout=30)
         paths = self._client.get("/openapi.json").json()["paths"]
         self._routes = [
-            (method.upper(), _pattern(path), operation["operationId"])
+            (method.upper(), _pattern(path), _PARAMETER.findall(path), operation["operationId"])
             for path, methods in paths.items()
             for method, operation in methods.items()
         ]
@@ -49,8 +49,14 @@ class Recorder:
         answer = self._client.request(method, url, **({} if body is None else {"json": body}), **options)
         assert answer.status_code < 500, answer.text
         path = unquote(answer.request.url.path)
-        name = next(n for m, route, n in self._routes if m == method and route.fullmatch(path))
+        name, values = next(
+            (name, dict(zip(names, match.groups(), strict=True)))
+            for possible, route, names, name in self._routes
+            if possible == method and (match := route.fullmatch(path))
+        )
         kept = self.found.setdefault(name, {"responses": {}})
+        if values:
+            kept["path"] = values
         if body is not None and answer.status_code < 400:
             kept["request"] = self._clean(body)
         if answer.content:
@@ -83,7 +89,7 @@ class Recorder:
 
 def _pattern(path: str) -> re.Pattern[str]:
     """What the paths of a template look like."""
-    return re.compile("[^/:()]+".join(re.escape(part) for part in _PARAMETER.split(path)))
+    return re.compile("([^/:()]+)".join(re.escape(part) for part in _PARAMETER.split(path)[::2]))
 
 
 def _has_ended(poll: httpx.Response) -> bool:
@@ -211,7 +217,7 @@ def _reports(ask: Recorder) -> None:
     ask("POST", "/odata/Books/Library.ProcessLargeFile", {"fileId": _csv(ask)}, headers=waits)
     started = ask.finish(ask("POST", "/odata/GenerateReport", asked, headers=later))
     ask("DELETE", started.headers["location"])
-    ask("DELETE", started.headers["location"])
+    ask("DELETE", "/odata/Books('sanditon')")
 
 
 def _csv(ask: Recorder) -> str:

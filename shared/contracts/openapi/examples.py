@@ -1,7 +1,7 @@
 """Examples of requests and answers, recorded from real runs and kept beside the declarations.
 
-A module package of actions may have a file `examples.json`: by function name `{"request": ..., "responses": {"202":
-{"headers": {...}, "body": ...}}}`. What it says of functions that are not there is left aside.
+A module package of actions may have a file `examples.json`: by operation id `{"path": {"id": ...}, "request": ...,
+"responses": {"202": {"body": ...}}}`. What it says of operations that are not there is left aside.
 """
 
 import copy
@@ -16,7 +16,7 @@ Examples = Mapping[str, Mapping[str, Any]]
 
 
 def read_examples(files: Iterable[Path]) -> Examples:
-    """What the files say that are there; the first one that names a function counts."""
+    """What the files say that are there; the first one that names an operation counts."""
     found: dict[str, Mapping[str, Any]] = {}
     for file in files:
         if file.is_file():
@@ -25,10 +25,13 @@ def read_examples(files: Iterable[Path]) -> Examples:
 
 
 def with_examples(operation: Json, recorded: Mapping[str, Any]) -> Json:
-    """The operation with what was recorded of it, where it declares a body for that."""
+    """The operation with what was recorded of it, where it declares a parameter or a body for that."""
     if not recorded:
         return operation
     found = copy.deepcopy(operation)
+    for parameter in found["parameters"]:
+        if parameter.get("in") == "path" and parameter["name"] in recorded.get("path", {}):
+            parameter["example"] = recorded["path"][parameter["name"]]
     if "request" in recorded:
         _put(found.get("requestBody", {}), recorded["request"])
     for status, answer in recorded.get("responses", {}).items():
