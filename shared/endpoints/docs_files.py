@@ -1,7 +1,7 @@
 """The files of the page: ours, and those of Swagger UI, which the package flask-swagger-ui brings along.
 
 The package is never imported (it would import Flask); its files are those of npm's swagger-ui-dist, byte for byte.
-docs/decisions/0008-page-of-the-description.md says what else was looked at.
+docs/decisions/0010-page-of-the-description.md says what else was looked at.
 """
 
 import gzip
