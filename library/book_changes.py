@@ -5,7 +5,9 @@ from somebody else's write. One that nobody needs goes right after it, and a fil
 a crash leaves of them is cleared by the next write of the book or by the next load.
 """
 
+import asyncio
 import logging
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +30,9 @@ from shared.storage.ports import Insert, Merge, Replace, Row, Scalar, Storage
 from shared.storage.write_once import write_once
 
 _TRIES = 8
+_PAUSE = 0.01
+"""Seconds; doubled with every try."""
+
 _READ_ONLY = frozenset(
     name for name, field in Book.model_fields.items() if (field.alias or name) in read_only_names(Book)
 )
@@ -61,7 +66,9 @@ class BookChanges:
         if len(changes) > MAX_CHANGES or len(set(keys)) != len(keys):
             message = f"At most {MAX_CHANGES} books are written at once, and each of them once."
             raise RequestError(400, "TooManyChanges", message)
-        for _ in range(_TRIES if changes else 0):
+        for tried in range(_TRIES if changes else 0):
+            if tried:
+                await asyncio.sleep(random.uniform(0, _PAUSE * 2**tried))  # noqa: S311 - nothing secret
             held = await self._look(changes)
             if by and any(one.own is not None and one.own.values.get("written_by") == by for one in held.values()):
                 # All or none of the changes were done, so this tells of all of them.
@@ -75,7 +82,8 @@ class BookChanges:
                 raise RequestError(400, "ChangeTooLarge", f"The change cannot be stored: {error}.") from None
             return await self._answered(changes, planned, etags, held)
         if changes:
-            raise StorageConflict(f"the books {keys[:3]} kept changing")
+            message = "Others kept changing the same books at this moment, so that nothing was done; send it again."
+            raise RequestError(409, "BooksAreBusy", message)
         return []
 
     async def _look(self, changes: Sequence[EntityChange]) -> dict[str, _Held]:

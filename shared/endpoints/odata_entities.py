@@ -35,7 +35,13 @@ class Entities:
         return await self._write(request, target, entity_set, caller)
 
     def change(self, request: Request, target: Target) -> EntityChange:
-        """What a write asks for. Raises RequestError 400 or 415 for a body that does not fit, 412 for If-None-Match."""
+        """What a write asks for, once all of it can be answered.
+
+        Raises RequestError 400 or 415 for a body that does not fit, 406 for an answer that is not had, 412 for
+        If-None-Match.
+        """
+        media.odata_version(request)
+        media.json_representation(request, request.query)
         entity_set, key = target.entity_set, target.key or ""
         assert entity_set is not None, "only what is of a set is changed"
         if target.kind is Kind.ENTITY and parse_etags(request.headers.get("if-none-match")) is not None:
@@ -78,7 +84,6 @@ class Entities:
         return await cast(EntityStore, entity_set.source()).write(changes, by=by)
 
     async def _write(self, request: Request, target: Target, entity_set: EntitySet, caller: Caller) -> Response:
-        media.json_representation(request, request.query)
         change = self.change(request, target)
         [stored] = await self.write(entity_set, [change], by=caller.run)
         return self.written(request, target, stored, caller)
