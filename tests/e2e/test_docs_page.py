@@ -92,6 +92,23 @@ def test_a_person_tries_an_action(page: Page, app: Gateway) -> None:
     assert ("GET", f"/status/{operation_id}?api-version=2026-01-01", KEY) in app.seen
 
 
+def test_a_person_tries_the_odata_service(page: Page) -> None:
+    """A book is made as the example has it, and read by its key, which the example has filled in, quotes and all."""
+    enter_key(page)
+    new = page.locator("[id='operations-OData-odata_Books-create']")
+    new.locator(".opblock-summary-control").click()
+    new.locator("button.execute").click()
+    expect(new.locator(".live-responses-table .response-col_status").nth(1)).to_contain_text("201")
+    one = page.locator("#operations-OData-odata_Books_entity")
+    one.locator(".opblock-summary-control").click()
+    expect(one.locator("tr[data-param-name=key] input")).to_have_value("emma")
+    one.locator("button.execute").click()
+    expect(one.locator(".live-responses-table .response-col_status").nth(1)).to_contain_text("200")
+    expect(one.locator(".live-responses-table")).to_contain_text('"title": "Emma"')
+    one.scroll_into_view_if_needed()
+    picture(page, "docs-odata")
+
+
 def test_the_key_stays_in_the_script(page: Page, app: Gateway) -> None:
     """Sent with requests to the app, the key is in no URL, no storage, no cookie, and nowhere in what is shown."""
     enter_key(page)
