@@ -2,12 +2,23 @@
 
 from collections.abc import Iterator
 
+from shared.contracts.docs_page import OWN_FILES
 from shared.contracts.openapi.parts import Operation, Scope
 from shared.contracts.openapi.schemas import TypeOf
 from shared.contracts.openapi.shapes import Health
 
 TAG = "App"
 DESCRIPTION = "The app itself."
+
+_OF_THE_PAGE = (
+    "Cache-Control",
+    "Content-Security-Policy",
+    "Cross-Origin-Opener-Policy",
+    "Referrer-Policy",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+)
+_OF_A_FILE = ("ETag", "Cache-Control", "Vary", "X-Content-Type-Options")
 
 
 def types() -> Iterator[TypeOf]:
@@ -55,14 +66,12 @@ def operations(scope: Scope) -> Iterator[Operation]:
         tag=TAG,
         summary="Read this description as a page",
         responses={
-            "200": scope.response(
-                "The page.", {"type": "string"}, headers=("Cache-Control",), content_type="text/html"
-            ),
+            "200": scope.response("The page.", {"type": "string"}, headers=_OF_THE_PAGE, content_type="text/html"),
             **scope.errors([404, 405]),
         },
         anonymous=True,
     )
-    file = {"name": "file", "in": "path", "required": True, "schema": {"type": "string"}}
+    file = {"name": "file", "in": "path", "required": True, "schema": {"type": "string"}, "example": OWN_FILES[0]}
     yield Operation(
         function_name="docs_file",
         method="GET",
@@ -71,8 +80,8 @@ def operations(scope: Scope) -> Iterator[Operation]:
         summary="Read a file of that page",
         parameters=[file],
         responses={
-            "200": scope.response("The file.", {}, headers=("ETag", "Cache-Control"), content_type="*/*"),
-            "304": scope.response("It still has that ETag.", headers=("ETag", "Cache-Control")),
+            "200": scope.response("The file.", {}, headers=_OF_A_FILE, content_type="*/*"),
+            "304": scope.response("It still has that ETag.", headers=_OF_A_FILE),
             **scope.errors([404, 405]),
         },
         anonymous=True,

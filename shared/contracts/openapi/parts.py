@@ -45,6 +45,8 @@ HEADERS: Mapping[str, tuple[Json, str, bool]] = {
     "Allow": ({"type": "string"}, "The methods that are possible.", True),
     "Azure-AsyncOperation": ({"type": "string", "format": "uri"}, "Where to poll: operationStatuses.", True),
     "Cache-Control": ({"type": "string"}, "How long the answer may be kept.", True),
+    "Content-Security-Policy": ({"type": "string"}, "What a browser may load and do on the page.", True),
+    "Cross-Origin-Opener-Policy": ({"type": "string"}, "Keeps the page apart from others.", True),
     "ETag": ({"type": "string"}, "Names this state of the resource.", True),
     "Entity.ETag": ({"type": "string"}, "Names this state of the entity, where its source tells states apart.", False),
     "Entity.Location": ({"type": "string", "format": "uri"}, "The new entity.", True),
@@ -56,8 +58,11 @@ HEADERS: Mapping[str, tuple[Json, str, bool]] = {
     "Operation-Location": ({"type": "string", "format": "uri"}, "Where to poll: the operation's monitor.", True),
     "Preference-Applied": ({"type": "string"}, "How long was waited for at most, where that was asked for.", False),
     "Preferences.Preference-Applied": ({"type": "string"}, "What was honored of `Prefer`.", False),
+    "Referrer-Policy": ({"type": "string"}, "Keeps the page's address from others.", True),
     "Retry-After": ({"type": "integer", "minimum": 1}, "Seconds to wait; until the operation has ended.", False),
-    "Vary": ({"type": "string"}, "`Prefer` has chosen the answer.", True),
+    "Vary": ({"type": "string"}, "The headers of the request that have chosen the answer.", True),
+    "X-Content-Type-Options": ({"type": "string"}, "The content type is meant.", True),
+    "X-Frame-Options": ({"type": "string"}, "Keeps the page out of frames.", True),
 }
 """Schema, description, and whether the answers that list it always have it.
 
