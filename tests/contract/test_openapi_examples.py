@@ -1,12 +1,13 @@
 """The examples in the description come from real runs: the same is run again here, on both stores, and compared."""
 
 import json
+import re
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.contracts.openapi.examples import read_examples
+from shared.contracts.openapi.examples import read_examples, with_examples
 from tests.described import Json, answer, described, operations, resolved, sample, validator
 from tests.host import STORES, LocalHost
 from tests.record_examples import FILE, record
@@ -60,6 +61,28 @@ def test_they_fit_their_schemas(name: str) -> None:
         content = answer(document, name, int(status))["content"]
         if JSON in content:
             validator(document, content[JSON]["schema"]).validate(said["body"])
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDED if "path" in RECORDED[name]])
+def test_paths_fit_their_schemas(name: str) -> None:
+    """What stood in the path is shown beside each of its parameters, and fits it."""
+    document = described(sample())
+    _, path, operation = operations(document)[name]
+    shown = {each["name"]: each for each in operation["parameters"] if each.get("in") == "path"}
+    assert {key: each["example"] for key, each in shown.items()} == RECORDED[name]["path"]
+    assert shown.keys() == set(re.findall(r"{([^}]+)}", path))
+    for each in shown.values():
+        validator(document, each["schema"]).validate(each["example"])
+
+
+def test_contents_of_several_types() -> None:
+    """JSON is shown for the JSON of an answer that may come in parts as well, and text for what is no JSON."""
+    batch = answer(described(sample()), "odata_batch", 200)["content"]
+    assert "example" in batch[JSON]
+    assert "example" not in batch["multipart/mixed"]
+    operation = {"parameters": [], "responses": {"200": {"content": {JSON: {}, "application/xml": {}}}}}
+    shown = with_examples(operation, {"responses": {"200": {"body": "<a/>"}, "404": {"body": {}}}})
+    assert shown["responses"] == {"200": {"content": {JSON: {}, "application/xml": {"example": "<a/>"}}}}
 
 
 def test_nothing_in_them_opens_anything() -> None:
