@@ -194,7 +194,7 @@ def test_poll_interval(anybody: httpx.Client, interval: float) -> None:
     """A client that asks more often than Retry-After says, or less, is served all the same."""
     operation = Plain.call(anybody, LONG, interval=interval, json={"seconds": 0.5})
     assert operation.wait()["seconds"] == 0.5
-    assert operation.polls >= (5 if interval < 0.1 else 2)
+    assert operation.polls >= (3 if interval < 0.1 else 2)
 
 
 def test_batch(anybody: httpx.Client) -> None:
@@ -214,11 +214,11 @@ def test_batch(anybody: httpx.Client) -> None:
 
 def test_time_out(anybody: httpx.Client) -> None:
     """A client that stops waiting ends nothing: the operation goes on, and its result can be fetched later."""
-    operation = Plain.call(anybody, LONG, json={"seconds": 1})
+    operation = Plain.call(anybody, LONG, json={"seconds": 1.5})
     with pytest.raises(TimeoutError):
         operation.wait(within=0.2)
     assert monitor(anybody, operation.url.rpartition("/")[2])["status"] in ("NotStarted", "Running")
-    assert operation.wait()["seconds"] == 1
+    assert operation.wait()["seconds"] == 1.5
 
 
 def test_cancel(anybody: httpx.Client) -> None:
@@ -235,9 +235,9 @@ def test_cancel(anybody: httpx.Client) -> None:
 
 def test_cancel_refused(anybody: httpx.Client) -> None:
     """TryCancel is false for what cannot be undone, and the result comes."""
-    operation = Plain.call(anybody, "/odata/TrialDone", json={"seconds": 0.5})
+    operation = Plain.call(anybody, "/odata/TrialDone", json={"seconds": 1})
     assert not operation.try_cancel()
-    assert operation.wait()["seconds"] == 0.5
+    assert operation.wait()["seconds"] == 1
 
 
 @pytest.mark.parametrize(

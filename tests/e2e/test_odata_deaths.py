@@ -138,6 +138,24 @@ def killed_after_a_book_was_written_twice(folder: Path, store: str) -> None:
             assert client.get(book_url("b")).status_code == 404
 
 
+def killed_after_a_read_of_what_was_removed(folder: Path, store: str) -> None:
+    """A read that was answered before the host died keeps its answer, and so does what depends on it."""
+    log = folder / "log"
+    requests = numbered(
+        {"method": "GET", "url": "Books('a')"},
+        remove("a", dependsOn=["1"]),
+        repeat(log, 60),
+    )
+    host = LocalHost(folder, store=store, app_root=TEST_APP)
+    with host, connected(host) as client:
+        store_books(client, {"id": "a", "title": "Old"})
+        location = begun(client, BATCH, requests)
+        polled(log.exists)
+        host.kill()
+    with LocalHost(folder, store=store, app_root=TEST_APP) as again, connected(again) as client:
+        assert [entry["status"] for entry in answers(client, location)] == [200, 204, 200]
+
+
 def killed_in_a_synchronous_action(folder: Path, store: str) -> None:
     """An action whose request died with its host is not left running: it is run again, or ended, as it is declared."""
     calls = {"TrialRepeat": folder / "repeat", "TrialWait": folder / "wait"}
@@ -164,20 +182,12 @@ def killed_in_a_synchronous_action(folder: Path, store: str) -> None:
     "scenario",
     [
         *on(killed_in_a_batch, *STORES),
+        *on(killed_after_a_book_was_written_twice, *STORES),
+        *on(killed_after_a_read_of_what_was_removed, "sqlite"),
         *on(killed_in_a_synchronous_action, "sqlite"),
     ],
 )
 def test_death(outcomes: Outcomes, scenario: Scenario) -> None:
-    """What the scenario's own docstring says."""
-    outcomes[scenario].result()
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="a book remembers its last writer only: a create that a PATCH has followed is 409 when done again",
-)
-@pytest.mark.parametrize("scenario", on(killed_after_a_book_was_written_twice, *STORES))
-def test_death_after_two_writes(outcomes: Outcomes, scenario: Scenario) -> None:
     """What the scenario's own docstring says."""
     outcomes[scenario].result()
 
