@@ -1,28 +1,23 @@
-"""An OData service: its documents, its entity sets, its batches and the monitors of asynchronous requests.
+"""An OData service: what it has in all, its batches, its documents, and the monitors of asynchronous requests.
 
-Paths and names as in OData to OpenAPI Mapping 1.0, section 4.5 "Field paths". What is called is in `odata_calls`.
+Paths and names follow the OASIS note "OData to OpenAPI Mapping Version 1.0". Sets are in `odata_sets`, what is called
+is in `odata_calls`.
 """
 
 from collections.abc import Iterator, Mapping
 
-from shared.actions.edm import StructuredType
-from shared.actions.odata import EntitySet
-from shared.actions.odata_routes import ROOT, service_endpoints, set_endpoints
+from shared.actions.odata_routes import ROOT, service_endpoints
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint
-from shared.contracts.openapi import odata_calls, odata_schemas
+from shared.contracts.openapi import odata_calls, odata_schemas, odata_sets
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.inputs import ID_SCHEMA
 from shared.contracts.openapi.odata_parts import (
-    COLLECTION_OPTIONS,
     ERRORS,
     TAG,
     answer,
     errors,
-    header,
-    key,
     option,
-    other_error,
     version,
 )
 from shared.contracts.openapi.parts import BODY_ERRORS, JSON, Operation, Scope, body_of, lro, path_parameter
@@ -33,8 +28,6 @@ DESCRIPTION = (
     "answered 202 with `Location`, which is polled until the final answer is there. Schemas show the JSON of "
     "`odata.metadata=minimal`; answers may have more control information (`@odata...`)."
 )
-
-_CONDITION = 'ETags such as `W/"1a2b"`, or `*`.'
 
 
 def types(registry: Registry) -> Iterator[TypeOf]:
@@ -48,7 +41,7 @@ def operations(scope: Scope) -> Iterator[Operation]:
     if service is None:
         return
     for entity_set in service.entity_sets.values():
-        yield from _entity_set(scope, entity_set)
+        yield from odata_sets.operations(scope, entity_set)
         for operation in service.operations:
             if operation.entity_set is entity_set:
                 yield from odata_calls.operations(scope, operation)
@@ -59,124 +52,6 @@ def operations(scope: Scope) -> Iterator[Operation]:
     yield _batch(scope, batch)
     yield from _monitors(scope, monitor, cancellation)
     yield from _documents(scope, document, metadata)
-
-
-def _entity_set(scope: Scope, entity_set: EntitySet) -> Iterator[Operation]:
-    many, count, one = set_endpoints(entity_set.name, entity_set.where, writable=entity_set.is_writable)
-    shown = odata_schemas.structure(scope.schemas, entity_set.type)
-    at = [key(_key_schema(scope, entity_set.type)), option(scope, "format"), version(scope)]
-    page = answer(
-        scope,
-        "A page.",
-        odata_schemas.page(scope.schemas, entity_set),
-        headers=("Preferences.Preference-Applied", "Vary"),
-    )
-    digits: Json = {"type": "string", "pattern": "^[0-9]+$"}
-    size = "`maxpagesize=N`: at most so many on a page."
-    yield Operation(
-        function_name=many.function_name,
-        method="GET",
-        route=many.route,
-        tag=TAG,
-        summary=f"Query {entity_set.name}",
-        parameters=[
-            *(option(scope, name) for name in COLLECTION_OPTIONS),
-            option(scope, "format"),
-            header(scope, "Prefer", {"type": "string"}, size, component="odata-page-size"),
-            version(scope),
-        ],
-        responses={"200": page, **errors(scope, *ERRORS, 405, 410, 501)},
-        extensions={"x-ms-pageable": {"nextLinkName": "@odata.nextLink", "itemName": "value"}},
-    )
-    yield Operation(
-        function_name=count.function_name,
-        method="GET",
-        route=count.route,
-        tag=TAG,
-        summary=f"Count {entity_set.name}",
-        parameters=[option(scope, "filter"), version(scope)],
-        responses={
-            "200": answer(scope, "How many there are.", digits, content_type="text/plain"),
-            **errors(scope, 400, 405, 501),
-        },
-    )
-    yield Operation(
-        function_name=one.function_name,
-        method="GET",
-        route=quoted(one.route),
-        tag=TAG,
-        summary=f"Read one of {entity_set.name}",
-        parameters=[*at, option(scope, "select"), _condition(scope, "If-None-Match")],
-        responses={
-            "200": answer(scope, "The entity.", shown, headers=("Entity.ETag",)),
-            "304": answer(scope, "It still has that ETag.", headers=("Entity.ETag",)),
-            **errors(scope, *ERRORS, 404, 405, 501),
-        },
-    )
-    if entity_set.is_writable:
-        yield from _writes(scope, entity_set, many=many, one=one, shown=shown, at=at)
-
-
-def _writes(
-    scope: Scope, entity_set: EntitySet, *, many: Endpoint, one: Endpoint, shown: Json, at: list[Json]
-) -> Iterator[Operation]:
-    prefer = header(
-        scope,
-        "Prefer",
-        {"type": "string"},
-        "`return=minimal`: answer without the entity; `return=representation`: with it.",
-        component="odata-return",
-    )
-    written = ("Entity.ETag", "Preferences.Preference-Applied", "Vary")
-    nothing = answer(scope, "Done; the entity is not shown.", headers=(*written, "OData-EntityId"))
-    made = answer(scope, "Done; the entity is not shown.", headers=(*written, "OData-EntityId", "Entity.Location"))
-    key_name = entity_set.type.key.name if entity_set.type.key else ""
-    found = {"key": f"$response.body#/{key_name}"}
-    names = (one.function_name, f"{one.function_name}-update", f"{one.function_name}-delete")
-    new = answer(scope, "The new entity.", shown, headers=(*written, "Entity.Location"))
-    yield Operation(
-        function_name=f"{many.function_name}-create",
-        method="POST",
-        route=many.route,
-        tag=TAG,
-        summary=f"Add to {entity_set.name}",
-        parameters=[prefer, option(scope, "format"), version(scope)],
-        body=body_of(odata_schemas.created(scope.schemas, entity_set), required=True),
-        responses={
-            "201": {**new, "links": {name: {"operationId": name, "parameters": found} for name in names}},
-            "204": made,
-            **errors(scope, *ERRORS, 409, *BODY_ERRORS),
-            **other_error(scope),
-        },
-    )
-    yield Operation(
-        function_name=f"{one.function_name}-update",
-        method="PATCH",
-        route=quoted(one.route),
-        tag=TAG,
-        summary=f"Change one of {entity_set.name}",
-        parameters=[*at, prefer, _condition(scope, "If-Match")],
-        body=body_of(odata_schemas.changed(scope.schemas, entity_set), required=False),
-        responses={
-            "200": answer(scope, "The entity as it is now.", shown, headers=written),
-            "204": nothing,
-            **errors(scope, *ERRORS, 404, 405, 409, 412, *BODY_ERRORS),
-            **other_error(scope),
-        },
-    )
-    yield Operation(
-        function_name=f"{one.function_name}-delete",
-        method="DELETE",
-        route=quoted(one.route),
-        tag=TAG,
-        summary=f"Remove one of {entity_set.name}",
-        parameters=[*at, _condition(scope, "If-Match")],
-        responses={
-            "204": answer(scope, "Removed."),
-            **errors(scope, *ERRORS, 404, 405, 409, 412),
-            **other_error(scope),
-        },
-    )
 
 
 def _batch(scope: Scope, at: Endpoint) -> Operation:
@@ -280,17 +155,3 @@ def _documents(scope: Scope, document: Endpoint, metadata: Endpoint) -> Iterator
         parameters=[form, version(scope)],
         responses={"200": described, **errors(scope, *ERRORS, 405)},
     )
-
-
-def quoted(route: str) -> str:
-    """The route with the quotes that a key of text has around it (URL Conventions 4.01, section 4.3.1)."""
-    return route.replace("({key})", "('{key}')")
-
-
-def _key_schema(scope: Scope, type: StructuredType) -> Json:
-    assert type.key is not None, "an entity type has a key"
-    return scope.schemas.resolved(odata_schemas.structure(scope.schemas, type))["properties"][type.key.name]
-
-
-def _condition(scope: Scope, name: str) -> Json:
-    return header(scope, name, {"type": "string"}, _CONDITION, component=f"odata-{name}")

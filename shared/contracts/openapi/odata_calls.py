@@ -10,7 +10,18 @@ from shared.actions.odata_routes import Binding
 from shared.actions.routes import Endpoint
 from shared.contracts.openapi import odata_schemas
 from shared.contracts.openapi.dialect import Json
-from shared.contracts.openapi.odata_parts import ERRORS, TAG, answer, errors, header, key, option, other_error, version
+from shared.contracts.openapi.odata_parts import (
+    ERRORS,
+    TAG,
+    answer,
+    errors,
+    header,
+    key,
+    option,
+    other_error,
+    quoted,
+    version,
+)
 from shared.contracts.openapi.parts import (
     BODY_ERRORS,
     Operation,
@@ -122,10 +133,7 @@ def _results(
 def _key(scope: Scope, operation: ODataOperation) -> list[Json]:
     if operation.binding is not Binding.ENTITY or operation.entity_set is None:
         return []
-    type = operation.entity_set.type
-    assert type.key is not None, "an entity type has a key"
-    shown = scope.schemas.resolved(odata_schemas.structure(scope.schemas, type))
-    return [key(shown["properties"][type.key.name])]
+    return [key(scope, operation.entity_set)]
 
 
 def _route(operation: ODataOperation, route: str) -> str:
@@ -135,7 +143,7 @@ def _route(operation: ODataOperation, route: str) -> str:
         f"{each.name}={_quoting(each).format(f'{{{_parameter_name(each, taken)}}}')}"
         for each in operation.parameters.values()
     )
-    return re.sub(r"\(\{arguments\}\)$", lambda _: f"({arguments})", route).replace("({key})", "('{key}')")
+    return re.sub(r"\(\{arguments\}\)$", lambda _: f"({arguments})", quoted(route))
 
 
 def _argument(scope: Scope, operation: ODataOperation, each: Property, taken: list[str]) -> Json:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+from shared.actions.odata import EntitySet
 from shared.contracts.odata.query import DEFAULT_PAGE
 from shared.contracts.odata.syntax import MAX_LENGTH
+from shared.contracts.openapi import odata_schemas
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.parts import JSON, Scope, path_parameter
 from shared.contracts.paging import MAX_TOP
@@ -69,7 +71,15 @@ def header(scope: Scope, name: str, schema: Json, description: str, **more: Any)
     return scope.parameter(name, schema, description, place="header", **more)
 
 
-def key(schema: Json) -> Json:
+def key(scope: Scope, entity_set: EntitySet) -> Json:
     """The key of an entity, inside the quotes that its path has."""
-    schema = {word: value for word, value in schema.items() if word != "default"}
+    found = entity_set.type.key
+    assert found is not None, "an entity type has a key"
+    shown = scope.schemas.resolved(odata_schemas.structure(scope.schemas, entity_set.type))["properties"][found.name]
+    schema = {word: value for word, value in shown.items() if word != "default"}
     return path_parameter("key", schema, "The entity's key; a quote in it is written twice.")
+
+
+def quoted(route: str) -> str:
+    """The route with the quotes that a key, which is text, has around it (URL Conventions 4.01, section 4.3)."""
+    return route.replace("({key})", "('{key}')")

@@ -1,7 +1,7 @@
 """JSON schemas of an OData service: its types as answers show them, and what requests bring.
 
-Named as in OData to OpenAPI Mapping 1.0, section 4.6.1 "Schemas for Entity Types and Complex Types": the qualified
-name, with `-create` and `-update` for what makes and changes an entity.
+Named as in the OASIS note "OData to OpenAPI Mapping Version 1.0", "Schemas for Entity Types and Complex Types": the
+qualified name, with `-create` and `-update` for what makes and changes an entity.
 """
 
 from collections.abc import Iterator, Mapping
