@@ -53,7 +53,8 @@ class Description:
         found = await asyncio.to_thread(page_file, name)
         if found is None:
             raise RequestError(404, "RouteNotFound", "There is nothing at this path.")
-        sent = {"ETag": found.etag, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff", **_FRESH}
+        # Weak: the same tag stands for the compressed bytes (RFC 9110, 8.8.3.3).
+        sent = {"ETag": f"W/{found.etag}", "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff", **_FRESH}
         if is_not_modified(request.headers, found.etag):
             return Response(status=304, headers=sent)
         content = found.content
