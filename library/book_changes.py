@@ -5,9 +5,7 @@ from somebody else's write. One that nobody needs goes right after it, and a fil
 a crash leaves of them is cleared by the next write of the book or by the next load.
 """
 
-import asyncio
 import logging
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,14 +23,12 @@ from shared.actions.entities import ChangeRefused, Create, EntityChange, Remove,
 from shared.contracts.errors import validation_error
 from shared.errors import RequestError, StorageConflict, StorageError, StorageRefused
 from shared.operations.ids import is_valid_id
+from shared.storage.contention import give_way
 from shared.storage.limits import MAX_CHANGES
 from shared.storage.ports import Insert, Merge, Replace, Row, Scalar, Storage
 from shared.storage.write_once import write_once
 
-_TRIES = 8
-_PAUSE = 0.01
-"""Seconds; doubled with every try."""
-
+_TRIES = 12
 _READ_ONLY = frozenset(
     name for name, field in Book.model_fields.items() if (field.alias or name) in read_only_names(Book)
 )
@@ -67,8 +63,7 @@ class BookChanges:
             message = f"At most {MAX_CHANGES} books are written at once, and each of them once."
             raise RequestError(400, "TooManyChanges", message)
         for tried in range(_TRIES if changes else 0):
-            if tried:
-                await asyncio.sleep(random.uniform(0, _PAUSE * 2**tried))  # noqa: S311 - nothing secret
+            await give_way(tried)
             held = await self._look(changes)
             if by and any(one.own is not None and one.own.values.get("written_by") == by for one in held.values()):
                 # All or none of the changes were done, so this tells of all of them.

@@ -43,7 +43,8 @@ async def save(reader: BlobReader, path: Path) -> Download:
             await asyncio.to_thread(take, chunk)
             size += len(chunk)
     finally:
-        await asyncio.to_thread(file.close)
+        # Not in a thread either, and all but a small buffer is written by now.
+        file.close()
     return Download(path, size, digest.hexdigest(), reader.info.etag)
 
 

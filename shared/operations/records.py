@@ -15,13 +15,14 @@ from shared.operations.ids import PARTITIONS, Locator
 from shared.operations.lifecycle import Transition
 from shared.operations.model import Operation, Payload, Status
 from shared.operations.rows import ListRow
+from shared.storage.contention import give_way
 from shared.storage.ports import Container, Row, Storage, Table
 from shared.storage.write_once import write_once
 
 INLINE_LIMIT = 30 * 1024
 """Bytes kept in the row; Azure Tables holds 32 Ki UTF-16 units a string, and a byte is at most one unit."""
 
-_TRIES = 8
+_TRIES = 12
 """Conflicts in a row before a change gives up; each means that somebody else made progress."""
 
 BLOB_WITHIN = 5.0
@@ -62,7 +63,8 @@ class OperationRecords:
         After a conflict the record is read again and the transition decides anew: it raises FenceLost or
         TransitionError when it no longer fits. A transition that returns its argument writes nothing.
         """
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
+            await give_way(tried)
             changed = transition(operation)
             if changed is operation:
                 return operation
