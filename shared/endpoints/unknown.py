@@ -11,7 +11,6 @@ from shared.actions.routes import Endpoint
 from shared.composition import Application
 from shared.contracts.http import Request, Response
 from shared.endpoints import arm_border, border
-from shared.endpoints.odata import OData
 from shared.errors import RequestError
 
 
@@ -33,7 +32,9 @@ async def answer_unknown(application: Application, request: Request) -> Response
     """The fallback's answer, in the manner of the profile whose paths the request's belongs to."""
     first = routes.decode_path(request.path).partition("/")[0].lower()
     if first == ROOT and application.registry.odata is not None:
-        # It knows its paths and their methods better than the routes tell.
+        # It knows its paths and their methods better than the routes tell. Late, as in blueprints/odata.py.
+        from shared.endpoints.odata import OData  # noqa: PLC0415
+
         return await OData(application, application.registry.odata).answer(request)
 
     async def unknown(request: Request) -> Response:
