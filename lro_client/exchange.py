@@ -68,7 +68,9 @@ def addressed(request: Request, home: str, settings: Settings) -> Request:
     return replace(request, trusted=trusted, headers=Headers({"Accept": ACCEPT}).merged(base, request.headers))
 
 
-def exchange(request: Request, settings: Settings, *, deadline: float | None = None) -> Steps[Answer]:
+def exchange(
+    request: Request, settings: Settings, *, deadline: float | None = None, attempts: int | None = None
+) -> Steps[Answer]:
     """Send until there is an answer that is not "not now"; the last one is handed back when the retries are used up.
 
     429 and 503 say that nothing was done, so any request is sent again after them, as after a connection that could not
@@ -79,6 +81,7 @@ def exchange(request: Request, settings: Settings, *, deadline: float | None = N
         ServiceUnreachable: there was no answer at all.
     """
     repeatable = is_repeatable(request.method, request.headers)
+    attempts = settings.retries.attempts if attempts is None else attempts
     failures = 0
     while True:
         failures += 1
@@ -92,12 +95,12 @@ def exchange(request: Request, settings: Settings, *, deadline: float | None = N
         except Lost as lost:
             if deadline is not None and settings.clock() >= deadline:
                 raise DeadlinePassed from lost
-            if (lost.was_sent and not repeatable) or failures >= settings.retries.attempts:
+            if (lost.was_sent and not repeatable) or failures >= attempts:
                 raise _unreachable(request, lost, repeatable) from lost
             asked = None
         else:
             again = TRANSIENT if repeatable else NOT_TAKEN
-            if answer.status_code not in again or failures >= settings.retries.attempts:
+            if answer.status_code not in again or failures >= attempts:
                 return answer
             asked = retry_after(answer.headers, settings.today())
         delay = settings.retries.delay(failures, settings.chance)

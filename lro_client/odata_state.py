@@ -104,6 +104,11 @@ class CallResult(Generic[T, O]):
         return self._operation
 
     @property
+    def either(self) -> O:
+        """The operation, or one that has completed already where the service answered at once."""
+        return self._operation
+
+    @property
     def synchronous_result(self) -> T:
         """The result that was there at once.
 

@@ -38,9 +38,13 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often one request is sent before it is given up, and the time between: doubling, give or take a fifth."""
+    """How often one request is sent before it is given up, and the time between: doubling, give or take a fifth.
+
+    A start is given up after `starts`: there is nothing yet that could be lost.
+    """
 
     attempts: int = 6
+    starts: int = 4
     first: float = 0.8
     longest: float = 30.0
 

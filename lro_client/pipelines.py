@@ -5,6 +5,7 @@ azure-core's redirect and retry policies: redirects are not followed, and retrie
 can be interrupted, knows the caller's deadline, and reads any `Retry-After`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -27,6 +28,7 @@ from lro_client.model import Limits
 from lro_client.steps import Lost
 from lro_client.urls import is_loopback, without_query
 
+_QUERY = re.compile(r"\?[^\s'\")]+")
 USER_AGENT = "lro-client/1.0"
 Credential = TokenCredential | AsyncTokenCredential | AzureKeyCredential
 
@@ -133,4 +135,5 @@ def lost(error: Exception) -> Lost | LroError:
 
 def _told(error: Exception) -> str:
     text = error.message if isinstance(error, AzureError) else str(error)
-    return f"{type(error).__name__}: {text[:500]}"
+    # The libraries below quote whole URLs, and a query can hold a key.
+    return f"{type(error).__name__}: {_QUERY.sub('?...', text)[:500]}"

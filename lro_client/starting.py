@@ -82,7 +82,12 @@ class Starter:
         request_id = headers.get("x-ms-client-request-id", str(uuid4()))
         request = Request(method.upper(), url, headers.merged({"x-ms-client-request-id": request_id}), body)
         try:
-            answer = yield from exchange(addressed(request, home, self.settings), self.settings, deadline=deadline)
+            answer = yield from exchange(
+                addressed(request, home, self.settings),
+                self.settings,
+                deadline=deadline,
+                attempts=self.settings.retries.starts,
+            )
         except DeadlinePassed:
             raise ServiceUnreachable(
                 f"{without_query(url)} did not answer in time; it may have taken the request all the same."
