@@ -1,6 +1,7 @@
 """The asynchronous sender: an azure-core pipeline over `aiohttp`."""
 
 import asyncio
+import zlib
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -76,7 +77,7 @@ class AsyncSender:
                 await response.close()
         except TimeoutError:
             raise
-        except (AzureError, OSError, ValueError, EOFError) as error:
+        except (AzureError, OSError, ValueError, EOFError, zlib.error) as error:
             raise lost(error) from error
 
     def _opened(self) -> tuple[Any, Any]:

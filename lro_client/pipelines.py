@@ -6,12 +6,12 @@ can be interrupted, knows the caller's deadline, and reads any `Retry-After`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from azure.core.credentials import AzureKeyCredential, TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from azure.core.pipeline.policies import (
     AsyncBearerTokenCredentialPolicy,
     AzureKeyCredentialPolicy,
@@ -29,6 +29,22 @@ from lro_client.steps import Lost
 from lro_client.urls import is_loopback, without_query
 
 _QUERY = re.compile(r"\?[^\s'\")]+")
+# By name, so that neither library is imported for it. azure-core's ServiceRequestError does not tell: with aiohttp it
+# also stands for a connection that was closed after the request was sent.
+_NEVER_SENT = frozenset(
+    {
+        "ClientConnectorCertificateError",
+        "ClientConnectorDNSError",
+        "ClientConnectorError",
+        "ClientConnectorSSLError",
+        "ClientProxyConnectionError",
+        "ConnectTimeout",
+        "ConnectTimeoutError",
+        "ConnectionTimeoutError",
+        "NameResolutionError",
+        "NewConnectionError",
+    }
+)
 USER_AGENT = "lro-client/1.0"
 Credential = TokenCredential | AsyncTokenCredential | AzureKeyCredential
 
@@ -128,9 +144,20 @@ def lost(error: Exception) -> Lost | LroError:
         return error
     if isinstance(error, ClientAuthenticationError):
         return CredentialUnavailable(f"The credential gave no token: {error.message}")
-    if isinstance(error, ServiceRequestError):
-        return Lost(_told(error), was_sent=False)
-    return Lost(_told(error), was_sent=True)
+    return Lost(_told(error), was_sent=not any(type(cause).__name__ in _NEVER_SENT for cause in _causes(error)))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it says it comes from, in the three ways that the libraries below have."""
+    found: list[Any] = [error]
+    seen: set[int] = set()
+    while found:
+        cause = found.pop()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            found += [cause.__cause__, getattr(cause, "inner_exception", None), getattr(cause, "reason", None)]
+            found += cause.args
 
 
 def _told(error: Exception) -> str:
