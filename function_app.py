@@ -14,7 +14,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 import actions
-from blueprints import arm, discovery, dispatcher, external, housekeeping, orchestrator, starter, status
+from blueprints import arm, discovery, dispatcher, external, housekeeping, odata, orchestrator, starter, status
 from shared.actions.registry import discover
 from shared.composition import Application, function_timeout
 
@@ -23,7 +23,7 @@ _application = Application(
 )
 
 app = df.DFApp(http_auth_level=func.AuthLevel[_application.settings_at_import.http_auth_level.upper()])
-for _blueprint in (starter, orchestrator, dispatcher, status, arm, external, housekeeping, discovery):
+for _blueprint in (starter, orchestrator, dispatcher, status, arm, odata, external, housekeeping, discovery):
     app.register_functions(_blueprint.build(_application))
 
 gc.enable()

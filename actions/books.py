@@ -49,8 +49,11 @@ async def shelf_is_there(request: PlaceBook) -> None:
 
 @put_book.precondition
 async def there_is_something_to_read(request: PlaceBook) -> None:
-    if request.transaction_id is None and await BookStore(storage()).get(request.id) is None:
-        message = "A new book needs an upload: start one, send the EPUB, and name its transactionId."
+    if request.transaction_id is not None:
+        return
+    stored = await BookStore(storage()).get(request.id)
+    if stored is None or stored.sha256 is None:
+        message = "A book without an EPUB needs an upload: start one, send the EPUB, and name its transactionId."
         raise RequestError(400, "UploadRequired", message, target="transactionId")
 
 

@@ -24,6 +24,6 @@ def build(application: Application) -> df.Blueprint:
     @blueprint.function_name(FALLBACK)
     @blueprint.route(route="{*path}")
     async def fallback(req: func.HttpRequest) -> func.HttpResponse:
-        return to_sdk(await answer_unknown(application.endpoints, from_sdk(req)))
+        return to_sdk(await answer_unknown(application, from_sdk(req)))
 
     return blueprint

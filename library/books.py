@@ -1,53 +1,71 @@
-"""Books in storage: one row each, in one partition, and one EPUB each, named by its content."""
+"""Books in storage: a row each, and an EPUB each, named by its content, where there is one."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from library.book_rows import (
+    OWN,
+    FoundBook,
+    book_columns,
+    book_from_columns,
+    is_tombstone,
+    named_files,
+    seen,
+    tombstone,
+)
+from library.merging import WINDOW, merged
 from library.models import Book
+from library.ranges import row_pages
+from library.sets import BookSets
 from shared.errors import StorageAnswerLost, StorageConflict
 from shared.operations.ids import is_valid_id
 from shared.storage.ports import BlobInfo, Delete, Insert, Merge, Replace, Row, Scalar, Storage
 from shared.storage.write_once import write_once
 
-_PARTITION = "books"
 _CHUNK = 1024 * 1024
 _TRIES = 8
-_JSON_COLUMNS = ("creators", "identifiers", "warnings", "cover")
 
 
 class BookStore:
-    """Reads and writes books; a book is replaced as a whole."""
+    """Reads and writes books; a book is replaced as a whole.
+
+    What is bulk-loaded is read like every other book; writing one makes it a book stored by itself.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._rows = storage.table("books")
+        self._sets = BookSets(storage)
         self.files = storage.container("books")
 
     async def get(self, book_id: str) -> Book | None:
+        found = await self.find(book_id)
+        return found.book if found else None
+
+    async def find(self, book_id: str) -> FoundBook | None:
+        """The book as it is seen: one read where it is stored by itself, and three where it is not."""
         if not is_valid_id(book_id):
             return None
-        row = await self._rows.read(_PARTITION, book_id)
-        return book_from_columns(row.values) if row else None
+        own = await self._rows.read(OWN, book_id)
+        if own is not None and not is_tombstone(own):
+            return FoundBook(own)
+        return seen(own, await self._sets.find(book_id))
 
     async def page(self, *, top: int, after: str | None) -> tuple[list[Book], str | None]:
         """Up to `top` books in the order of their ids, and the id after which the next page starts."""
-        # `!` sorts below every character of an id, so this is the first key behind `after`.
-        lower = f"{after}!" if after else ""
         books: list[Book] = []
-        continuation: str | None = None
-        while True:
-            page = await self._rows.page(
-                _PARTITION, lower=lower, upper="~", limit=top + 1 - len(books), continuation=continuation
-            )
-            books += [book_from_columns(row.values) for row in page.rows]
-            continuation = page.continuation
-            if len(books) > top:
-                return books[:top], books[top - 1].id
-            if continuation is None:
-                return books, None
+        async with aclosing(self.scan(after=after, window=min(top + 1, WINDOW))) as pages:
+            async for found in pages:
+                books += [one.book for one in found[: top + 1 - len(books)]]
+                if len(books) > top:
+                    return books[:top], books[top - 1].id
+        return books, None
+
+    def scan(self, *, after: str | None = None, window: int = WINDOW) -> AsyncGenerator[list[FoundBook], None]:
+        """All books in the order of their ids, beyond `after`: see `library.merging.merged`."""
+        return merged(self._rows, self._sets, after=after, window=window)
 
     async def put_file(self, book_id: str, sha256: str, path: Path) -> BlobInfo:
         """Store an EPUB under its content's name: doing it again changes nothing."""
@@ -60,18 +78,19 @@ class BookStore:
         changes nothing. With `keep_shelf` a book that is replaced stays on its shelf.
         """
         for _ in range(_TRIES):
-            row = await self._rows.read(_PARTITION, book.id)
-            if row is not None and row.values.get("source") == source and row.values["sha256"] == book.sha256:
+            row = await self._rows.read(OWN, book.id)
+            stored = row if not is_tombstone(row) else None
+            if row is not None and row.values.get("source") == source and row.values["sha256"] == (book.sha256 or ""):
                 superseded = str(row.values.get("superseded", ""))
                 book = book_from_columns(row.values)
                 break
-            superseded = str(row.values["sha256"]) if row else ""
+            superseded = str(row.values.get("sha256", "")) if row else ""
             if keep_shelf:
-                book = book.model_copy(update={"shelf": book_from_columns(row.values).shelf if row else None})
+                book = book.model_copy(update={"shelf": book_from_columns(stored.values).shelf if stored else None})
             values: dict[str, Scalar] = {**book_columns(book), "source": source, "superseded": superseded}
             change = Replace(book.id, values, if_match=row.etag) if row else Insert(book.id, values)
             try:
-                await write_once(self._rows, _PARTITION, [change])
+                await write_once(self._rows, OWN, [change])
             except StorageConflict:
                 continue
             break
@@ -87,13 +106,19 @@ class BookStore:
         Doing it again, from wherever it stopped, ends the same.
         """
         for _ in range(_TRIES):
-            row = await self._rows.read(_PARTITION, book_id)
-            if row is None:
+            row = await self._rows.read(OWN, book_id)
+            bulk = await self._sets.find(book_id)
+            if row is None and bulk is None:
                 return
-            for sha256 in {str(row.values["sha256"]), str(row.values.get("superseded", ""))} - {""}:
+            for sha256 in named_files(row) if row else ():
                 await self.files.delete(file_name(book_id, sha256))
+            if row is not None and seen(row, bulk) is None:
+                return  # A tombstone, for good.
             try:
-                await self._rows.write(_PARTITION, [Delete(book_id, if_match=row.etag)])
+                if bulk is not None:
+                    await self._bury(row, bulk)
+                elif row is not None:
+                    await self._rows.write(OWN, [Delete(book_id, if_match=row.etag)])
             except (StorageConflict, StorageAnswerLost):
                 continue  # Gone, or changed in the meantime: the next read tells.
             return
@@ -106,12 +131,12 @@ class BookStore:
     async def move(self, book_id: str, *, source: str, target: str, by: str) -> bool:
         """Move a book between shelves on behalf of the run `by`; False where it is not on `source` any more."""
         for _ in range(_TRIES):
-            row = await self._rows.read(_PARTITION, book_id)
+            row = await self._rows.read(OWN, book_id)
             if row is None or row.values.get("shelf_key") != source.lower():
                 return False
             values: dict[str, Scalar] = {"shelf": target, "shelf_key": target.lower(), "moved_by": by}
             try:
-                await write_once(self._rows, _PARTITION, [Merge(book_id, values, if_match=row.etag)])
+                await write_once(self._rows, OWN, [Merge(book_id, values, if_match=row.etag)])
             except StorageConflict:
                 continue
             return True
@@ -121,35 +146,18 @@ class BookStore:
         """How many books on a shelf the run `by` has moved there."""
         return len([row async for row in self._rows_on(shelf_id) if row.values.get("moved_by") == by])
 
+    async def _bury(self, row: Row | None, bulk: Row) -> None:
+        """Hide the published set's row: it goes with its set only."""
+        values = tombstone(hides=str(bulk.values["origin"]), removed=datetime.now(UTC))
+        change = Replace(bulk.key, values, if_match=row.etag) if row else Insert(bulk.key, values)
+        await write_once(self._rows, OWN, [change])
+
     async def _rows_on(self, shelf_id: str) -> AsyncIterator[Row]:
-        continuation: str | None = None
-        while True:
-            page = await self._rows.page(_PARTITION, lower=" ", upper="~", continuation=continuation)
-            for row in page.rows:
+        # What is bulk-loaded stands on no shelf.
+        async for rows in row_pages(self._rows, OWN):
+            for row in rows:
                 if row.values.get("shelf_key") == shelf_id.lower():
                     yield row
-            if page.continuation is None:
-                return
-            continuation = page.continuation
-
-
-def book_columns(book: Book) -> dict[str, Scalar]:
-    """A book as columns; an empty string stands for null."""
-    values = book.model_dump(mode="json")
-    for name in _JSON_COLUMNS:
-        values[name] = json.dumps(values[name], ensure_ascii=False)
-    # Shelves are looked for without regard to case, as ARM compares ids.
-    values["shelf_key"] = (book.shelf or "").lower()
-    return {name: "" if value is None else value for name, value in values.items()}
-
-
-def book_from_columns(values: Mapping[str, Scalar]) -> Book:
-    known: dict[str, Any] = {name: values.get(name) for name in Book.model_fields}
-    for name in ("language", "published", "publisher", "shelf"):
-        known[name] = known[name] or None
-    for name in _JSON_COLUMNS:
-        known[name] = json.loads(str(known[name])) if known[name] else None
-    return Book.model_validate(known, by_name=True)
 
 
 def file_name(book_id: str, sha256: str) -> str:

@@ -6,8 +6,14 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from shared.actions.arm_models import read_only
 from shared.actions.models import Model
 from shared.operations.ids import ID_PATTERN
+
+_DATE = r"^[12][0-9]{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
+"""`YYYY`, `YYYY-MM` or `YYYY-MM-DD`: what the EPUB reader yields."""
+
+Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class UploadStart(Model):
@@ -24,6 +30,13 @@ class UploadStarted(Model):
     transaction_id: str
     upload_url: str
     expires_at: datetime
+
+
+class FileUploadStart(Model):
+    """What a caller says about a file that is no book, such as a CSV of books. `size` in bytes."""
+
+    file_name: str = Field(min_length=1, max_length=255)
+    size: int | None = Field(None, ge=1)
 
 
 class UploadFinish(Model):
@@ -50,25 +63,29 @@ class BookCover(Model):
 
 
 class Book(Model):
-    """A stored book. `words` counts the text of its `chapters`; `size_bytes` and `sha256` are those of the file.
+    """A stored book, with its EPUB or without one.
 
-    `shelf` is the ARM id of the shelf it stands on, as it was given.
+    `words` counts the text of the EPUB's `chapters`; of a book without one it is what its maker says. `size_bytes` and
+    `sha256` are those of the EPUB: 0 and null where there is none. `published` is a year, a month or a day. `shelf` is
+    the ARM id of the shelf it stands on, as it was given.
     """
 
-    id: str
-    title: str
-    creators: list[str]
-    language: str | None
-    identifiers: list[str]
-    published: str | None
-    publisher: str | None
-    chapters: int
-    words: int
-    cover: BookCover | None
-    size_bytes: int
-    sha256: str
-    warnings: list[BookWarning]
-    shelf: str | None = None
+    id: str = Field(pattern=rf"^{ID_PATTERN}$")
+    title: str = Field(max_length=500)
+    creators: list[Text] = Field(default_factory=list[Text], max_length=25)
+    language: str | None = Field(default=None, max_length=500)
+    identifiers: list[Text] = Field(default_factory=list[Text], max_length=25)
+    published: str | None = Field(
+        default=None, pattern=r"^[12][0-9]{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
+    )
+    publisher: str | None = Field(default=None, max_length=500)
+    chapters: int = read_only(0)
+    words: int = Field(default=0, ge=0, le=10**12)
+    cover: BookCover | None = read_only()
+    size_bytes: int = read_only(0)
+    sha256: str | None = read_only()
+    warnings: list[BookWarning] = read_only([])
+    shelf: str | None = read_only()
 
 
 class PlaceBook(Model):
@@ -79,7 +96,7 @@ class PlaceBook(Model):
 
     id: str
     title: str | None = Field(None, min_length=1, max_length=500)
-    creators: list[Annotated[str, Field(min_length=1, max_length=500)]] | None = Field(None, max_length=25)
+    creators: list[Text] | None = Field(None, max_length=25)
     shelf: str | None = Field(None, min_length=1, max_length=1000)
     transaction_id: str | None = Field(None, min_length=1, max_length=64)
 

@@ -1,12 +1,12 @@
 """Putting a book on a shelf as it is to be, and removing one. Each may run twice from any point and ends the same."""
 
-import asyncio
 import tempfile
 from pathlib import Path
 
 from library.books import BookStore, file_name
 from library.models import Book, PlaceBook, UploadFinish
 from library.reading import Download, read_book, save
+from library.undivided import past_cancel
 from library.uploading import finish_upload
 from shared.actions.context import ActionContext
 from shared.errors import ActionFailed
@@ -21,21 +21,7 @@ def as_asked(book: Book, request: PlaceBook) -> Book:
 
 def not_read_yet(request: PlaceBook) -> Book:
     """What can be said of a new book before its EPUB was read."""
-    book = Book(
-        id=request.id,
-        title="",
-        creators=[],
-        language=None,
-        identifiers=[],
-        published=None,
-        publisher=None,
-        chapters=0,
-        words=0,
-        cover=None,
-        size_bytes=0,
-        sha256="",
-        warnings=[],
-    )
+    book = Book(id=request.id, title="")
     return as_asked(book, request)
 
 
@@ -61,6 +47,9 @@ async def place_book(context: ActionContext, request: PlaceBook, storage: Storag
 
 
 async def _stored_file(books: BookStore, book: Book, path: Path) -> Download:
+    if book.sha256 is None:
+        message = "The book has no EPUB to read; upload one and name its transactionId."
+        raise ActionFailed("UploadRequired", message, target="transactionId")
     async with books.files.open(file_name(book.id, book.sha256)) as reader:
         if reader is None:
             raise ActionFailed("FileMissing", "The book's EPUB is gone; upload it again.", target=book.id)
@@ -69,8 +58,4 @@ async def _stored_file(books: BookStore, book: Book, path: Path) -> Download:
 
 async def remove_book(context: ActionContext, book_id: str, storage: Storage) -> None:
     """Remove the book and its file. Once it has begun a cancel comes too late: half a book is none."""
-    removal = asyncio.ensure_future(BookStore(storage).remove(book_id))
-    try:
-        await asyncio.shield(removal)
-    except asyncio.CancelledError:
-        await removal
+    await past_cancel(BookStore(storage).remove(book_id))

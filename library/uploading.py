@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from library.books import BookStore
-from library.models import Book, UploadFinish, UploadStart, UploadStarted
+from library.models import Book, FileUploadStart, UploadFinish, UploadStart, UploadStarted
 from library.reading import Download, read_book, save
 from library.uploads import LIFETIME, Upload, UploadStore, check_size, missing_file
 from shared.actions.context import ActionContext
@@ -16,11 +16,22 @@ from shared.storage.ports import Storage
 
 async def start_upload(context: ActionContext, request: UploadStart, storage: Storage) -> UploadStarted:
     """Open a transaction named after the run, so that a second attempt finds the first one's."""
+    return await _start(context, request.id, request, storage)
+
+
+async def start_file_upload(context: ActionContext, request: FileUploadStart, storage: Storage) -> UploadStarted:
+    """The same for a file that is no book: its transaction's id is what `fileId` names elsewhere."""
+    return await _start(context, "", request, storage)
+
+
+async def _start(
+    context: ActionContext, book_id: str, request: UploadStart | FileUploadStart, storage: Storage
+) -> UploadStarted:
     uploads = UploadStore(storage)
     upload = await uploads.begin(
         Upload(
             id=context.run_id,
-            book_id=request.id,
+            book_id=book_id,
             owner=context.owner,
             file_name=request.file_name,
             size=request.size,
@@ -61,7 +72,7 @@ async def finish_upload(
         if upload.book is not None:
             return upload.book
         context.report_progress(percent=95, message="Storing the book")
-        await books.put_file(book.id, book.sha256, file.path)
+        await books.put_file(book.id, file.sha256, file.path)
     book = await books.put(book, source=upload.id, keep_shelf=change is None)
     await uploads.close(upload, book, run=context.run_id)
     await uploads.files.delete(upload.id)

@@ -1,14 +1,15 @@
 """Upload transactions: a blob somebody may write for a while, and who finished it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from library.books import book_columns, book_from_columns
+from library.book_rows import book_columns, book_from_columns
 from library.models import Book
 from shared.errors import ActionFailed, StorageConflict
 from shared.operations.ids import is_valid_id
 from shared.operations.rows import read_time, write_time
-from shared.storage.ports import BlobReader, Container, Insert, Merge, Row, Storage
+from shared.storage.ports import BlobReader, Container, Insert, Merge, Row, Scalar, Storage
 from shared.storage.write_once import write_once
 
 LIFETIME = timedelta(hours=1)
@@ -16,7 +17,10 @@ LIFETIME = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A transaction. `closed_by` is the run that finished it, with the book it returned."""
+    """A transaction. `closed_by` is the run that finished it, with the book, or the JSON, that it returned.
+
+    `book_id` is empty where the file is no book.
+    """
 
     id: str
     book_id: str
@@ -28,6 +32,7 @@ class Upload:
     """ETag of the file that was found sound: from then on it is the only one that may be stored."""
     closed_by: str = ""
     book: Book | None = None
+    outcome: str = ""
     etag: str = ""
 
 
@@ -66,16 +71,15 @@ class UploadStore:
         Raises ActionFailed: UploadNotFound (also for another book's or caller's), UploadAlreadyFinished,
         UploadExpired.
         """
+        target, what = ("transactionId", "upload for this book") if book_id else ("fileId", "upload of a file")
         # The id is whatever a caller sent: what is not one of ours is not looked up.
         row = await self._rows.read(_partition(upload_id), upload_id) if is_valid_id(upload_id) else None
         upload = _from_row(row) if row else None
         if upload is None or upload.book_id != book_id or upload.owner != owner:
-            raise ActionFailed(
-                "UploadNotFound", "There is no such upload for this book; start one.", target="transactionId"
-            )
+            raise ActionFailed("UploadNotFound", f"There is no such {what}; start one.", target=target)
         if upload.closed_by and upload.closed_by != run:
             raise ActionFailed(
-                "UploadAlreadyFinished", "This upload was finished before; start a new one.", target="transactionId"
+                "UploadAlreadyFinished", "This upload was finished before; start a new one.", target=target
             )
         if not upload.closed_by and datetime.now(UTC) >= upload.expires:
             await self.files.delete(upload.id)
@@ -102,7 +106,14 @@ class UploadStore:
 
     async def close(self, upload: Upload, book: Book, *, run: str) -> None:
         """Mark the transaction as finished by `run`. Raises ActionFailed when another run was faster."""
-        values = {"closed_by": run, **{f"result_{name}": value for name, value in book_columns(book).items()}}
+        await self._close(upload, run, {f"result_{name}": value for name, value in book_columns(book).items()})
+
+    async def close_file(self, upload: Upload, outcome: str, *, run: str) -> None:
+        """The same for a file that is no book; `outcome` is JSON of at most 32 Ki characters."""
+        await self._close(upload, run, {"outcome": outcome})
+
+    async def _close(self, upload: Upload, run: str, result: Mapping[str, Scalar]) -> None:
+        values: dict[str, Scalar] = {"closed_by": run, **result}
         try:
             await write_once(self._rows, _partition(upload.id), [Merge(upload.id, values, if_match=upload.etag)])
         except StorageConflict:
@@ -147,6 +158,7 @@ def _from_row(row: Row) -> Upload:
         expires=read_time(str(values["expires"])),
         pinned=str(values.get("pinned", "")),
         closed_by=closed_by,
-        book=book_from_columns(columns) if closed_by else None,
+        book=book_from_columns(columns) if columns else None,
+        outcome=str(values.get("outcome", "")),
         etag=row.etag,
     )

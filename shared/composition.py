@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from shared.actions.arm_external import completed
+from shared.actions.declaration import Action
 from shared.actions.execution import HandlerThreads
-from shared.actions.registry import Registry
+from shared.actions.registry import HOST_MARGIN, Registry
 from shared.actions.routes import Endpoint, check_distinct
 from shared.engine.durable import ACTIVITY, ORCHESTRATOR
 from shared.errors import SettingsError
@@ -20,7 +22,8 @@ from shared.operations.attempt import LiveAttempts
 from shared.operations.external import ExternalOperations
 from shared.operations.holds import Holds
 from shared.operations.housekeeping import Housekeeping
-from shared.operations.model import Operation
+from shared.operations.inline import InlineRuns
+from shared.operations.model import Operation, Status
 from shared.operations.records import OperationRecords
 from shared.operations.runner import Runner
 from shared.operations.service import OperationService
@@ -139,7 +142,7 @@ class Application:
 
     @cached_property
     def external(self) -> ExternalOperations:
-        return ExternalOperations(self.records, clock=now, complete=self._complete, after_end=self._after_end)
+        return ExternalOperations(self.records, clock=now, complete=self._complete, after_end=self._after_external_end)
 
     @cached_property
     def threads(self) -> HandlerThreads:
@@ -149,7 +152,7 @@ class Application:
     def runner(self) -> Runner:
         return Runner(
             self.records,
-            self.registry.runnable,
+            self.runnable,
             self.threads,
             self.live,
             clock=now,
@@ -157,11 +160,35 @@ class Application:
         )
 
     @cached_property
+    def runnable(self) -> Mapping[str, Action]:
+        """All that an operation can be of: what is declared, and asynchronous batches."""
+        if self.registry.odata is None:
+            return self.registry.runnable
+        from shared.endpoints.odata import batch_action  # noqa: PLC0415 - it is made of an application
+
+        batch = batch_action(self, self.registry.odata)
+        return MappingProxyType({**self.registry.runnable, batch.name: batch})
+
+    @property
+    def longest_attempt(self) -> timedelta | None:
+        """What an attempt may take, so that the host does not cut it off; None where that is unbounded."""
+        return self.function_timeout - HOST_MARGIN if self.function_timeout else None
+
+    @cached_property
+    def inline(self) -> InlineRuns:
+        return InlineRuns(self.service, self.runner, self.live)
+
+    @cached_property
     def housekeeping(self) -> Housekeeping:
-        return Housekeeping(self.records, clock=now, before_removal=self._roll_forward)
+        return Housekeeping(self.records, clock=now, before_removal=self._before_removal)
 
     async def _roll_forward(self, operation: Operation) -> None:
         await roll_forward(self.resources, operation)
+
+    async def _before_removal(self, operation: Operation) -> None:
+        await self._roll_forward(operation)
+        if operation.status is Status.CANCELED:
+            await self.after_end(operation)
 
     async def _complete(self, operation: Operation, result: Any) -> Any:
         """What is stored where another system reports `result`: of a PUT, the resource."""
@@ -171,10 +198,13 @@ class Application:
         input_json = await self.records.load_payload(operation.input)
         return await completed(verb, input_json or b"{}", result)
 
-    async def _after_end(self, operation: Operation) -> None:
-        """What a declaration wants done after an operation that none of our attempts has ended."""
-        self.live.endings.announce(operation.locator)
-        action = self.registry.runnable.get(operation.action)
+    async def _after_external_end(self, operation: Operation) -> None:
+        self.live.endings.announce(operation)
+        await self.after_end(operation)
+
+    async def after_end(self, operation: Operation) -> None:
+        """What a declaration wants done after an operation that none of our attempts has ended. May be done again."""
+        action = self.runnable.get(operation.action)
         if action is not None and action.after_end is not None:
             await action.after_end(operation)
 

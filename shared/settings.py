@@ -54,6 +54,7 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(1_048_576, alias="MAX_BODY_BYTES", ge=1, le=104_857_600)
     max_upload_bytes: int = Field(268_435_456, alias="MAX_UPLOAD_BYTES", ge=1)
     max_wait_seconds: int = Field(20, alias="MAX_WAIT_SECONDS", ge=0, le=200)
+    sync_timeout_seconds: int = Field(100, alias="SYNC_TIMEOUT_SECONDS", ge=1, le=220)
     sync_handler_threads: int = Field(8, alias="SYNC_HANDLER_THREADS", ge=1, le=256)
     housekeeping_schedule: str = Field("0 * * * * *", alias="HOUSEKEEPING_SCHEDULE", min_length=1)
     storage: StorageConnection = Field(default_factory=StorageConnection)

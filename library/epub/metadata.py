@@ -8,8 +8,8 @@ from library.epub.errors import shown
 from library.epub.package import Package, Value
 
 _UNTITLED = "Untitled"
-_ISO_DATE = re.compile(r"([12]\d{3})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?)?(?![0-9])")
-_YEAR = re.compile(r"(?<![0-9])([12]\d{3})(?![0-9])")
+_ISO_DATE = re.compile(r"([12]\d{3})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?)?(?![0-9])", re.ASCII)
+_YEAR = re.compile(r"(?<![0-9])([12]\d{3})(?![0-9])", re.ASCII)
 _FIRST_PUBLISHED = ("publication", "published", "original-publication", "issued")
 
 

@@ -7,6 +7,7 @@ from shared.actions.calls import call
 from shared.actions.context import ActionContext, ReadContext
 from shared.actions.declaration import action, read
 from shared.actions.models import Content, Model
+from shared.actions.odata import ODataService
 from shared.actions.patterns import Accepted
 from shared.actions.policies import Retry
 from shared.errors import ActionCanceled, ActionFailed, ErrorDetail, RequestError
@@ -24,6 +25,7 @@ __all__ = [
     "Content",
     "ErrorDetail",
     "Model",
+    "ODataService",
     "ReadContext",
     "RequestError",
     "Retry",

@@ -5,20 +5,20 @@ Nothing is registered here: `shared.actions.registry.discover` collects the valu
 
 import inspect
 import re
-import typing
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
-from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from shared.actions import patterns, routes
 from shared.actions.context import ActionContext, ReadContext
 from shared.actions.patterns import Accepted, Pattern
 from shared.actions.policies import NO_RETRY, Duration, Retry, duration
+from shared.actions.signatures import read_signature, where_of
 from shared.errors import DeclarationError
-from shared.operations.model import Operation
+from shared.operations.model import Operation, Status
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[:._-][A-Za-z0-9]+)*")
 
@@ -74,6 +74,20 @@ class Action:
         if self.pattern is not Pattern.PUT_RESOURCE or self.accept_hook is not None:
             raise DeclarationError(f"{self.where}: `accepted` is for a PUT of a resource, and there is one of it")
         self.accept_hook = hook
+        return hook
+
+    def when_canceled(self, hook: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
+        """Run `hook(run_id)` after an operation has ended as canceled: it removes what attempts may have left behind.
+
+        An attempt may have died between its last write and its end, so the hook runs whether or not there is anything
+        to remove; at least once, and before an OData client is told that its request was canceled.
+        """
+
+        async def after_end(operation: Operation) -> None:
+            if operation.status is Status.CANCELED:
+                await hook(operation.run)
+
+        self.after_end = after_end
         return hook
 
     async def accept(self, input: BaseModel | None) -> Accepted:
@@ -153,13 +167,9 @@ def action(
     """
 
     def declare(handler: Callable[..., Any]) -> Action:
-        where = f"{handler.__module__}.{handler.__qualname__}"
-        _check_name(name, where)
-        if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-            raise DeclarationError(f"{where}: a handler returns its result; it cannot yield")
-        if retry_after < 1:
-            raise DeclarationError(f"{where}: retry_after is {retry_after}; clients are told at least 1 second")
-        input_model, output = _signature(handler, where, ActionContext)
+        _check_name(name, where_of(handler))
+        signature = read_signature(handler, ActionContext)
+        where, input_model, output = signature.where, signature.input_model, signature.output
         pattern, method, route = patterns.chosen(
             post=post, put=put, delete=delete, names=_names(input_model), where=where
         )
@@ -178,11 +188,18 @@ def action(
             timeout=duration(timeout, what=f"timeout of {where}"),
             retry=retry,
             keep=duration(keep, what=f"keep of {where}"),
-            retry_after=retry_after,
+            retry_after=at_least_a_second(retry_after, where),
             where=where,
         )
 
     return declare
+
+
+def at_least_a_second(retry_after: int, where: str) -> int:
+    """`retry_after` as clients may be told it. Raises DeclarationError for less than a second."""
+    if retry_after < 1:
+        raise DeclarationError(f"{where}: retry_after is {retry_after}; clients are told at least 1 second")
+    return retry_after
 
 
 def read(name: str, *, get: str) -> Callable[[Callable[..., Awaitable[Any]]], Read]:
@@ -192,11 +209,9 @@ def read(name: str, *, get: str) -> Callable[[Callable[..., Awaitable[Any]]], Re
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Read:
-        where = f"{handler.__module__}.{handler.__qualname__}"
-        _check_name(name, where)
-        if not inspect.iscoroutinefunction(handler):
-            raise DeclarationError(f"{where}: a read is an async function, because it runs on the event loop")
-        input_model, output = _signature(handler, where, ReadContext)
+        _check_name(name, where_of(handler))
+        signature = read_signature(handler, ReadContext)
+        where, input_model, output = signature.where, signature.input_model, signature.output
         if output is None:
             raise DeclarationError(f"{where}: a read returns something; annotate what")
         _check_route(get, input_model, where)
@@ -223,31 +238,3 @@ def _names(model: type[BaseModel] | None) -> set[str]:
     return {
         name for field, info in (model.model_fields if model else {}).items() for name in (field, info.alias or field)
     }
-
-
-def _signature(
-    handler: Callable[..., Any], where: str, context: type[ActionContext | ReadContext]
-) -> tuple[type[BaseModel] | None, TypeAdapter[Any] | None]:
-    """The input model and the output type in a handler's annotations."""
-    try:
-        hints = typing.get_type_hints(handler)
-    except NameError as error:
-        raise DeclarationError(f"{where}: its annotations cannot be read: {error}") from None
-    names = list(inspect.signature(handler).parameters)
-    if not names or hints.get(names[0]) is not context:
-        raise DeclarationError(f"{where}: the first parameter is the context; write `context: {context.__name__}`")
-    names = names[1:]
-    if len(names) > 1:
-        raise DeclarationError(f"{where}: takes {', '.join(names)}; one input model holds them all")
-    if "return" not in hints:
-        raise DeclarationError(f"{where}: annotate what it returns (`-> None` for nothing)")
-    annotation: Any = hints.get(names[0]) if names else None
-    if names and not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        raise DeclarationError(f"{where}: the input {names[0]!r} must be annotated with a pydantic model")
-    input_model = cast(type[BaseModel] | None, annotation)
-    if hints["return"] is type(None):
-        return input_model, None
-    try:
-        return input_model, TypeAdapter(hints["return"])
-    except PydanticSchemaGenerationError as error:
-        raise DeclarationError(f"{where}: what it returns cannot be written as JSON: {error}") from None

@@ -11,6 +11,7 @@ from shared.actions import patterns
 from shared.actions.arm import ArmResource, ArmVerb, monitor_endpoints
 from shared.actions.calls import Call
 from shared.actions.declaration import Action, Read
+from shared.actions.odata import ODataService
 from shared.actions.policies import write_duration
 from shared.actions.routes import Endpoint
 from shared.errors import DeclarationError
@@ -28,6 +29,7 @@ class Registry:
         reads: Iterable[Read] = (),
         resources: Iterable[ArmResource] = (),
         calls: Iterable[Call] = (),
+        services: Iterable[ODataService] = (),
     ) -> None:
         self._actions: dict[str, Action] = {}
         self._reads: dict[str, Read] = {}
@@ -51,6 +53,13 @@ class Registry:
             for verb in resource.verbs:
                 # A copy: what follows its end belongs to one application, the declaration to all.
                 self._resource_actions[verb.action.name] = replace(verb.action)
+
+        self.odata: ODataService | None = None
+        """The OData service of the app, if it has one."""
+        for service in services:
+            if self.odata is not None:
+                raise DeclarationError(f"{self.odata.where} and {service.where}: an app has one OData service")
+            self.odata = service
 
     @property
     def actions(self) -> Mapping[str, Action]:
@@ -82,7 +91,8 @@ class Registry:
     @property
     def runnable(self) -> Mapping[str, Action]:
         """All that an operation can be of."""
-        return MappingProxyType({**self._actions, **self._resource_actions})
+        odata = {action.name: action for action in self.odata.actions} if self.odata else {}
+        return MappingProxyType({**self._actions, **self._resource_actions, **odata})
 
     def namespaces(self) -> dict[str, list[ArmResource]]:
         """ARM resources by their namespace, which compares without case."""
@@ -100,7 +110,8 @@ class Registry:
         firsts = [resources[0] for resources in self.namespaces().values()]
         monitors = [endpoint for first in firsts for endpoint in monitor_endpoints(first.namespace, first.where)]
         calls = [call.endpoint for call in self._calls.values()]
-        return [*actions, *aliases, *reads, *calls, *resources, *monitors]
+        odata = self.odata.endpoints() if self.odata else []
+        return [*actions, *aliases, *reads, *calls, *resources, *monitors, *odata]
 
     def exclusive_resources(self) -> dict[str, str]:
         """The templates of resources that operations hold, each with an action that says so."""
@@ -127,18 +138,22 @@ class Registry:
 
 def discover(package: ModuleType) -> Registry:
     """Import every module of `package` and collect what they declare; names starting with `_` are left out."""
-    found: dict[int, Action | Read | Call | ArmResource] = {}
+    found: dict[int, Action | Read | Call | ArmResource | ODataService] = {}
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if info.name.startswith("_"):
             continue
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         for value in vars(module).values():
-            if isinstance(value, Action | Read | Call | ArmResource):
+            if isinstance(value, Action | Read | Call | ArmResource | ODataService):
                 found[id(value)] = value
-    declared = found.values()
+    # What is bound in an OData service belongs to it alone, though the module names it.
+    services = [value for value in found.values() if isinstance(value, ODataService)]
+    bound = {id(operation.declared) for service in services for operation in service.operations}
+    declared = [value for value in found.values() if id(value) not in bound]
     return Registry(
         [value for value in declared if isinstance(value, Action)],
         [value for value in declared if isinstance(value, Read)],
         [value for value in declared if isinstance(value, ArmResource)],
         [value for value in declared if isinstance(value, Call)],
+        services,
     )

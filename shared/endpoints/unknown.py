@@ -6,9 +6,12 @@ The host itself answers 404 with an empty body, also for a known path with anoth
 from collections.abc import Sequence
 
 from shared.actions import routes
+from shared.actions.odata_routes import ROOT
 from shared.actions.routes import Endpoint
+from shared.composition import Application
 from shared.contracts.http import Request, Response
 from shared.endpoints import arm_border, border
+from shared.endpoints.odata import OData
 from shared.errors import RequestError
 
 
@@ -26,11 +29,14 @@ def unknown_route(endpoints: Sequence[Endpoint], request: Request) -> RequestErr
     return RequestError(404, "RouteNotFound", "There is nothing at this path.")
 
 
-async def answer_unknown(endpoints: Sequence[Endpoint], request: Request) -> Response:
+async def answer_unknown(application: Application, request: Request) -> Response:
     """The fallback's answer, in the manner of the profile whose paths the request's belongs to."""
+    first = routes.decode_path(request.path).partition("/")[0].lower()
+    if first == ROOT and application.registry.odata is not None:
+        # It knows its paths and their methods better than the routes tell.
+        return await OData(application, application.registry.odata).answer(request)
 
     async def unknown(request: Request) -> Response:
-        raise unknown_route(endpoints, request)
+        raise unknown_route(application.endpoints, request)
 
-    is_arm = routes.decode_path(request.path).lower().startswith("subscriptions/")
-    return await (arm_border.answer if is_arm else border.answer)(request, unknown)
+    return await (arm_border.answer if first == "subscriptions" else border.answer)(request, unknown)

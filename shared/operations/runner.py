@@ -76,13 +76,14 @@ class Runner:
         self._clock = clock
         self._function_timeout = function_timeout
 
-    async def run(self, work: Work) -> datetime | None:
+    async def run(self, work: Work, *, at_hand: Operation | None = None) -> datetime | None:
         """Do what there is to do for `work`; the time to come back, or None when nothing is left.
 
-        Raises StorageError when the store cannot be reached: the orchestrator calls again.
+        `at_hand` is the record as just stored, which saves a read. Raises StorageError when the store cannot be
+        reached: the orchestrator calls again.
         """
         began = time.monotonic()
-        operation = await self._records.read(work.locator)
+        operation = at_hand or await self._records.read(work.locator)
         if operation is None or operation.status.is_terminal or operation.generation != work.generation:
             return None
         if operation.external:
@@ -160,7 +161,7 @@ class Runner:
             raise
         _log.info("Attempt ended", extra=_fields("attempt_ended", attempt.operation))
         if again is None:
-            self._live.endings.announce(operation.locator)
+            self._live.endings.announce(attempt.operation)
         if again is None and action.after_end is not None:
             await self._follow_up(action.after_end, attempt.operation)
         return again

@@ -181,14 +181,23 @@ class OperationService:
     ) -> ListPage:
         return await self._records.page(owner, position=position, limit=limit, matches=matches)
 
-    async def cancel(self, owner: str, operation_id: str) -> Operation:
-        """Ask it to stop; a finished one stays as it is."""
+    async def cancel(self, owner: str, operation_id: str, *, facts: Mapping[str, Any] | None = None) -> Operation:
+        """Ask it to stop; a finished one stays as it is. `facts` are remembered of one that is asked to."""
         operation = await self.get(owner, operation_id)
-        operation = await self._records.change(operation, lambda o: lifecycle.request_cancel(o, self._clock()))
+
+        def ask(stored: Operation) -> Operation:
+            asked = lifecycle.request_cancel(stored, self._clock())
+            return asked if asked is stored or not facts else replace(asked, facts={**asked.facts, **facts})
+
+        operation = await self._records.change(operation, ask)
         self._live.cancel(operation.locator)
         if operation.status.is_terminal:
-            self._live.endings.announce(operation.locator)
+            self._live.endings.announce(operation)
         return operation
+
+    async def remember(self, operation: Operation, facts: Mapping[str, Any]) -> Operation:
+        """Store `facts` with it, beside those of its start."""
+        return await self._records.change(operation, lambda o: replace(o, facts={**o.facts, **facts}))
 
     async def delete(self, owner: str, operation_id: str) -> None:
         """Remove a finished operation and its payloads. Raises RequestError 409 while it runs."""

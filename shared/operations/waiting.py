@@ -17,28 +17,37 @@ _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 
 
+class Waiter:
+    """Who waits for one operation: woken, and told how it ended, where that happens in this process."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+        self.ended: Operation | None = None
+
+
 class Endings:
     """Who waits, in this process, for which operation to end. Used on the event loop."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Locator, set[asyncio.Event]] = {}
+        self._waiting: dict[Locator, set[Waiter]] = {}
 
-    def announce(self, locator: Locator) -> None:
+    def announce(self, operation: Operation) -> None:
         """Wake whoever waits for this operation, which has ended."""
-        for event in self._waiting.get(locator, ()):
-            event.set()
+        for waiter in self._waiting.get(operation.locator, ()):
+            waiter.ended = operation
+            waiter.woken.set()
 
     @contextmanager
-    def listening(self, locator: Locator) -> Generator[asyncio.Event]:
-        """An event that is set when the operation ends here."""
-        event = asyncio.Event()
-        self._waiting.setdefault(locator, set()).add(event)
+    def listening(self, locator: Locator) -> Generator[Waiter]:
+        """A waiter that is woken when the operation ends here."""
+        waiter = Waiter()
+        self._waiting.setdefault(locator, set()).add(waiter)
         try:
-            yield event
+            yield waiter
         finally:
-            events = self._waiting[locator]
-            events.discard(event)
-            if not events:
+            waiters = self._waiting[locator]
+            waiters.discard(waiter)
+            if not waiters:
                 del self._waiting[locator]
 
 
@@ -54,12 +63,14 @@ async def wait_for_end(
     """
     deadline = time.monotonic() + seconds
     pause = _FIRST_PAUSE
-    with endings.listening(operation.locator) as ended:
+    with endings.listening(operation.locator) as waiter:
         while not operation.status.is_terminal and (left := deadline - time.monotonic()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(pause, left)):
-                    await ended.wait()
-            ended.clear()
+                    await waiter.woken.wait()
+            waiter.woken.clear()
+            if waiter.ended is not None and waiter.ended.run == operation.run:
+                return waiter.ended
             pause = min(2 * pause, _LONGEST_PAUSE)
             try:
                 found = await read(operation.locator)

@@ -8,7 +8,7 @@ import pytest
 from tests.host import STORES, TEST_APP, LocalHost, pytest_runtest_makereport
 from tests.lro import caller
 
-__all__ = ["client", "host", "pytest_runtest_makereport", "settings_host"]
+__all__ = ["client", "host", "pytest_runtest_makereport", "settings_host", "short_host"]
 
 AUTHENTICATED = {"TRUST_PLATFORM_AUTH": "true", "WEBSITE_AUTH_ENABLED": "True"}
 
@@ -37,4 +37,12 @@ def settings_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHos
     """A host with the settings that are off by default: api-version required, forwarded headers trusted."""
     environment = {"API_VERSION_REQUIRED": "true", "TRUST_FORWARDED_HEADERS": "true", "MAX_BODY_BYTES": "1000"}
     with LocalHost(tmp_path_factory.mktemp("host-settings"), app_root=TEST_APP, environment=environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def short_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
+    """A host whose synchronous requests have two seconds."""
+    environment = {"SYNC_TIMEOUT_SECONDS": "2"}
+    with LocalHost(tmp_path_factory.mktemp("host-short"), app_root=TEST_APP, environment=environment) as running:
         yield running

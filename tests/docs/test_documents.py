@@ -42,6 +42,7 @@ def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "actions" / "numbers.py").write_text(python_of(ROOT / "docs" / "actions.md"))
     (root / "actions" / "proofs.py").write_text(python_of(ROOT / "docs" / "external.md"))
+    (root / "actions" / "primes.py").write_text(python_of(ROOT / "docs" / "odata.md"))
     (root / "actions" / "lamps.py").write_text(python_of(ROOT / "docs" / "arm.md"))
     (root / "actions" / "greetings.py").write_text(python_of(ROOT / "README.md"))
     return root

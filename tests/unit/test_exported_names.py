@@ -10,7 +10,8 @@ def test_what_actions_import() -> None:
     assert actions.__all__ == [
         "Accepted", "ActionCanceled", "ActionContext", "ActionFailed", "ArmAsyncOperationHeader",
         "ArmCombinedLroHeaders", "ArmLroLocationHeader", "ArmResource", "ArmTrackedResource", "Content", "ErrorDetail",
-        "Model", "ReadContext", "RequestError", "Retry", "SystemData", "action", "call", "read", "read_only",
+        "Model", "ODataService", "ReadContext", "RequestError", "Retry", "SystemData", "action", "call",
+        "read", "read_only",
     ]  # fmt: skip
     assert actions.__all__ == sorted(actions.__all__)
     assert all(hasattr(actions, name) for name in actions.__all__)

@@ -17,6 +17,7 @@ def test_names() -> None:
     assert {
         "API_VERSION_REQUIRED", "DATA_DIR", "HOUSEKEEPING_SCHEDULE", "HTTP_AUTH_LEVEL", "MAX_BODY_BYTES",
         "MAX_UPLOAD_BYTES", "MAX_WAIT_SECONDS", "OPERATIONS_STORE", "PUBLIC_BASE_URL", "SYNC_HANDLER_THREADS",
+        "SYNC_TIMEOUT_SECONDS",
         "TRUST_FORWARDED_HEADERS",
         "TRUST_PLATFORM_AUTH", "TRUST_REFERER", "WEBSITE_AUTH_ENABLED", "WEBSITE_HOSTNAME",
     } == NAMES  # fmt: skip
@@ -49,6 +50,7 @@ def test_blanks_are_not_set() -> None:
         ("MAX_BODY_BYTES", "0"),
         ("MAX_UPLOAD_BYTES", "big"),
         ("SYNC_HANDLER_THREADS", "257"),
+        ("SYNC_TIMEOUT_SECONDS", "230"),
     ],
 )
 def test_wrong_values(name: str, value: str) -> None:

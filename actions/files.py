@@ -1,0 +1,21 @@
+"""Uploading a file that is no book, such as a CSV of books for `Books/Library.ProcessLargeFile`.
+
+The `transactionId` of the result is the `fileId` that such an action takes.
+"""
+
+from library.models import FileUploadStart, UploadStarted
+from library.uploading import start_file_upload
+from shared.actions import ActionContext, RequestError, Retry, action
+from shared.composition import settings, storage
+
+
+@action("files:upload-start", post="files:upload-start", timeout="1m", retry=Retry(max_attempts=3))
+async def upload_start(context: ActionContext, request: FileUploadStart) -> UploadStarted:
+    return await start_file_upload(context, request, storage())
+
+
+@upload_start.precondition
+async def file_is_not_too_large(request: FileUploadStart) -> None:
+    limit = settings().max_upload_bytes
+    if request.size is not None and request.size > limit:
+        raise RequestError(413, "UploadTooLarge", f"The limit is {limit} bytes.", target="size")

@@ -1,0 +1,71 @@
+"""What an entity set reads from and writes to: implemented by the app, over its own storage."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entity as stored; `etag` changes with every write of it and is opaque."""
+
+    entity: BaseModel
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """`entity` is new; 409 where its key is taken."""
+
+    entity: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Set these fields (Python names, validated values); 404 where there is nothing, 412 where `if_match` is stale."""
+
+    key: str
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    if_match: tuple[str, ...] | None = None
+    """Etags of which the stored one must be among; None: whatever is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """404 where there is nothing, 412 where `if_match` is stale."""
+
+    key: str
+    if_match: tuple[str, ...] | None = None
+
+
+EntityChange = Create | Update | Remove
+
+
+class EntitySource(Protocol):
+    """The entities of one set, in the order of their keys."""
+
+    def scan(self, *, after: str | None = None) -> AsyncIterator[Sequence[Stored]]:
+        """Pages of at most 1000, keys ascending by code point and beyond `after`; a page may be empty."""
+        ...
+
+    async def get(self, key: str) -> Stored | None:
+        """The entity; None where there is none, also for a key that could not be one."""
+        ...
+
+
+class EntityStore(EntitySource, Protocol):
+    """A source that can be changed."""
+
+    max_changes: int
+    """How many changes one `write` takes."""
+
+    async def write(self, changes: Sequence[EntityChange], *, by: str = "") -> Sequence[Stored | None]:
+        """All of `changes`, each of another key, or none; what is stored then, None for a Remove.
+
+        Raises RequestError for a change that cannot be: 404, 409, 412, or 400 with the reason, its key as the target.
+        `by`, where it is given, names the writer: doing the same again for one writer changes nothing and answers the
+        same.
+        """
+        ...

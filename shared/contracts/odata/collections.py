@@ -1,0 +1,226 @@
+"""A page of an entity set, read from the stream of its entities in bounded memory.
+
+OData Protocol 4.01, sections 11.2.6 "Querying Collections" and 11.2.6.7 "Server-Driven Paging".
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, NoReturn
+
+from shared.actions.entities import EntitySource, Stored
+from shared.contracts.odata.ordering import Ordering
+from shared.contracts.odata.positions import Position
+from shared.contracts.odata.query import Query
+from shared.errors import RequestError
+
+_AT_ONCE = 250
+"""Entities between two turns of the event loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLimits:
+    """How far one request looks."""
+
+    looked_at: int = 20_000
+    """Entities for one page in the order of the keys; a page that has not filled by then is short, and links on."""
+    sorted: int = 10_000
+    """`$skip` and a page together, in any other order: so many entities are held."""
+    scanned: int = 500_000
+    """Entities of a set that is sorted or counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`count` where `$count=true`; `next` are the query parameters of the next page, None on the last one."""
+
+    entities: tuple[Stored, ...]
+    count: int | None
+    next: dict[str, str] | None
+
+
+async def read_page(source: EntitySource, query: Query, *, limits: ReadLimits | None = None) -> Page:
+    """The page that `query` asks for. It may be empty and link on, where a filter matches little.
+
+    Raises RequestError 400 where `$orderby` or `$count` would go beyond the limits, or where the filter has no result;
+    410 for a `$skiptoken` whose entity is gone and was needed.
+    """
+    limits = limits or ReadLimits()
+    if query.orderby is not None and query.top != 0:
+        return await _sorted_page(source, query, query.orderby, limits)
+    return await _page(source, query, limits)
+
+
+async def count_entities(source: EntitySource, query: Query, *, limits: ReadLimits | None = None) -> int:
+    """How many entities match the filter: `/$count`. Raises RequestError 400 as `read_page` does."""
+    count = 0
+    looked_at = 0
+    limits = limits or ReadLimits()
+    async with aclosing(_stretches(source, query)) as stretches:
+        async for entities in stretches:
+            looked_at += len(entities)
+            if looked_at > limits.scanned:
+                _too_many("$count", limits)
+            count += sum(1 for stored in entities if _matches(query, stored))
+    return count
+
+
+async def _page(source: EntitySource, query: Query, limits: ReadLimits) -> Page:
+    """In the order of the keys: it ends where the page is full, unless the rest has to be counted."""
+    wanted = query.page_size if query.top is None else min(query.page_size, query.top)
+    count = _count_so_far(query)
+    counting = query.count and query.position is None
+    if wanted == 0 and not counting:
+        return Page((), count, None)
+    state = _Filling(query, wanted)
+    looked_at = matched = 0
+    async with aclosing(_stretches(source, query, query.position.key if query.position else None)) as stretches:
+        async for entities in stretches:
+            for stored in entities:
+                if not counting and (state.is_over or state.is_complete or looked_at >= limits.looked_at):
+                    return state.page(count, more=not state.is_complete)
+                looked_at += 1
+                if looked_at > limits.scanned:
+                    _too_many("$count", limits)
+                matched += state.take(stored)
+    return state.page(matched if counting else count, more=state.is_over and not state.is_complete)
+
+
+class _Filling:
+    """A page that is being filled."""
+
+    def __init__(self, query: Query, wanted: int) -> None:
+        self._query = query
+        self._wanted = wanted
+        self._found: list[Stored] = []
+        self._skip = query.skip
+        self._last = query.position.key if query.position else ""
+        self.is_over = False
+        """Whether one that matches has been seen behind the last one of the page."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no other page follows: `$top` is fulfilled."""
+        return self._query.top is not None and len(self._found) >= self._query.top
+
+    def take(self, stored: Stored) -> bool:
+        """Whether it matches the filter. Whatever lies before the first one that has no place needs no second look."""
+        matches = _matches(self._query, stored)
+        if matches and len(self._found) >= self._wanted:
+            self.is_over = True
+        if self.is_over:
+            return matches
+        self._last = _key(self._query, stored)
+        if matches and self._skip:
+            self._skip -= 1
+        elif matches:
+            self._found.append(stored)
+        return matches
+
+    def page(self, count: int | None, *, more: bool) -> Page:
+        if not more:
+            return Page(tuple(self._found), count, None)
+        top = None if self._query.top is None else self._query.top - len(self._found)
+        position = Position(self._last, None, count if self._query.count else None)
+        return Page(tuple(self._found), count, self._query.following(position, top=top, skip=self._skip))
+
+
+async def _sorted_page(source: EntitySource, query: Query, ordering: Ordering, limits: ReadLimits) -> Page:
+    """In another order: one pass over the set, holding the best so far and one stretch of the rest."""
+    wanted = query.page_size if query.top is None else min(query.page_size, query.top)
+    if query.skip + wanted > limits.sorted:
+        message = f"With this $orderby, $skip and a page together are at most {limits.sorted}."
+        raise RequestError(400, "OrderByLimitExceeded", message, target="$skip")
+    keep = query.skip + wanted + 1
+    start = await _start(source, query, ordering)
+    count = _count_so_far(query)
+    looked_at = matched = 0
+    best: list[tuple[Any, str, Stored]] = []
+    worst: tuple[Any, str] | None = None
+    async with aclosing(_stretches(source, query)) as stretches:
+        async for entities in stretches:
+            looked_at += len(entities)
+            if looked_at > limits.scanned:
+                _too_many("$orderby", limits)
+            for stored in entities:
+                if not _matches(query, stored):
+                    continue
+                matched += 1
+                entry = (ordering.rank(ordering.values(stored.entity)), _key(query, stored), stored)
+                if start is not None and not start < entry[:2]:
+                    continue
+                if worst is None or entry[:2] < worst:
+                    best.append(entry)
+            # What is sorted already is taken as it is: this merges the few new ones into it.
+            best.sort(key=itemgetter(0, 1))
+            del best[keep:]
+            worst = best[-1][:2] if len(best) == keep else None
+    found = [stored for _, _, stored in best[query.skip : query.skip + wanted]]
+    if query.count and query.position is None:
+        count = matched
+    top = None if query.top is None else query.top - len(found)
+    if len(best) < keep or not found or top == 0:
+        return Page(tuple(found), count, None)
+    position = Position(_key(query, found[-1]), ordering.values(found[-1].entity), count)
+    return Page(tuple(found), count, query.following(position, top=top))
+
+
+async def _start(source: EntitySource, query: Query, ordering: Ordering) -> tuple[Any, str] | None:
+    """What the page lies behind, in the order's own terms."""
+    position = query.position
+    if position is None:
+        return None
+    if position.values is not None:
+        return ordering.rank(position.values), position.key
+    stored = await source.get(position.key)
+    if stored is None:
+        message = "The entity at which the last page ended is gone; start over with the first page."
+        raise RequestError(410, "PageGone", message, target="$skiptoken")
+    return ordering.rank(ordering.values(stored.entity)), position.key
+
+
+def _count_so_far(query: Query) -> int | None:
+    """The count that the first page made, on a later one."""
+    if not query.count or query.position is None:
+        return None
+    if query.position.count is None:
+        message = "$skiptoken is not for this request; follow @odata.nextLink as it is."
+        raise RequestError(400, "InvalidSkipToken", message, target="$skiptoken")
+    return query.position.count
+
+
+async def _stretches(
+    source: EntitySource, query: Query, after: str | None = None
+) -> AsyncGenerator[Sequence[Stored], None]:
+    """The entities that can match, in parts small enough for the event loop, which gets a turn after each."""
+    pages = source.scan(after=query.keys.start(after))
+    try:
+        async for page in pages:
+            for start in range(0, len(page), _AT_ONCE):
+                part = page[start : start + _AT_ONCE]
+                if query.keys.is_beyond(_key(query, part[-1])):
+                    yield [stored for stored in part if not query.keys.is_beyond(_key(query, stored))]
+                    return
+                yield part
+                await asyncio.sleep(0)
+    finally:
+        if isinstance(pages, AsyncGenerator):
+            await pages.aclose()
+
+
+def _matches(query: Query, stored: Stored) -> bool:
+    return query.filter is None or query.filter(stored.entity)
+
+
+def _key(query: Query, stored: Stored) -> str:
+    key = query.entity_type.key
+    assert key is not None, "an entity set's type has a key"
+    return getattr(stored.entity, key.field)
+
+
+def _too_many(option: str, limits: ReadLimits) -> NoReturn:
+    message = f"{option} takes a set of at most {limits.scanned} entities, and this one has more."
+    code = "CountLimitExceeded" if option == "$count" else "OrderByLimitExceeded"
+    raise RequestError(400, code, message, target=option)

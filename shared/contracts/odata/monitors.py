@@ -1,0 +1,131 @@
+"""Asynchronous requests: the 202, the monitor, and both forms of the final answer.
+
+OData Protocol 4.01, sections 8.2.8.8 "Preference respond-async", 8.2.8.10 "Preference wait" and 11.6 "Asynchronous
+Requests".
+"""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from shared.contracts.http import Request, Response
+from shared.contracts.odata.media import Metadata, Representation
+from shared.contracts.odata.messages import write_message
+from shared.contracts.odata.targets import monitor_url
+from shared.contracts.preferences import preferences
+from shared.operations.model import Operation, Status
+
+PROFILE = "odata"
+
+_FACT = "odata"
+_CANCEL_ASKED = "odataCancelAsked"
+_DISMISSED = "odataDismissed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFacts:
+    """What has to be remembered of a start to answer its monitor."""
+
+    version: str
+    """OData-Version of the answer."""
+    metadata: Metadata
+    ieee754: bool
+    enclosed: bool
+    """Whether the final answer is an enclosed HTTP message where the poll does not say."""
+    undoable: bool
+    batch: Literal["", "json", "multipart"] = ""
+
+    @property
+    def representation(self) -> Representation:
+        return Representation(metadata=self.metadata, ieee754=self.ieee754)
+
+    def to_facts(self) -> dict[str, Any]:
+        return {_FACT: asdict(self)}
+
+    @classmethod
+    def of(cls, operation: Operation) -> "StartFacts":
+        return cls(**operation.facts[_FACT])
+
+
+CANCEL_ASKED = {_CANCEL_ASKED: True}
+"""Fact of an operation whose monitor was deleted while it ran."""
+
+DISMISSED = {_DISMISSED: True}
+"""Fact of an operation whose monitor was deleted after its end."""
+
+
+def is_gone(operation: Operation) -> bool:
+    """Whether the monitor answers 404 because it was deleted, though the record is kept."""
+    if operation.facts.get(_DISMISSED):
+        return True
+    return operation.status is Status.CANCELED and was_asked_to_cancel(operation)
+
+
+def was_asked_to_cancel(operation: Operation) -> bool:
+    """Whether DELETE of the monitor has asked it to stop."""
+    return bool(operation.facts.get(_CANCEL_ASKED))
+
+
+def is_being_canceled(operation: Operation) -> bool:
+    """Whether DELETE of the monitor has asked it to stop, and it has not yet."""
+    return was_asked_to_cancel(operation) and not operation.status.is_terminal
+
+
+def wants_async(request: Request) -> bool:
+    """Whether the caller takes 202 for an answer; the preference has no value (RFC 7240, section 4.1)."""
+    return preferences(request).get("respond-async") == ""
+
+
+def encloses_by_default(request: Request) -> bool:
+    """What the headers of a start say about the form of the final answer.
+
+    OData 4.0 knows the enclosed message alone, so a client that takes no later version gets it.
+    """
+    said = _accepts_message(request)
+    return bool(said) or request.headers.get("odata-maxversion", "").strip() == "4.0"
+
+
+def encloses(request: Request, facts: StartFacts) -> bool:
+    """Which form a poll gets: by its Accept, else by its OData-MaxVersion, else by the start's headers."""
+    said = _accepts_message(request)
+    if said is not None:
+        return said
+    version = request.headers.get("odata-maxversion", "").strip()
+    return version == "4.0" if version else facts.enclosed
+
+
+def accepted(operation: Operation, base: str, *, waited: int) -> Response:
+    """202 for a start. `waited` are the seconds that were waited before, by the preference `wait`."""
+    applied = f"respond-async, wait={waited}" if waited else "respond-async"
+    response = running(operation, base)
+    return replace(response, headers={**response.headers, "Preference-Applied": applied})
+
+
+def running(operation: Operation, base: str) -> Response:
+    """202 of a monitor, with the URL to ask next."""
+    location = monitor_url(base, operation.id, cancellation=is_being_canceled(operation))
+    return Response(status=202, headers={"Location": location, "Retry-After": str(max(1, operation.retry_after))})
+
+
+def finished(final: Response, *, enclosed: bool) -> Response:
+    """200 with the final answer: enclosed as a message, or as this answer's own headers and body."""
+    if enclosed:
+        headers = {"Content-Transfer-Encoding": "binary"}
+        return Response(status=200, headers=headers, body=write_message(final), content_type="application/http")
+    return replace(final, status=200, headers={**final.headers, "AsyncResult": str(final.status)})
+
+
+def without_message(request: Request) -> Request:
+    """The request with what its Accept says of the final answer's own format, the enclosing message left out."""
+    ranges = request.headers.get("accept", "").split(",")
+    left = [part for part in ranges if part.partition(";")[0].strip().lower() != "application/http"]
+    return replace(request, headers={**request.headers, "accept": ",".join(left)})
+
+
+def _accepts_message(request: Request) -> bool | None:
+    """Whether Accept names application/http; None where it says nothing, as `*/*` does."""
+    ranges = [part.strip().lower() for part in request.headers.get("accept", "").split(",") if part.strip()]
+    named = [part.partition(";")[0].strip() for part in ranges]
+    refused = [part.replace(" ", "").partition(";q=")[2] in ("0", "0.0", "0.00", "0.000") for part in ranges]
+    if any(name == "application/http" and not no for name, no in zip(named, refused, strict=True)):
+        return True
+    return None if all(name == "*/*" for name in named) else False

@@ -1,0 +1,67 @@
+"""Reading entity sets (OData Protocol 4.01, section 11.2): from the source alone, without an engine or an operation."""
+
+from urllib.parse import urlencode
+
+from shared.actions.odata import EntitySet
+from shared.composition import now
+from shared.contracts.http import Request, Response
+from shared.contracts.odata import collections, media, payloads
+from shared.contracts.odata.etags import parse_etags
+from shared.contracts.odata.query import Resource, parse_query
+from shared.contracts.odata.targets import Kind, Target
+from shared.contracts.odata.urls import service_root
+from shared.contracts.preferences import preferences
+from shared.endpoints.odata_answers import etag_of, json_answer
+from shared.endpoints.odata_caller import Caller
+from shared.errors import RequestError
+
+
+async def read(request: Request, target: Target, caller: Caller) -> Response:
+    """A collection, its count, or one entity."""
+    entity_set = target.entity_set
+    assert entity_set is not None, "the target is a set or of one"
+    if target.kind is Kind.COUNT:
+        return await _count(request, entity_set)
+    if target.kind is Kind.SET:
+        return await _collection(request, entity_set, caller)
+    return await _entity(request, entity_set, target.key or "", caller)
+
+
+async def _count(request: Request, entity_set: EntitySet) -> Response:
+    wanted = parse_query(request.query, entity_set.type, resource=Resource.COUNT, now=now())
+    count = await collections.count_entities(entity_set.source(), wanted)
+    return Response(status=200, body=str(count).encode(), content_type="text/plain")
+
+
+async def _collection(request: Request, entity_set: EntitySet, caller: Caller) -> Response:
+    representation = media.json_representation(request, request.query)
+    wanted = parse_query(request.query, entity_set.type, preferences=preferences(request), now=now())
+    page = await collections.read_page(entity_set.source(), wanted)
+    link = f"{service_root(caller.base)}/{entity_set.name}?{urlencode(page.next)}" if page.next else None
+    body = payloads.collection(
+        page.entities,
+        entity_set,
+        base=caller.base,
+        representation=representation,
+        select=wanted.select,
+        count=page.count,
+        next_link=link,
+    )
+    size = wanted.applied_page_size
+    headers = {"Preference-Applied": f"maxpagesize={size}"} if size is not None else {}
+    return json_answer(200, body, representation, {"Vary": "Prefer", **headers})
+
+
+async def _entity(request: Request, entity_set: EntitySet, key: str, caller: Caller) -> Response:
+    representation = media.json_representation(request, request.query)
+    wanted = parse_query(request.query, entity_set.type, resource=Resource.ENTITY)
+    stored = await entity_set.source().get(key)
+    if stored is None:
+        message = f"There is no entity of {entity_set.name} with this key."
+        raise RequestError(404, "ResourceNotFound", message, target=entity_set.name)
+    headers = etag_of(stored)
+    known = parse_etags(request.headers.get("if-none-match"))
+    if known == "*" or (known is not None and stored.etag in known):
+        return Response(status=304, headers=headers)
+    body = payloads.entity(stored, entity_set, base=caller.base, representation=representation, select=wanted.select)
+    return json_answer(200, body, representation, headers)

@@ -1,0 +1,89 @@
+"""Running an operation inside the request that asked for it, or inside the activity of another operation.
+
+It is recorded, claimed, run and ended like any other, by the same runner; only no orchestration is started for it.
+Where the process dies, housekeeping finds a record without a live attempt and has it run by the engine.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from shared.engine.port import Work
+from shared.errors import StorageError
+from shared.operations.attempt import LiveAttempts
+from shared.operations.model import Operation
+from shared.operations.runner import Runner
+from shared.operations.service import OperationService, StartRequest
+
+_GRACE = 5.0
+"""Seconds an attempt has to stop once its operation was canceled."""
+
+
+class _Here:
+    """An engine that leaves the work to whoever starts it."""
+
+    async def start(self, instance_id: str, work: Work) -> None:
+        """Nothing: the caller runs it."""
+
+    async def is_live(self, instance_id: str) -> bool:
+        return False
+
+
+class InlineRuns:
+    """Starts an operation and runs it here."""
+
+    def __init__(self, service: OperationService, runner: Runner, live: LiveAttempts) -> None:
+        self._service = service
+        self._runner = runner
+        self._live = live
+
+    async def run(
+        self, request: StartRequest, *, seconds: float, is_canceled: Callable[[], bool] = lambda: False
+    ) -> Operation:
+        """The operation once it has ended; after `seconds` it is canceled and given back as it is then.
+
+        Raises RequestError as `OperationService.begin` does. Where the caller is cancelled, the operation is canceled
+        too if `is_canceled` says that somebody wants that; otherwise the process stops, and it is left to the engine.
+        """
+        until = time.monotonic() + seconds
+        started = await self._service.begin(request, _Here())
+        operation = started.operation
+        if operation.status.is_terminal:
+            return operation
+        # What was read for a replay came without its input.
+        at_hand = None if started.replayed else operation
+        with self._live.endings.listening(operation.locator) as waiter:
+            work = asyncio.create_task(self._attempts(operation, at_hand), name=f"inline {operation.id}")
+            try:
+                await asyncio.wait({work}, timeout=max(0.0, until - time.monotonic()))
+                if not work.done():
+                    operation = await self._service.cancel(operation.owner, operation.id)
+                    await asyncio.wait({work}, timeout=_GRACE)
+            except asyncio.CancelledError:
+                if is_canceled():
+                    with suppress(StorageError):
+                        await asyncio.shield(self._service.cancel(operation.owner, operation.id))
+                        await asyncio.wait({work}, timeout=_GRACE)
+                raise
+            finally:
+                await _stop(work)
+            if work.done() and not work.cancelled() and (error := work.exception()):
+                raise error
+            if waiter.ended is not None and waiter.ended.run == operation.run:
+                return waiter.ended
+        operation = await self._service.get(operation.owner, operation.id)
+        return await self._service.wait(operation, max(0.0, until - time.monotonic()))
+
+    async def _attempts(self, operation: Operation, at_hand: Operation | None) -> None:
+        """One attempt after the other, until it has ended or somebody else has it."""
+        again = await self._runner.run(Work.of(operation), at_hand=at_hand)
+        while again is not None:
+            await asyncio.sleep(max(0.0, again.timestamp() - time.time()))
+            again = await self._runner.run(Work.of(operation))
+
+
+async def _stop(work: asyncio.Task[None]) -> None:
+    if not work.done():
+        work.cancel()
+        await asyncio.wait({work})

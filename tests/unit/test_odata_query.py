@@ -1,0 +1,184 @@
+"""The query options of OData requests: names, values, what is refused, what the next page keeps."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.contracts.odata.collections import ReadLimits, read_page
+from shared.contracts.odata.compiling import MAX_ITEMS
+from shared.contracts.odata.expression_values import MAX_SEGMENTS
+from shared.contracts.odata.functions import FUNCTIONS, NOT_SUPPORTED
+from shared.contracts.odata.ordering import MAX_KEYS
+from shared.contracts.odata.positions import Position
+from shared.contracts.odata.query import DEFAULT_PAGE, Resource, parse_query
+from shared.contracts.odata.syntax import MAX_DEPTH, MAX_LENGTH
+from shared.contracts.paging import MAX_TOP
+from shared.errors import RequestError
+from tests.unit.odata_things import DRACULA, EMMA, THINGS, TYPE, ZERO, ThingSet
+
+
+def refusal(query: dict[str, str], **options: Any) -> RequestError:
+    with pytest.raises(RequestError) as error:
+        parse_query(query, TYPE, **options)
+    return error.value
+
+
+@pytest.mark.parametrize("form", [str, str.upper, lambda name: name.removeprefix("$"), lambda n: n[1:].title()])
+def test_names_in_every_form(form: Any) -> None:
+    """4.01 takes the names in any case, with and without `$` (URL Conventions 4.01, section 5.1)."""
+    wanted = {"$filter": "words lt 0", "$orderby": "title desc", "$select": "id", "$top": "3", "$skip": "2"}
+    query = parse_query({form(name): value for name, value in (wanted | {"$count": "TRUE"}).items()}, TYPE)
+    assert query.filter is not None
+    assert [query.filter(thing) for thing in (EMMA, ZERO)] == [True, False]
+    assert query.orderby is not None
+    assert (query.select, query.top, query.skip, query.count) == (("id",), 3, 2, True)
+
+
+def test_nothing_asked() -> None:
+    """Without options: everything, by the key, in pages of the default size."""
+    query = parse_query({}, TYPE)
+    assert (query.filter, query.orderby, query.select, query.top, query.skip) == (None, None, None, None, 0)
+    assert (query.count, query.page_size, query.position, query.format) == (False, DEFAULT_PAGE, None, None)
+
+
+def test_what_is_the_callers_own() -> None:
+    """Other names without `$` are no query options; keys of the host and aliases are none either."""
+    query = parse_query({"search-id": "1", "code": "secret", "id": "7", "": "x", "@a": "'b'", "levels": "2"}, TYPE)
+    assert query == parse_query({"search-id": "1", "id": "7", "": "x", "@a": "'b'", "levels": "2"}, TYPE)
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code", "target"),
+    [
+        ({"$wrong": "1"}, 400, "InvalidQueryOption", "$wrong"),
+        ({"$top": "1", "top": "1"}, 400, "InvalidQueryOption", "$top"),
+        ({"$Filter": "true", "$filter": "true"}, 400, "InvalidQueryOption", "$filter"),
+        ({"$top": "-1"}, 400, "InvalidQueryOption", "$top"),
+        ({"$top": ""}, 400, "InvalidQueryOption", "$top"),
+        ({"$top": "\u0663"}, 400, "InvalidQueryOption", "$top"),
+        ({"$top": "1" * 19}, 400, "InvalidQueryOption", "$top"),
+        ({"$skip": "1.0"}, 400, "InvalidQueryOption", "$skip"),
+        ({"$count": "yes"}, 400, "InvalidQueryOption", "$count"),
+        ({"$select": "titel"}, 400, "InvalidQueryOption", "$select"),
+        ({"$select": ""}, 400, "InvalidQueryOption", "$select"),
+        ({"$select": "title/length"}, 400, "InvalidQueryOption", "$select"),
+        ({"$select": "cover($select=size)"}, 501, "QueryOptionNotSupported", "$select"),
+        ({"$filter": "titel eq 1"}, 400, "InvalidExpression", "$filter"),
+        ({"$orderby": "titel"}, 400, "InvalidExpression", "$orderby"),
+        ({"$skiptoken": "x"}, 400, "InvalidSkipToken", "$skiptoken"),
+        ({"$expand": "notes"}, 501, "QueryOptionNotSupported", "$expand"),
+        ({"search": "x"}, 501, "QueryOptionNotSupported", "$search"),
+        ({"$apply": "x"}, 501, "QueryOptionNotSupported", "$apply"),
+        ({"$compute": "x"}, 501, "QueryOptionNotSupported", "$compute"),
+        ({"$deltatoken": "x"}, 501, "QueryOptionNotSupported", "$deltatoken"),
+        ({"$id": "x"}, 501, "QueryOptionNotSupported", "$id"),
+    ],
+)
+def test_what_is_refused(query: dict[str, str], status: int, code: str, target: str) -> None:
+    """A wrong option is 400, one that is not done 501; both name it (Protocol 4.01, sections 11.2.1 and 9.3.1)."""
+    error = refusal(query)
+    assert (error.status, error.code, error.target) == (status, code, target)
+
+
+def test_select() -> None:
+    """Properties, each once, and nested ones; a star is everything."""
+    assert parse_query({"$select": "title, id,title,cover/size"}, TYPE).select == ("title", "id", "cover/size")
+    assert parse_query({"$select": "title,*"}, TYPE).select is None
+
+
+def test_one_entity() -> None:
+    """One entity takes `$select` and `$format`, and no option of a collection."""
+    query = parse_query({"$select": "id", "$format": "json"}, TYPE, resource=Resource.ENTITY)
+    assert (query.select, query.format) == (("id",), "json")
+    for name in ("$filter", "$top", "$orderby", "$count", "$skiptoken"):
+        assert refusal({name: "1"}, resource=Resource.ENTITY).status == 400
+
+
+def test_count_of_a_set() -> None:
+    """`/$count` takes `$filter`; what orders and cuts a collection has no effect on it, however wrong."""
+    query = parse_query(
+        {"$filter": "words lt 0", "$top": "x", "$skip": "2", "$orderby": "titel", "$expand": "y"},
+        TYPE,
+        resource=Resource.COUNT,
+    )
+    assert query.filter is not None
+    assert (query.top, query.skip, query.orderby) == (None, 0, None)
+    assert refusal({"$search": "x"}, resource=Resource.COUNT).status == 501
+
+
+@pytest.mark.parametrize(
+    ("preferences", "top", "size", "applied"),
+    [
+        ({}, None, DEFAULT_PAGE, None),
+        ({}, "700", 500, None),
+        ({"maxpagesize": "7"}, None, 7, 7),
+        ({"maxpagesize": "7"}, "700", 7, 7),
+        ({"odata.maxpagesize": "8"}, None, 8, 8),
+        ({"maxpagesize": "7", "odata.maxpagesize": "8"}, None, 7, 7),
+        ({"maxpagesize": "2000"}, None, 500, 2000),
+        ({"maxpagesize": "0"}, None, DEFAULT_PAGE, None),
+        ({"maxpagesize": "many"}, None, DEFAULT_PAGE, None),
+        ({"maxpagesize": ""}, None, DEFAULT_PAGE, None),
+    ],
+)
+def test_page_size(preferences: dict[str, str], top: str | None, size: int, applied: int | None) -> None:
+    """The preference lowers a page; one that cannot be read is none (RFC 7240, section 2)."""
+    options = {} if top is None else {"$top": top}
+    query = parse_query(options, TYPE, max_page=500, preferences=preferences)
+    assert (query.page_size, query.applied_page_size) == (size, applied)
+
+
+async def test_the_next_page_keeps_the_options() -> None:
+    """The link carries all options as they were written, the caller's own too, but never a key."""
+    options = {
+        "$Filter": "words ge @w",
+        "orderby": "words",
+        "$select": "id",
+        "$count": "true",
+        "$format": "json",
+        "@w": "-100",
+        "mine": "1",
+        "code": "secret",
+        "clientId": "me",
+        "$top": "3",
+        "$skip": "1",
+    }
+    page = await read_page(ThingSet(THINGS), parse_query(options, TYPE, preferences={"maxpagesize": "1"}))
+    assert [stored.entity for stored in page.entities] == [ZERO]
+    assert page.count == 3
+    assert page.next is not None
+    kept = {name: value for name, value in page.next.items() if name not in ("$top", "$skiptoken")}
+    assert kept == {k: v for k, v in options.items() if k not in ("code", "clientId", "$top", "$skip")}
+    assert page.next["$top"] == "2"
+    following = await read_page(ThingSet(THINGS), parse_query(page.next, TYPE))
+    assert [stored.entity for stored in following.entities] == [DRACULA]
+    assert (following.count, following.next) == (3, None)
+
+
+def test_a_token_is_for_its_query_alone() -> None:
+    """A token with another order or filter, or one that was made up, is 400 and never a wrong page."""
+    query = parse_query({"$orderby": "words"}, TYPE)
+    token = query.following(Position("emma", (5,), 2), top=None)["$skiptoken"]
+    assert parse_query({"$orderby": "words", "$skiptoken": token}, TYPE).position == Position("emma", (5,), 2)
+    for other in ({}, {"$orderby": "words desc"}, {"$orderby": "words", "$filter": "isFree"}, {"$orderby": "title"}):
+        assert refusal({**other, "$skiptoken": token}).code == "InvalidSkipToken"
+    for made_up in ("", "e30", "W10", "bnVsbA", token[:-3], "\ud800", "é", "=" * 10, "eyJrIjoxfQ", "A" * 5000):
+        assert refusal({"$orderby": "words", "$skiptoken": made_up}).code == "InvalidSkipToken"
+
+
+def test_the_document_says_all() -> None:
+    """docs/odata-queries.md names every function, every option and every limit, as they are."""
+    document = (Path(__file__).parents[2] / "docs" / "odata-queries.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`([^`]+)`", document))
+    named = {word.lower() for text in words for word in text.split()}
+    assert set(FUNCTIONS) | {"now"} <= named
+    assert {name for name in NOT_SUPPORTED if not name.startswith("geo.")} <= named
+    for options, _ in (resource.value for resource in Resource):
+        assert {f"${name}" for name in options} <= named
+    rows = re.findall(r"\| ([0-9]+) \|", document.partition("## Limits")[2])
+    limits = ReadLimits()
+    expected = [MAX_LENGTH, MAX_DEPTH, MAX_ITEMS, MAX_SEGMENTS, MAX_KEYS]
+    assert [int(row) for row in rows] == [*expected, limits.looked_at, limits.sorted, limits.scanned]
+    assert f"A page has {DEFAULT_PAGE} entities; with `$top` it has up to {MAX_TOP}," in document
