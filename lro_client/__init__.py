@@ -11,13 +11,14 @@
 How it is built, from the inside out; nothing in a row knows a row below it:
 
     messages, urls, pacing          values, and what may be followed, and when
-    polling, odata_answers,         the rules: from an answer to what it says and what is asked next
-      odata_batch, cancelling
+    monitors, locations, polling,   the rules: from an answer to what it says and what is asked next
+      odata_answers, odata_batch,
+      cancelling
     tokens, values                  what another process resumes from; results in the type asked for
     steps, exchange, tracker        what is to be done, as generators that yield Send and Sleep
     sync_sender, async_sender       who does it: azure-core pipelines over requests and aiohttp
-    operation, client, dataplane,   what you use
-      arm, odata
+    operation, client(_async),      what you use
+      dataplane, arm, odata(_async)
     command                         the command `lro`
 
 The rules have no I/O. The blocking and the asynchronous classes run the same steps; they differ in send and sleep.
@@ -28,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lro_client.arm import ArmClient, AsyncArmClient
     from lro_client.cancellation import CancellationToken
-    from lro_client.client import AsyncLroClient, LroClient
+    from lro_client.client import LroClient
+    from lro_client.client_async import AsyncLroClient
     from lro_client.dataplane import AsyncDataPlaneClient, DataPlaneClient
     from lro_client.errors import (
         AnswerTooLarge,
@@ -63,7 +65,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "arm": ("ArmClient", "AsyncArmClient"),
     "cancellation": ("CancellationToken",),
-    "client": ("AsyncLroClient", "LroClient"),
+    "client": ("LroClient",),
+    "client_async": ("AsyncLroClient",),
     "dataplane": ("AsyncDataPlaneClient", "DataPlaneClient"),
     "errors": (
         "AnswerTooLarge",

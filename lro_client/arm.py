@@ -5,7 +5,8 @@ from typing import Any, TypeVar, Unpack, overload
 from azure.core.credentials import AzureKeyCredential, TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
 
-from lro_client.client import AsyncLroClient, ClientOptions, LroClient, StartWithin
+from lro_client.client import ClientOptions, LroClient, StartWithin
+from lro_client.client_async import AsyncLroClient
 from lro_client.model import Profile
 from lro_client.operation import AsyncOperation, Operation
 

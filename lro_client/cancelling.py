@@ -23,7 +23,8 @@ def cancel_request(track: Track, url: str | None = None) -> Request:
     if url is not None:
         target = with_api_version(resolve(track.poll_url, url), track.start_url)
     elif track.profile is Profile.ODATA:
-        return Request("DELETE", track.poll_url)
+        is_under_way = track.source is Source.CANCELLATION
+        return Request("DELETE", (is_under_way and track.location_url) or track.poll_url)
     elif track.source is Source.OPERATION_LOCATION:
         target = append_to_path(track.poll_url, ":cancel")
     elif track.source is Source.AZURE_ASYNC_OPERATION:
@@ -61,10 +62,11 @@ def after_cancel(reading: Reading, answer: Answer) -> Reading:
 
 
 def _after_delete(track: Track, answer: Answer) -> Reading:
-    """202 with another Location means that it is being canceled; other 2xx that it has been."""
+    """202 means that it is being canceled, and another Location tells of the cancel; any other 2xx, that it has been."""
     track = replace(track, cancel_asked=True)
     if answer.status_code != 202:
         return Reading(track, Status.CANCELED)
-    if found := answer.headers.get("location"):
-        track = replace(track, poll_url=resolve(answer.url, found))
+    back = track.location_url if track.source is Source.CANCELLATION else track.poll_url
+    if (found := answer.headers.get("location")) and (url := resolve(answer.url, found)) != back:
+        track = replace(track, source=Source.CANCELLATION, poll_url=url, location_url=back)
     return Reading(track, Status.CANCELING)

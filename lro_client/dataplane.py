@@ -3,7 +3,8 @@
 from typing import Any, TypeVar, Unpack, overload
 from uuid import uuid4
 
-from lro_client.client import AsyncLroClient, LroClient, RunOptions, StartWithin
+from lro_client.client import LroClient, RunOptions, StartWithin
+from lro_client.client_async import AsyncLroClient
 from lro_client.model import Profile
 from lro_client.operation import AsyncOperation, Operation
 from lro_client.starting import StartOptions

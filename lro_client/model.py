@@ -59,6 +59,8 @@ class Source(StrEnum):
     """The resource itself, by its `provisioningState`."""
     RESULT = "result"
     """The operation has succeeded, and its result is still to be fetched."""
+    CANCELLATION = "cancellation"
+    """A cancel that takes its time and has a monitor of its own (OData); `location_url` leads back."""
     UNKNOWN = "unknown"
     """A URL that somebody gave: its answer will tell."""
     NONE = "none"

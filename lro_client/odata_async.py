@@ -6,7 +6,8 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
 
 from lro_client.cancellation import CancellationToken
-from lro_client.client import AsyncLroClient, ClientOptions, deadline_of
+from lro_client.client import ClientOptions, deadline_of
+from lro_client.client_async import AsyncLroClient
 from lro_client.model import Profile
 from lro_client.odata import MOST_INTERIM, batch_payload
 from lro_client.odata_batch import Batch, BatchResponse, read_batch

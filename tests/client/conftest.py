@@ -6,7 +6,7 @@ import pytest
 
 from tests.client.mocks import autorest, spector
 from tests.client.twins import KINDS, Twins
-from tests.host import pytest_runtest_makereport
+from tests.host import STORES, TEST_APP, LocalHost, pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
 
@@ -28,6 +28,28 @@ def twins(request: pytest.FixtureRequest) -> Iterator[Twins]:
     """A test that takes this runs with the blocking client and with the asynchronous one."""
     kind: str = request.param
     made = Twins(kind)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="session", params=STORES)
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
+    """The app on the local host, on each store, with actions that fail and take their time beside the sample's."""
+    store: str = request.param
+    environment = {"TRUST_PLATFORM_AUTH": "true", "WEBSITE_AUTH_ENABLED": "True"}
+    if store == "azurite":
+        environment["AzureWebJobsStorage"] = request.getfixturevalue("azurite")
+    folder = tmp_path_factory.mktemp(f"client-{store}")
+    with LocalHost(folder, store=store, app_root=TEST_APP, environment=environment) as running:
+        yield running
+
+
+@pytest.fixture
+def callers(host: LocalHost) -> Iterator[Twins]:
+    """Asynchronous clients on one store and blocking ones on the other: that the two do the same is proven elsewhere."""
+    made = Twins("async" if host.store == "sqlite" else "sync")
     try:
         yield made
     finally:

@@ -4,6 +4,12 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
+
+from azure.core.credentials import AzureKeyCredential
+
+from lro_client import Pace, Retries
+from tests.client.twins import Twins
 
 Conduct = Callable[[socket.socket, str], None]
 
@@ -90,3 +96,18 @@ def hostile(*, poll: bytes | Conduct, start: bytes | None = None) -> Generator[H
         yield server
     finally:
         server.close()
+
+
+SECRET = "the-secret"
+QUICK: dict[str, Any] = {
+    "pace": Pace(first=0.02, longest=0.02),
+    "retries": Retries(attempts=3, starts=2, first=0.02, longest=0.02),
+}
+JSON = "Content-Type: application/json"
+RUNNING = answer("200 OK", JSON, '{"id": "1", "status": "Running"}')
+SUCCEEDED = answer("200 OK", JSON, '{"id": "1", "status": "Succeeded", "result": 7}')
+
+
+def started(twins: Twins, server: Hostile, **options: Any) -> Any:
+    client = twins.client("LroClient", server.url, AzureKeyCredential(SECRET), **(QUICK | options))
+    return client.start("POST", "start")

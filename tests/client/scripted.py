@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel
+
 import lro_client
 from lro_client.cancellation import CancellationToken
 from lro_client.exchange import Settings
@@ -98,3 +100,15 @@ class Service:
 
 def lost(*, was_sent: bool = True) -> Lost:
     return Lost("the connection was closed", was_sent=was_sent)
+
+
+class Counted(BaseModel):
+    """The result of `SUCCEEDED`."""
+
+    n: int
+
+
+def started(*script: Any, **options: Any) -> tuple[Service, Any]:
+    """A service with this script after its 202, and the operation that was started."""
+    service = Service(ACCEPTED, *script)
+    return service, service.client(**options).start("POST", "things/1:go", json={})

@@ -12,7 +12,8 @@ from azure.mgmt.core.polling.arm_polling import AzureAsyncOperationPolling
 from lro_client import FinalState, Profile
 from lro_client.messages import Headers, Request
 from lro_client.model import Source, Track
-from lro_client.polling import begin, final_url
+from lro_client.monitors import final_url
+from lro_client.polling import begin
 from tests.client.scripted import HOME, Reply
 
 START = f"{HOME}/things/1"

@@ -1,40 +1,20 @@
 """Starting, waiting, giving up, canceling: over a service without sockets, where time passes when somebody sleeps."""
 
-import pickle
-from typing import Any
-
 import pytest
-from pydantic import BaseModel
 
 from lro_client import (
     CancellationToken,
     CancelRefused,
-    MonitorGone,
     NotFinished,
     OperationCanceled,
     OperationFailed,
-    ResultMismatch,
-    Retries,
-    ServiceUnreachable,
     Snapshot,
-    StartRefused,
     Status,
     StoppedWaiting,
-    UnexpectedAnswer,
     WaitCanceled,
 )
-from lro_client.errors import LroError
 from lro_client.pacing import SHORTEST
-from tests.client.scripted import ACCEPTED, HOME, MONITOR, RUNNING, SUCCEEDED, Reply, Service, lost
-
-
-class Counted(BaseModel):
-    n: int
-
-
-def started(*script: Any, **options: Any) -> tuple[Service, Any]:
-    service = Service(ACCEPTED, *script)
-    return service, service.client(**options).start("POST", "things/1:go", json={})
+from tests.client.scripted import ACCEPTED, HOME, MONITOR, RUNNING, SUCCEEDED, Counted, Reply, Service, started
 
 
 def test_start_and_return_when_complete() -> None:
@@ -98,109 +78,6 @@ def test_retry_after_is_kept() -> None:
     service = Service(first, *(Reply(200, RUNNING.json, {"Retry-After": text}) for text in said), SUCCEEDED)
     service.client().run("POST", "x")
     assert service.at == pytest.approx([0, 3, 7, 7 + SHORTEST, 7 + SHORTEST + 2.25])
-
-
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_polls_survive_not_now(status: int) -> None:
-    """Polls are sent again after 429 and 5xx, with or without a body, and wait as long as they are told."""
-    service, operation = started(Reply(status), Reply(status, headers={"Retry-After": "20"}), RUNNING, SUCCEEDED)
-    assert operation.wait() == {"n": 7}
-    assert service.at == pytest.approx([0, 0, 0.8, 20.8, 21.8])
-
-
-def test_polls_survive_lost_connections() -> None:
-    """A connection that breaks, or cannot be made, in the middle is not the end."""
-    _, operation = started(lost(), RUNNING, lost(was_sent=False), lost(), SUCCEEDED)
-    assert operation.wait() == {"n": 7}
-
-
-@pytest.mark.parametrize("trouble", [lost(), Reply(503)], ids=["lost", "503"])
-def test_the_budget_ends(trouble: Any) -> None:
-    """After so many tries in a row it is given up, and says where the operation can be watched; it can be looked at
-    again later."""
-    service, operation = started(trouble, retries=Retries(attempts=3))
-    with pytest.raises(ServiceUnreachable) as caught:
-        operation.wait()
-    assert (caught.value.monitor_url, len(service.requests)) == (MONITOR, 4)
-    assert not operation.has_completed
-    service.script = [SUCCEEDED]
-    assert operation.wait() == {"n": 7}
-
-
-def test_the_budget_is_for_failures_in_a_row() -> None:
-    """One good answer, and it starts anew."""
-    _, operation = started(*[lost(), lost(), RUNNING] * 5, SUCCEEDED, retries=Retries(attempts=3))
-    assert operation.wait() == {"n": 7}
-
-
-@pytest.mark.parametrize(
-    ("method", "headers", "trouble", "sent"),
-    [
-        ("PUT", {}, Reply(500), 2),
-        ("DELETE", {}, lost(), 2),
-        ("POST", {}, Reply(500), 1),
-        ("POST", {}, lost(), 1),
-        ("POST", {}, lost(was_sent=False), 2),
-        ("POST", {}, Reply(503), 2),
-        ("POST", {}, Reply(429), 2),
-        ("PATCH", {}, Reply(502), 1),
-        ("POST", {"Operation-Id": "1"}, Reply(500), 2),
-        ("POST", {"Repeatability-Request-ID": "1"}, lost(), 2),
-        ("POST", {"idempotency-key": "1"}, lost(), 2),
-    ],
-)
-def test_which_starts_are_sent_again(method: str, headers: dict[str, str], trouble: Any, sent: int) -> None:
-    """What may be done twice, or was surely not done, is sent again, the same; anything else is not."""
-    service = Service(trouble, ACCEPTED)
-    client = service.client()
-    if sent == 1:
-        with pytest.raises(ServiceUnreachable):
-            client.start(method, "things/1", json={"a": 1}, headers=headers)
-    else:
-        client.start(method, "things/1", json={"a": 1}, headers=headers)
-        assert service.requests[0] == service.requests[1]
-    assert len(service.requests) == sent
-
-
-def test_a_lost_start_says_so() -> None:
-    """The caller must know that it may have been taken."""
-    with pytest.raises(ServiceUnreachable, match="may have taken the request"):
-        Service(lost()).client().start("POST", "x")
-
-
-def test_data_plane_posts_can_be_repeated() -> None:
-    """The data-plane client gives each POST an id of its own, the same on every try; the caller's own wins."""
-    service = Service(lost(), ACCEPTED)
-    client = service.client("DataPlaneClient")
-    client.start("POST", "things/1:go")
-    ids = [request.headers["operation-id"] for request in service.requests]
-    assert ids[0] == ids[1]
-    client.start("POST", "things/1:go", operation_id="mine")
-    client.start("POST", "things/1:go", headers={"operation-id": "header"})
-    client.start("PUT", "things/1")
-    assert [request.headers.get("operation-id") for request in service.requests[2:]] == ["mine", "header", None]
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 422, 501])
-def test_refused_start(status: int) -> None:
-    """A start that is refused raises at once, with the service's own words."""
-    service = Service(Reply(status, {"error": {"code": "No", "message": "Never.", "details": [{"code": "Why"}]}}))
-    with pytest.raises(StartRefused, match="No: Never") as caught:
-        service.client().start("POST", "x")
-    error = caught.value
-    assert (error.status_code, error.code, error.details[0].code, error.monitor_url) == (status, "No", "Why", None)
-    assert "Never." in (error.body or "")
-    assert len(service.requests) == 1
-
-
-def test_monitor_that_lags() -> None:
-    """A 404 right after the start is given some time; later on it means that the operation has gone."""
-    _, operation = started(Reply(404), Reply(404), RUNNING, SUCCEEDED)
-    assert operation.wait() == {"n": 7}
-    service, operation = started(RUNNING, Reply(404), SUCCEEDED)
-    with pytest.raises(MonitorGone) as caught:
-        operation.wait()
-    assert (caught.value.monitor_url, len(service.requests)) == (MONITOR, 3)
 
 
 def test_failure() -> None:
@@ -371,123 +248,3 @@ def test_iterating_a_failure() -> None:
     assert (looks[-1].status, looks[-1].error and looks[-1].error.code) == (Status.FAILED, "X")
     with pytest.raises(OperationFailed):
         _ = operation.value
-
-
-def test_result_that_does_not_fit() -> None:
-    """A result of another shape is an error that names the type, and keeps the answer."""
-    service = Service(ACCEPTED, Reply(200, {"status": "Succeeded", "result": {"n": "many"}}))
-    with pytest.raises(ResultMismatch, match="Counted") as caught:
-        service.client().run("POST", "x", result=Counted)
-    assert (caught.value.monitor_url, caught.value.status_code) == (MONITOR, 200)
-
-
-@pytest.mark.parametrize(
-    ("kind", "headers", "body", "value"),
-    [
-        (None, {"Content-Type": "text/csv"}, b"a,b", "a,b"),
-        (None, {"Content-Type": "application/zip"}, b"PK\x03", b"PK\x03"),
-        (None, {}, b'{"n": 1}', {"n": 1}),
-        (None, {}, b"\x00\x01", b"\x00\x01"),
-        (None, {"Content-Type": "application/json"}, b"\xef\xbb\xbf[1]", [1]),
-        (None, {"Content-Type": "application/problem+json"}, b"[1]", [1]),
-        (bytes, {"Content-Type": "application/json"}, b"[1]", b"[1]"),
-        (str, {"Content-Type": "text/html"}, b"<p>", "<p>"),
-        (str, {"Content-Type": "application/json"}, b'"x"', "x"),
-        (list[int], {"Content-Type": "application/json"}, b"[1]", [1]),
-        (None, {"Content-Type": "application/json"}, b"", None),
-    ],
-)
-def test_results_of_every_kind(kind: Any, headers: dict[str, str], body: bytes, value: Any) -> None:
-    """JSON, text, bytes, models and lists of them, as the answer says or the caller wants."""
-    service = Service(Reply(202, headers={"Location": "/r"}), Reply(200, headers=headers, body=body))
-    assert service.client().run("POST", "x", result=kind) == value
-
-
-def test_html_is_not_a_result() -> None:
-    """A page for people in place of a result is an error."""
-    page = Reply(200, headers={"Content-Type": "text/html; charset=utf-8"}, body=b"<h1>Sign in</h1>")
-    with pytest.raises(UnexpectedAnswer, match="HTML"):
-        Service(Reply(202, headers={"Location": "/r"}), page).client().run("POST", "x")
-
-
-def test_result_that_cannot_be_fetched_yet() -> None:
-    """The operation has succeeded but its result answers 202: it is polled until it is there."""
-    both = {"Azure-AsyncOperation": MONITOR, "Location": "/results/1"}
-    service = Service(Reply(202, headers=both), SUCCEEDED, Reply(202, headers={"Retry-After": "2"}), Reply(200, [1]))
-    assert service.client().run("POST", "x") == [1]
-    assert service.at == [0, 0, 0, 2]
-
-
-def test_result_that_cannot_be_fetched_at_all() -> None:
-    """An error for the result does not make a failure of the operation, and a token goes on where it stopped."""
-    service = Service(Reply(201, {}, {"Operation-Location": MONITOR}), SUCCEEDED, Reply(403), Reply(200, {"id": 1}))
-    operation = service.client().start("PUT", "things/1")
-    with pytest.raises(UnexpectedAnswer, match="its result"):
-        operation.wait()
-    assert not operation.has_completed
-    token = operation.token()
-    assert operation.wait() == {"id": 1}
-    assert service.client().resume(token).wait() == {"id": 1}
-    assert service.urls[-2:] == [f"GET {HOME}/things/1"] * 2
-
-
-def test_one_request_id_for_the_whole_operation() -> None:
-    """The start, the polls and the cancel carry the same id; the caller's own is taken."""
-    service = Service(ACCEPTED, RUNNING, Reply(200, {"status": "Canceled"}))
-    operation = service.client().start("POST", "x", headers={"x-ms-client-request-id": "mine"})
-    operation.update_status()
-    operation.cancel()
-    assert {request.headers["x-ms-client-request-id"] for request in service.requests} == {"mine"}
-
-
-def test_listing() -> None:
-    """Every page is followed, with the filter as given; something that is no list is an error."""
-    service = Service(
-        Reply(200, {"value": [{"id": "1"}], "nextLink": "/status?skiptoken=2"}),
-        Reply(200, {"value": [], "nextLink": f"{HOME}/status?skiptoken=3"}),
-        Reply(200, {"value": [{"id": "2"}, "?"]}),
-    )
-    client = service.client()
-    found = list(client.operations("status", filter="status eq 'Running'", top=5))
-    assert [item["id"] for item in found] == ["1", "2"]
-    assert service.urls[0] == f"GET {HOME}/status?filter=status%20eq%20%27Running%27&top=5"
-    assert service.urls[1:] == [f"GET {HOME}/status?skiptoken={n}" for n in (2, 3)]
-    with pytest.raises(UnexpectedAnswer):
-        list(Service(Reply(200, {"items": []})).client().operations("status"))
-    with pytest.raises(StartRefused):
-        list(Service(Reply(400)).client().operations("status"))
-
-
-def test_delete() -> None:
-    """DELETE of the monitor; a service that still needs it refuses."""
-    service, operation = started(SUCCEEDED, Reply(204), Reply(409))
-    operation.wait()
-    operation.delete()
-    assert service.urls[-1] == f"DELETE {MONITOR}"
-    with pytest.raises(StartRefused):
-        operation.delete()
-
-
-def test_answered_at_once() -> None:
-    """A service that needs no operation: completed, with its value and without a monitor."""
-    service = Service(Reply(200, {"n": 1}))
-    operation = service.client().start("POST", "x", result=Counted)
-    assert (operation.has_completed, operation.monitor_url, operation.value) == (True, None, Counted(n=1))
-    assert operation.wait() == Counted(n=1)
-    assert len(service.requests) == 1
-
-
-def test_open() -> None:
-    """An operation that somebody else has started, by its monitor's URL."""
-    service = Service(RUNNING, SUCCEEDED)
-    operation = service.client().open(MONITOR, result=Counted)
-    assert (operation.wait(), operation.monitor_url) == (Counted(n=7), MONITOR)
-
-
-def test_errors_can_be_sent_to_another_process() -> None:
-    """Errors survive pickling, as process pools and test runners do it."""
-    _, operation = started(Reply(200, {"status": "Failed", "error": {"code": "X", "message": "m"}}))
-    with pytest.raises(LroError) as caught:
-        operation.wait()
-    again = pickle.loads(pickle.dumps(caught.value))
-    assert (type(again), str(again), again.code, again.status_code) == (OperationFailed, str(caught.value), "X", 200)
