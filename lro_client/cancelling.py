@@ -62,7 +62,7 @@ def after_cancel(reading: Reading, answer: Answer) -> Reading:
 
 
 def _after_delete(track: Track, answer: Answer) -> Reading:
-    """202 means that it is being canceled, and another Location tells of the cancel; any other 2xx, that it has been."""
+    """202 means that it is being canceled, and another Location tells of the cancel; other 2xx, that it has been."""
     track = replace(track, cancel_asked=True)
     if answer.status_code != 202:
         return Reading(track, Status.CANCELED)

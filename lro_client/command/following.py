@@ -15,7 +15,6 @@ from lro_client.command.output import described, print_json, print_result, progr
 from lro_client.errors import (
     LroError,
     OperationCanceled,
-    OperationFailed,
     ServiceUnreachable,
     StoppedWaiting,
     TokenError,
@@ -174,4 +173,4 @@ def _after_cancel(operation: Operation[Any], manner: Manner, error: WaitCanceled
 def _status(operation: Operation[Any] | None, error: LroError) -> str:
     if operation is not None:
         return operation.status.value
-    return "Failed" if isinstance(error, OperationFailed) else "NotStarted"
+    return Status.NOT_STARTED.value if isinstance(error, ServiceUnreachable) else Status.FAILED.value

@@ -48,9 +48,16 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def callers(host: LocalHost) -> Iterator[Twins]:
-    """Asynchronous clients on one store and blocking ones on the other: that the two do the same is proven elsewhere."""
+    """Asynchronous clients on one store, blocking ones on the other; that both do the same is proven elsewhere."""
     made = Twins("async" if host.store == "sqlite" else "sync")
     try:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app as `make run` starts it: one store, and nobody is told apart."""
+    with LocalHost(tmp_path_factory.mktemp("client-lone"), app_root=TEST_APP) as running:
+        yield running.url

@@ -84,23 +84,41 @@ class Running:
         return Done(self.process.returncode, out, self.err + err)
 
 
-def on_a_terminal(*arguments: str, within: float = 60) -> tuple[int, str]:
-    """Run it on a pseudo-terminal; the exit code and everything that was shown."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(sys.executable, [*LINE, *arguments], environment())
-    shown = b""
-    deadline = time.monotonic() + within
-    while True:
-        assert time.monotonic() < deadline, shown
-        if select.select([terminal], [], [], 0.5)[0]:
-            try:
-                part = os.read(terminal, 65536)
-            except OSError:
-                break
-            if not part:
-                break
-            shown += part
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
+class Terminal:
+    """The command on a pseudo-terminal of its own: what it shows is read, and keys are pressed."""
+
+    def __init__(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> None:
+        self.shown = ""
+        self._pid, self._terminal = pty.fork()
+        if self._pid == 0:
+            os.execve(sys.executable, [*LINE, *(str(argument) for argument in arguments)], environment(env))
+
+    def until(self, text: str, within: float = 30) -> None:
+        """Read what it shows until it has shown this."""
+        deadline = time.monotonic() + within
+        while text not in self.shown:
+            assert time.monotonic() < deadline, f"{text!r} did not come: {self.shown}"
+            assert self._read(), f"it ended without {text!r}: {self.shown}"
+
+    def press_ctrl_c(self) -> None:
+        os.write(self._terminal, b"\x03")
+
+    def done(self, within: float = 30) -> int:
+        """Its exit code, once it has ended."""
+        deadline = time.monotonic() + within
+        while self._read():
+            assert time.monotonic() < deadline, self.shown
+        _, status = os.waitpid(self._pid, 0)
+        os.close(self._terminal)
+        return os.waitstatus_to_exitcode(status)
+
+    def _read(self) -> bool:
+        """Whether it still runs, as far as the terminal tells."""
+        if not select.select([self._terminal], [], [], 0.2)[0]:
+            return True
+        try:
+            part = os.read(self._terminal, 65536)
+        except OSError:
+            return False
+        self.shown += part.decode(errors="replace")
+        return bool(part)
