@@ -25,10 +25,10 @@ def from_sdk(request: func.HttpRequest) -> Request:
 
 
 def to_sdk(response: Response) -> func.HttpResponse:
-    # The host does not take a missing content type, not even for an empty body.
+    # The host does not take a missing content type, not even for an empty body. It is given as a header, because the
+    # SDK adds a charset to a text type that is given as `mimetype`, also to one that has a charset.
     return func.HttpResponse(
         body=response.body,
         status_code=response.status,
-        headers=dict(response.headers),
-        mimetype=response.content_type or "application/json",
+        headers={**response.headers, "Content-Type": response.content_type or "application/json"},
     )

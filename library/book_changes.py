@@ -5,7 +5,9 @@ from somebody else's write. One that nobody needs goes right after it, and a fil
 a crash leaves of them is cleared by the next write of the book or by the next load.
 """
 
+import asyncio
 import logging
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ from library.ranges import in_turns
 from library.sets import BookSets
 from library.tombstones import clear, remove_files
 from shared.actions.arm_models import read_only_names
-from shared.actions.entities import Create, EntityChange, Remove, Update
+from shared.actions.entities import ChangeRefused, Create, EntityChange, Remove, Update
 from shared.contracts.errors import validation_error
 from shared.errors import RequestError, StorageConflict, StorageError, StorageRefused
 from shared.operations.ids import is_valid_id
@@ -28,6 +30,9 @@ from shared.storage.ports import Insert, Merge, Replace, Row, Scalar, Storage
 from shared.storage.write_once import write_once
 
 _TRIES = 8
+_PAUSE = 0.01
+"""Seconds; doubled with every try."""
+
 _READ_ONLY = frozenset(
     name for name, field in Book.model_fields.items() if (field.alias or name) in read_only_names(Book)
 )
@@ -61,12 +66,14 @@ class BookChanges:
         if len(changes) > MAX_CHANGES or len(set(keys)) != len(keys):
             message = f"At most {MAX_CHANGES} books are written at once, and each of them once."
             raise RequestError(400, "TooManyChanges", message)
-        for _ in range(_TRIES if changes else 0):
+        for tried in range(_TRIES if changes else 0):
+            if tried:
+                await asyncio.sleep(random.uniform(0, _PAUSE * 2**tried))  # noqa: S311 - nothing secret
             held = await self._look(changes)
             if by and any(one.own is not None and one.own.values.get("written_by") == by for one in held.values()):
                 # All or none of the changes were done, so this tells of all of them.
                 return [None if isinstance(change, Remove) else held[_key(change)].book for change in changes]
-            planned = [_planned(change, held[_key(change)], by) for change in changes]
+            planned = _plan(changes, held, by)
             try:
                 etags = await write_once(self._rows, OWN, planned)
             except StorageConflict:
@@ -75,7 +82,8 @@ class BookChanges:
                 raise RequestError(400, "ChangeTooLarge", f"The change cannot be stored: {error}.") from None
             return await self._answered(changes, planned, etags, held)
         if changes:
-            raise StorageConflict(f"the books {keys[:3]} kept changing")
+            message = "Others kept changing the same books at this moment, so that nothing was done; send it again."
+            raise RequestError(409, "BooksAreBusy", message)
         return []
 
     async def _look(self, changes: Sequence[EntityChange]) -> dict[str, _Held]:
@@ -128,6 +136,16 @@ class BookChanges:
 
 def _key(change: EntityChange) -> str:
     return str(change.entity.id) if isinstance(change, Create) else change.key  # type: ignore[attr-defined]
+
+
+def _plan(changes: Sequence[EntityChange], held: Mapping[str, _Held], by: str) -> list[Insert | Merge | Replace]:
+    planned: list[Insert | Merge | Replace] = []
+    for change in changes:
+        try:
+            planned.append(_planned(change, held[_key(change)], by))
+        except RequestError as error:
+            raise ChangeRefused(error, len(planned)) from None
+    return planned
 
 
 def _planned(change: EntityChange, held: _Held, by: str) -> Insert | Merge | Replace:

@@ -12,7 +12,7 @@ from library.book_rows import OWN, copied, set_columns
 from library.catalog_models import ProcessFile, ProcessResult
 from library.csv_books import Batch, read_books
 from library.ranges import behind, row_pages
-from library.sets import BookSets, Pointer, Published
+from library.sets import BookSets, Pointer, Published, set_name
 from library.tombstones import sweep
 from library.undivided import past_cancel
 from library.uploads import Upload, UploadStore, changed, check_size, missing_file
@@ -72,8 +72,9 @@ class _Load:
             base = await sets.pointer()
             if load := base.by(run):
                 return load  # An attempt that was given up for lost has done it.
-            name = await sets.begin(base, run=run, attempt=self.context.attempt)
+            name = set_name(base, run=run, attempt=self.context.attempt)
             try:
+                await sets.begin(name)
                 records = await self._stage(name, base)
                 books = [len(rows) async for rows in sets.pages(name, columns=["id"])]
             except (Exception, asyncio.CancelledError):

@@ -1,7 +1,7 @@
 """Reports in storage: a row each, in one partition, and the figures in full as a blob of the same name."""
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import suppress
 
 from library.book_rows import FIRST, LAST, short_etag
 from library.catalog_models import Report
@@ -38,16 +38,6 @@ class ReportStore:
         lower = FIRST if after is None else behind(after)
         async for rows in row_pages(self._rows, _PARTITION, lower=lower, upper=LAST, limit=_PAGE):
             yield [_found(row) for row in rows]
-
-    async def page(self, *, top: int, after: str | None) -> tuple[list[Report], str | None]:
-        """Up to `top` reports in the order of their ids, and the id after which the next page starts."""
-        reports: list[Report] = []
-        async with aclosing(self.pages(after=after)) as pages:
-            async for found in pages:
-                reports += [report for report, _ in found]
-                if len(reports) > top:
-                    return reports[:top], reports[top - 1].id
-        return reports, None
 
     async def put_content(self, report_id: str, content: bytes, content_type: str) -> None:
         await self._files.put(report_id, content, content_type=content_type)

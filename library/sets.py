@@ -59,6 +59,11 @@ class Pointer:
         return self.history[0].books if self.history else 0
 
 
+def set_name(base: Pointer, *, run: str, attempt: int) -> str:
+    """The name of a set that may be published in the place of `base`."""
+    return f"{base.generation + 1:08d}-{run}-{attempt}"
+
+
 class BookSets:
     """The sets of the table `books`."""
 
@@ -95,12 +100,10 @@ class BookSets:
             name = again
         return {}
 
-    async def begin(self, base: Pointer, *, run: str, attempt: int) -> str:
-        """Make a set that may be published in the place of `base`; its name."""
-        generation = base.generation + 1
-        name = f"{generation:08d}-{run}-{attempt}"
-        await write_once(self._rows, _PARTITION, [Upsert(_SET + name, {"generation": generation})])
-        return name
+    async def begin(self, name: str) -> None:
+        """Make a set that `set_name` has named. A cancel waits for it, so that it can be removed."""
+        generation = int(name.partition("-")[0])
+        await to_its_end(write_once(self._rows, _PARTITION, [Upsert(_SET + name, {"generation": generation})]))
 
     async def stage(self, name: str, rows: Sequence[Upsert]) -> None:
         """Write up to 100 rows of a set. A cancel waits for it: a row that lands late would be nobody's to remove.

@@ -129,7 +129,8 @@ def changed() -> ActionFailed:
 
 
 def missing_file() -> ActionFailed:
-    return ActionFailed("UploadMissing", "Nothing was uploaded yet: PUT the file to the uploadUrl, then finish again.")
+    message = "There is no file: PUT it to the uploadUrl first. It is gone once another operation has taken it."
+    return ActionFailed("UploadMissing", message)
 
 
 def check_size(reader: BlobReader, *, limit: int, announced: int | None) -> None:

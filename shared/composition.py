@@ -23,7 +23,8 @@ from shared.operations.external import ExternalOperations
 from shared.operations.holds import Holds
 from shared.operations.housekeeping import Housekeeping
 from shared.operations.inline import InlineRuns
-from shared.operations.model import Operation, Status
+from shared.operations.journal import Journal
+from shared.operations.model import Operation
 from shared.operations.records import OperationRecords
 from shared.operations.runner import Runner
 from shared.operations.service import OperationService
@@ -185,10 +186,14 @@ class Application:
     async def _roll_forward(self, operation: Operation) -> None:
         await roll_forward(self.resources, operation)
 
+    def journal(self, run: str) -> Journal:
+        """What the attempts of this run have finished."""
+        return Journal(self.records, (self._storage or storage()).table("journals"), run)
+
     async def _before_removal(self, operation: Operation) -> None:
-        await self._roll_forward(operation)
-        if operation.status is Status.CANCELED:
-            await self.after_end(operation)
+        action = self.runnable.get(operation.action)
+        follow = action.after_end if action and action.after_end else self._roll_forward
+        await follow(operation)
 
     async def _complete(self, operation: Operation, result: Any) -> Any:
         """What is stored where another system reports `result`: of a PUT, the resource."""

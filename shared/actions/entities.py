@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from shared.errors import RequestError
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -43,6 +45,14 @@ class Remove:
 EntityChange = Create | Update | Remove
 
 
+class ChangeRefused(RequestError):
+    """One of several changes cannot be, so that none was done; `index` is its place among them."""
+
+    def __init__(self, error: RequestError, index: int) -> None:
+        super().__init__(error.status, error.code, error.message, target=error.target, details=error.details)
+        self.index = index
+
+
 class EntitySource(Protocol):
     """The entities of one set, in the order of their keys."""
 
@@ -64,8 +74,8 @@ class EntityStore(EntitySource, Protocol):
     async def write(self, changes: Sequence[EntityChange], *, by: str = "") -> Sequence[Stored | None]:
         """All of `changes`, each of another key, or none; what is stored then, None for a Remove.
 
-        Raises RequestError for a change that cannot be: 404, 409, 412, or 400 with the reason, its key as the target.
-        `by`, where it is given, names the writer: doing the same again for one writer changes nothing and answers the
-        same.
+        Raises ChangeRefused for the first change that cannot be: 404, 409, 412, or 400 with the reason; RequestError
+        400 for changes that cannot be one write. `by`, where it is given, names the writer: doing the same again for
+        one writer changes nothing and answers the same.
         """
         ...

@@ -158,9 +158,7 @@ class ODataService:
         def declare(handler: Callable[..., Any] | Action) -> Action:
             below = handler if isinstance(handler, Action) else None
             function = below.handler if below else handler
-            inherited = (
-                {name: getattr(below, name) for name in ("timeout", "retry", "keep", "retry_after")} if below else {}
-            )
+            inherited = {policy: getattr(below, policy) for policy in _POLICIES} if below else {}
             signature = read_signature(function, ActionContext)
             action = _action(
                 f"{self.namespace}.{name}",

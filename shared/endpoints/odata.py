@@ -19,13 +19,15 @@ from shared.contracts.odata.csdl_xml import metadata_xml
 from shared.contracts.odata.service_document import service_document
 from shared.contracts.odata.targets import Kind, Target, resolve
 from shared.endpoints import odata_border
-from shared.endpoints.odata_batch import NAME, TIMEOUT, Batches, BatchInput
+from shared.endpoints.odata_answers import json_answer
+from shared.endpoints.odata_batch import NAME, Batches, BatchInput, attempt_timeout
 from shared.endpoints.odata_caller import Caller
 from shared.endpoints.odata_calls import Calls
 from shared.endpoints.odata_entities import Entities
 from shared.endpoints.odata_monitors import Monitors
 from shared.engine.port import Engine
 from shared.errors import RequestError
+from shared.operations.model import Operation
 
 
 class OData:
@@ -36,13 +38,13 @@ class OData:
         self._service = service
         self._calls = Calls(application)
         self._monitors = Monitors(application, self._calls)
-        self.batches = Batches(application, service, self.serve, self._calls)
+        self.batches = Batches(application, service, self._serve, self._calls)
 
     async def answer(self, request: Request, engine: Engine | None = None) -> Response:
         """The answer to a request of the host; `engine` starts what is asked for asynchronously."""
         return await odata_border.answer(request, lambda request: self._answer(request, engine))
 
-    async def serve(self, request: Request, caller: Caller) -> Response:
+    async def _serve(self, request: Request, caller: Caller, *, in_batch: bool = True) -> Response:
         """The answer to one request, of the host or out of a batch. Raises RequestError."""
         media.odata_version(request)
         target = resolve(self._service, request.path)
@@ -51,6 +53,10 @@ class OData:
             message = f"{request.method} is not possible here; possible: {allow}."
             raise RequestError(405, "MethodNotAllowed", message, headers={"Allow": allow})
         match target.kind:
+            case Kind.BATCH if in_batch:
+                raise RequestError(400, "InvalidBatch", "A batch holds no other.")
+            case Kind.BATCH:
+                return await self.batches.answer(request, caller)
             case Kind.SERVICE:
                 return self._service_document(request, caller)
             case Kind.METADATA:
@@ -60,7 +66,7 @@ class OData:
             case Kind.CALL:
                 return await self._calls.serve(request, target, caller)
             case _:
-                return await self._asynchronous(request, target, caller)
+                return await self._monitor(request, target, caller)
 
     @property
     def _entities(self) -> Entities:
@@ -75,11 +81,9 @@ class OData:
             until=time.monotonic() + settings.sync_timeout_seconds,
             longest=settings.sync_timeout_seconds,
         )
-        return await self.serve(request, caller)
+        return await self._serve(request, caller, in_batch=False)
 
-    async def _asynchronous(self, request: Request, target: Target, caller: Caller) -> Response:
-        if target.kind is Kind.BATCH:
-            return await self.batches.answer(request, caller)
+    async def _monitor(self, request: Request, target: Target, caller: Caller) -> Response:
         if target.kind is Kind.CANCELLATION:
             return await self._monitors.cancellation(request, target.operation_id, caller)
         if request.method == "DELETE":
@@ -89,7 +93,7 @@ class OData:
     def _service_document(self, request: Request, caller: Caller) -> Response:
         representation = media.json_representation(request, request.query)
         body = service_document(self._service, base=caller.base, representation=representation)
-        return _typed(json_response(200, body), media.content_type(representation))
+        return json_answer(200, body, representation)
 
     def _metadata(self, request: Request) -> Response:
         version = media.odata_version(request)
@@ -101,7 +105,10 @@ class OData:
 
 def batch_action(application: Application, service: ODataService) -> Action:
     """Asynchronous batches as an action like any other: dispatched, retried, timed and kept by the same code."""
-    longest = application.longest_attempt
+
+    async def forget(operation: Operation) -> None:
+        await application.journal(operation.run).clear()
+
     return Action(
         name=NAME,
         handler=OData(application, service).batches.run,
@@ -109,13 +116,10 @@ def batch_action(application: Application, service: ODataService) -> Action:
         route=f"{ROOT}/$batch",
         input_model=BatchInput,
         output=TypeAdapter(list[Any]),
-        timeout=min(TIMEOUT, longest) if longest else TIMEOUT,
+        timeout=attempt_timeout(application),
         retry=Retry(max_attempts=3),
         keep=timedelta(hours=24),
         retry_after=1,
         where="shared.endpoints.odata",
+        after_end=forget,
     )
-
-
-def _typed(response: Response, content_type: str) -> Response:
-    return Response(status=response.status, headers=response.headers, body=response.body, content_type=content_type)

@@ -16,7 +16,7 @@ def etag_of(stored: Stored) -> dict[str, str]:
 
 
 def json_answer(
-    status: int, body: dict[str, Any], representation: media.Representation, headers: dict[str, str]
+    status: int, body: dict[str, Any], representation: media.Representation, headers: dict[str, str] | None = None
 ) -> Response:
     """`body` in the form that was asked for."""
     return replace(json_response(status, body, headers), content_type=media.content_type(representation))

@@ -1,9 +1,9 @@
 """Batches (OData Protocol 4.01, section 11.7): at once, or as one operation of their own.
 
 An asynchronous batch runs in its own activity, and its actions through the runner in that same activity: it never waits
-for another activity, so any number of batches end. Where the activity is lost, the next attempt does again what was
-done, and nothing changes twice: an action's operation has an id made of the batch's run and the request's place,
-and every write carries that as its marker.
+for another activity, so any number of batches end. Where the activity is lost, the next attempt goes on behind what the
+journal has. What was under way is begun again and changes nothing twice: an action's operation has an id made of the
+batch's run and the request's place, and every write carries that as its marker.
 """
 
 import base64
@@ -30,14 +30,19 @@ from shared.endpoints.odata_batch_groups import check_groups
 from shared.endpoints.odata_batch_work import BatchWork, Serve
 from shared.endpoints.odata_caller import Caller
 from shared.endpoints.odata_calls import Calls
+from shared.operations.journal import Journal
 from shared.operations.service import StartRequest
 
 NAME = "odata:batch"
-TIMEOUT = timedelta(minutes=9)
-"""What an attempt at an asynchronous batch may take."""
+_TIMEOUT = timedelta(minutes=9)
 
 _KEPT = ("odata-version", "odata-maxversion", "accept-language")
 """Headers of the batch that its requests inherit."""
+
+
+def attempt_timeout(application: Application) -> timedelta:
+    """What an attempt at an asynchronous batch may take."""
+    return min(_TIMEOUT, application.longest_attempt or _TIMEOUT)
 
 
 class BatchInput(BaseModel):
@@ -78,6 +83,7 @@ class Batches:
 
     async def run(self, context: ActionContext, stored: BatchInput) -> list[Any]:
         """The handler of an asynchronous batch: its answers in the form they are stored in."""
+        seconds = (context.deadline - now()).total_seconds()
         headers = {**stored.headers, "content-type": stored.content_type}
         request = Request(method="POST", url=f"{stored.address}/$batch", headers=headers, body=stored.body)
         batch = self._read(request, stored.base, stored.address)
@@ -85,19 +91,21 @@ class Batches:
             owner=context.owner,
             base=stored.base,
             engine=None,
-            until=time.monotonic() + (context.deadline - now()).total_seconds(),
-            longest=TIMEOUT.total_seconds(),
+            until=time.monotonic() + seconds,
+            longest=attempt_timeout(self._app).total_seconds(),
             run=context.run_id,
             is_canceled=lambda: context.cancel_requested,
         )
-        work = self._work(request, batch, caller, stored.continues)
+        work = self._work(request, batch, caller, stored.continues, self._app.journal(context.run_id))
 
         def report(done: int, last: str) -> None:
             context.report_progress(done=done, total=len(batch.requests), message=f"Served request {last}"[:200])
 
         return to_stored(await work.run(report))
 
-    def _work(self, request: Request, batch: Batch, caller: Caller, continues: bool) -> BatchWork:
+    def _work(
+        self, request: Request, batch: Batch, caller: Caller, continues: bool, journal: Journal | None = None
+    ) -> BatchWork:
         return BatchWork(
             service=self._service,
             serve=self._serve,
@@ -106,6 +114,7 @@ class Batches:
             caller=caller,
             continues=continues,
             max_body_bytes=self._app.settings.max_body_bytes,
+            journal=journal,
         )
 
     def _read(self, request: Request, base: str, address: str) -> Batch:

@@ -26,23 +26,27 @@ def check_groups(service: ODataService, batch: Batch, *, root: str, also: Collec
 
 
 class _Groups:
-    """The groups of one batch."""
+    """The groups of one batch, and what its requests are for: None where that is nothing here."""
 
     def __init__(self, service: ODataService, batch: Batch, root: str, also: Collection[str]) -> None:
         self._service = service
-        self._by_id = {request.id: request for request in batch.requests}
         self._root = root
         self._also = also
+        self._by_id: dict[str, BatchRequest] = {}
+        self._targets: dict[str, Target | None] = {}
+        for request in batch.requests:
+            self._targets[request.id] = self._target(request)
+            self._by_id[request.id] = request
 
     def check(self, unit: Sequence[BatchRequest]) -> None:
-        first = self._target(unit[0])
+        first = self._targets[unit[0].id]
         limit = _WITHOUT_A_SET
         if first is not None and first.entity_set is not None and first.entity_set.is_writable:
             limit = cast(EntityStore, first.entity_set.source()).max_changes
         check_change_set(unit, self._write, max_changes=limit)
 
     def _write(self, request: BatchRequest) -> Write | None:
-        target = self._target(request)
+        target = self._targets[request.id]
         if target is None or target.entity_set is None or request.method not in target.allow:
             return None
         if target.kind is Kind.SET:
@@ -50,17 +54,19 @@ class _Groups:
         return Write(target.entity_set.name, target.key) if target.kind is Kind.ENTITY else None
 
     def _target(self, request: BatchRequest) -> Target | None:
-        """What a request is for; a key that only its answer will tell is None."""
+        """What a request is for, by what those before it are for; a key that only its answer will tell is None."""
         relative = relative_url(request.url, self._root, self._also)
         reference = entity_reference(relative)
         if reference is None:
-            return resolve(self._service, f"{ROOT}/{relative.partition('?')[0]}")
+            try:
+                return resolve(self._service, f"{ROOT}/{relative.partition('?')[0]}")
+            except RequestError:
+                return None
         name, rest = reference
-        referred = self._by_id[name]
-        if rest.partition("?")[0]:
+        referred, target = self._by_id[name], self._targets[name]
+        if target is None or rest.partition("?")[0]:
             return None
-        target = self._target(referred)
-        if target is None or target.kind is not Kind.SET or referred.method != "POST":
+        if target.kind is not Kind.SET or referred.method != "POST":
             return target
         if referred.group is not None and referred.group == request.group:
             message = f"Request {request.id!r} refers to ${name}, which the same group makes; each entity once only."

@@ -1,10 +1,11 @@
 """Working through a batch: one unit after the other, a request alone or a group as one transaction."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from shared.actions.entities import Create, EntityChange
-from shared.actions.odata import EntitySet, ODataService
+from shared.actions.entities import ChangeRefused, EntityChange
+from shared.actions.odata import ODataService
 from shared.contracts.http import Request, Response
 from shared.contracts.odata.batch import (
     Batch,
@@ -17,6 +18,7 @@ from shared.contracts.odata.batch import (
     failures,
     unmet_dependency,
 )
+from shared.contracts.odata.batch_bodies import from_stored, to_stored
 from shared.contracts.odata.references import Referred, referred, resolve, resolve_conditions
 from shared.contracts.odata.targets import Target
 from shared.contracts.odata.targets import resolve as resolve_path
@@ -25,8 +27,9 @@ from shared.endpoints import odata_border
 from shared.endpoints.odata_caller import Caller, too_long
 from shared.endpoints.odata_entities import Entities
 from shared.errors import RequestError, StorageError, StorageRefused
+from shared.operations.journal import Journal
 
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """All answers of a batch together: they are held in memory, and stored."""
 
 Serve = Callable[[Request, Caller], Awaitable[Response]]
@@ -45,6 +48,7 @@ class BatchWork:
         caller: Caller,
         continues: bool,
         max_body_bytes: int,
+        journal: Journal | None,
     ) -> None:
         """`outer` is the request that brought the batch; `continues` whether a failure does not stop it."""
         self._service = service
@@ -60,18 +64,40 @@ class BatchWork:
         self._known: dict[str, Referred] = {}
         self._failed: set[str] = set()
         self._size = 0
+        self._journal = journal
+        self._noted = 0
 
     async def run(self, report: Callable[[int, str], None] = lambda done, last: None) -> list[BatchResponse]:
         """The answers, up to and with the first failure unless the batch goes on after it.
 
         `report` is told how many requests are done, and the last one's id.
         """
-        for unit in self._batch.units:
+        for unit in self._batch.units[await self._resume() :]:
             if self._failed and not self._continues:
                 break
             self._add(await self._unit(unit))
+            if self._journal is not None and any(request.method != "GET" for request in unit):
+                await self._note(self._journal)
             report(len(self._responses), unit[-1].id)
         return self._responses
+
+    async def _resume(self) -> int:
+        """How many units an earlier attempt has finished; their answers count as if they were given now."""
+        for entry in await self._journal.read() if self._journal else ():
+            noted = json.loads(entry)
+            self._add(from_stored(noted["answers"]))
+            self._known |= {name: Referred(url, etag) for name, (url, etag) in noted["known"].items()}
+            self._noted = len(self._responses)
+        answered = {answer.id for answer in self._responses}
+        return sum(unit[-1].id in answered for unit in self._batch.units)
+
+    async def _note(self, journal: Journal) -> None:
+        """Keep what was answered since the last time."""
+        answers = self._responses[self._noted :]
+        known = {answer.id: (self._known[answer.id].url, self._known[answer.id].etag) for answer in answers}
+        entry = json.dumps({"answers": to_stored(answers), "known": known})
+        await journal.add(len(self._responses), entry.encode())
+        self._noted = len(self._responses)
 
     def _add(self, responses: list[BatchResponse]) -> None:
         self._responses += responses
@@ -117,9 +143,11 @@ class BatchWork:
             assert entity_set is not None, "the groups were checked with the batch"
             try:
                 stored = await self._entities.write(entity_set, changes, by=caller.run)
-            except RequestError as error:
-                keys = [_key_of(change, entity_set) for change in changes]
-                at_fault = keys.index(error.target) if error.target in keys else 0
+            except ChangeRefused as refused:
+                at_fault = refused.index
+                raise
+            except RequestError:
+                at_fault = 0
                 raise
             for request, target, entity in zip(requests, targets, stored, strict=True):
                 answer = self._entities.written(request, target, entity, caller)
@@ -166,10 +194,3 @@ class BatchWork:
         if unreachable and caller.run:
             raise unreachable[0]
         return response
-
-
-def _key_of(change: EntityChange, entity_set: EntitySet) -> str:
-    if isinstance(change, Create):
-        assert entity_set.type.key is not None, "an entity type has a key"
-        return getattr(change.entity, entity_set.type.key.field)
-    return change.key

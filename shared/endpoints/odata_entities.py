@@ -14,6 +14,7 @@ from shared.contracts.odata.urls import entity_url
 from shared.contracts.preferences import preferences
 from shared.endpoints.odata_answers import etag_of, json_answer
 from shared.endpoints.odata_caller import Caller
+from shared.errors import RequestError
 
 
 class Entities:
@@ -34,9 +35,19 @@ class Entities:
         return await self._write(request, target, entity_set, caller)
 
     def change(self, request: Request, target: Target) -> EntityChange:
-        """What a write asks for. Raises RequestError 400 or 415 for a body that does not fit."""
+        """What a write asks for, once all of it can be answered.
+
+        Raises RequestError 400 or 415 for a body that does not fit, 406 for an answer that is not had, 412 for
+        If-None-Match.
+        """
+        media.odata_version(request)
+        media.json_representation(request, request.query)
         entity_set, key = target.entity_set, target.key or ""
         assert entity_set is not None, "only what is of a set is changed"
+        if target.kind is Kind.ENTITY and parse_etags(request.headers.get("if-none-match")) is not None:
+            # It may forbid the change (RFC 9110, section 13.1.2), so that it cannot be passed over.
+            message = "What is there is changed or deleted with If-Match; an entity that is not there is made by POST."
+            raise RequestError(412, "PreconditionFailed", message, target="If-None-Match")
         tags = parse_etags(request.headers.get("if-match"))
         if_match = None if tags == "*" else tags
         if request.method == "DELETE":
@@ -73,7 +84,6 @@ class Entities:
         return await cast(EntityStore, entity_set.source()).write(changes, by=by)
 
     async def _write(self, request: Request, target: Target, entity_set: EntitySet, caller: Caller) -> Response:
-        media.json_representation(request, request.query)
         change = self.change(request, target)
         [stored] = await self.write(entity_set, [change], by=caller.run)
         return self.written(request, target, stored, caller)

@@ -23,10 +23,11 @@ from shared.actions.policies import Duration, duration
 from shared.errors import FenceLost, RequestError, StorageConflict, StorageError, TransitionError
 from shared.operations import external_secret, external_updates, lifecycle
 from shared.operations.external_updates import Canceled, Failed, Running, Succeeded, Update
+from shared.operations.follow_up import AfterEnd, follow_up, log_fields
+from shared.operations.handler_runs import bounded
 from shared.operations.ids import Locator, is_valid_id, new_id, new_run
 from shared.operations.model import Operation, Outcome, Payload, Status
 from shared.operations.records import OperationRecords
-from shared.operations.runner import bounded
 from shared.operations.service import TOTAL_DEADLINE, not_found
 
 __all__ = ["Canceled", "CreatedOperation", "ExternalOperations", "Failed", "Running", "Succeeded", "Update"]
@@ -51,7 +52,7 @@ class ExternalOperations:
         *,
         clock: Callable[[], datetime],
         complete: Callable[[Operation, Any], Awaitable[Any]] | None = None,
-        after_end: Callable[[Operation], Awaitable[None]] | None = None,
+        after_end: AfterEnd | None = None,
         randomness: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         """`complete` makes a reported result what is stored as one, and refuses it by raising RequestError.
@@ -127,7 +128,7 @@ class ExternalOperations:
             await self._records.drop_payload(operation.input)
             message = f"There is an operation {operation.id!r} already; choose another id."
             raise RequestError(409, "OperationIdInUse", message, target="Operation-Id") from None
-        _log.info("Created an external operation", extra=_fields("external_created", operation))
+        _log.info("Created an external operation", extra=log_fields("external_created", operation))
         return CreatedOperation(operation, secret)
 
     async def update(self, owner: str, operation_id: str, update: Update) -> Operation:
@@ -160,7 +161,7 @@ class ExternalOperations:
         if self._clock() >= operation.deadline:
             # Housekeeping has not come by yet: the deadline counts, not when somebody looks.
             ended = await self._change(operation, lambda o: external_updates.give_up(o, self._clock()))
-            await self._follow_up(ended)
+            await follow_up(self._after_end, ended)
             raise _refused(ended)
         outcome = await self._outcome(operation, update)
         body = outcome.body if outcome else None
@@ -173,8 +174,9 @@ class ExternalOperations:
             if current is None:
                 raise not_found(operation.id) from None
             raise _refused(current) from None
-        _log.info("Updated an external operation", extra=_fields("external_updated", changed))
-        await self._follow_up(changed)
+        _log.info("Updated an external operation", extra=log_fields("external_updated", changed))
+        if changed.status.is_terminal:
+            await follow_up(self._after_end, changed)
         return changed
 
     async def _change(
@@ -207,19 +209,6 @@ class ExternalOperations:
         body = await self._records.store_payload(operation.run, name, "application/json", content)
         return Outcome(update.status_code, body=body)
 
-    async def _follow_up(self, operation: Operation) -> None:
-        if self._after_end is None or not operation.status.is_terminal:
-            return
-        try:
-            await self._after_end(operation)
-        except Exception:
-            # The operation has ended all the same: whoever reads what should have changed does it then.
-            _log.warning(
-                "What follows an operation is left to its readers",
-                exc_info=True,
-                extra=_fields("follow_up_failed", operation),
-            )
-
 
 def _refused(operation: Operation) -> RequestError:
     if operation.status is Status.CANCELING:
@@ -227,12 +216,3 @@ def _refused(operation: Operation) -> RequestError:
         return RequestError(409, "OperationCanceling", message, target=operation.id)
     message = f"The operation is {operation.status}; nothing changes it any more."
     return RequestError(409, "OperationFinished", message, target=operation.id)
-
-
-def _fields(event: str, operation: Operation) -> dict[str, Any]:
-    return {
-        "action": event,
-        "operation_id": operation.id,
-        "action_name": operation.action,
-        "status": operation.status.value,
-    }

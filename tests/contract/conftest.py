@@ -8,7 +8,7 @@ import pytest
 from tests.host import STORES, TEST_APP, LocalHost, pytest_runtest_makereport
 from tests.lro import caller
 
-__all__ = ["client", "host", "pytest_runtest_makereport", "settings_host", "short_host"]
+__all__ = ["anybody", "client", "host", "open_host", "pytest_runtest_makereport", "settings_host", "short_host"]
 
 AUTHENTICATED = {"TRUST_PLATFORM_AUTH": "true", "WEBSITE_AUTH_ENABLED": "True"}
 
@@ -29,6 +29,19 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def client(host: LocalHost) -> Iterator[httpx.Client]:
     """A caller that nobody has been before."""
     with caller(host.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session", params=STORES)
+def open_host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
+    """A host on each store that takes every caller for the same one, with an empty store at its start."""
+    with LocalHost(tmp_path_factory.mktemp(f"open-{request.param}"), store=request.param, app_root=TEST_APP) as running:
+        yield running
+
+
+@pytest.fixture
+def anybody(open_host: LocalHost) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=open_host.url, timeout=30, verify=False) as client:
         yield client
 
 

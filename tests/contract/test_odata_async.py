@@ -191,7 +191,7 @@ def test_nothing_to_return(client: httpx.Client) -> None:
 
 
 def test_large_results(client: httpx.Client) -> None:
-    """A result that lies in a blob comes in both forms; once it is gone the monitor says 410."""
+    """A result that lies in a blob comes in both forms."""
     location = begun(client, "/odata/TrialSized", {"size": 100_000})
     answer = awaited(client, location)
     assert len(answer.json()["value"]) == 100

@@ -2,19 +2,14 @@
 
 import json
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from tests.lro import identity, monitor
-from tests.odata import ASYNC, awaited, begun, enclosed, polled
+from tests.odata import ASYNC, awaited, begun, enclosed, fresh, polled
 
 BATCH = "/odata/$batch"
-
-
-def fresh() -> str:
-    return f"b-{uuid4().hex[:12]}"
 
 
 def create(book: str, **more: Any) -> dict[str, Any]:
@@ -116,12 +111,56 @@ def test_a_group_is_one_transaction(client: httpx.Client) -> None:
     assert [answer["status"] for answer in failed] == [424, 409]
     assert failed[1]["body"]["error"]["code"] == "BookExists"
     assert client.get(f"/odata/Books('{second}')").status_code == 404
+    no_title = {"id": fresh(), "title": " "}
+    untitled = send(
+        client,
+        create(second, atomicityGroup="g"),
+        {**create("", atomicityGroup="g"), "body": no_title},
+    )
+    assert [answer["status"] for answer in untitled] == [424, 400]
+    assert untitled[1]["body"]["error"]["target"] == "title"
     mixed = send(
         client,
         {"method": "PATCH", "url": f"Books('{first}')", "body": {"title": "x"}, "atomicityGroup": "g"},
         {"method": "DELETE", "url": f"Books('{taken}')", "atomicityGroup": "g"},
     )
     assert [answer["status"] for answer in mixed] == [204, 204]
+
+
+@pytest.mark.parametrize(
+    ("headers", "url", "status"),
+    [
+        ({"accept": "text/html"}, "", 406),
+        ({"odata-version": "3.0"}, "", 400),
+        ({"prefer": "return=representation"}, "?$format=xml", 400),
+    ],
+)
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_group_that_could_not_be_answered(
+    client: httpx.Client, headers: dict[str, str], url: str, status: int, asynchronous: bool
+) -> None:
+    """Nothing of a group is done where one of its answers could not be given in the form that is asked for."""
+    first, second = fresh(), fresh()
+    odd = {**create(second, atomicityGroup="g", headers=headers), "url": f"Books{url}"}
+    requests = numbered([create(first, atomicityGroup="g"), odd])
+    if asynchronous:
+        answers = awaited(client, begun(client, BATCH, {"requests": requests})).json()["responses"]
+    else:
+        answers = send(client, *requests)
+    assert [answer["status"] for answer in answers] == [424, status]
+    for book in (first, second):
+        assert client.get(f"/odata/Books('{book}')").status_code == 404
+
+
+def test_a_chain_of_references(client: httpx.Client) -> None:
+    """References may follow each other through a whole batch."""
+    book = fresh()
+    chain = [{"method": "GET", "url": f"${n}", "dependsOn": [str(n)]} for n in range(1, 990)]
+    last = {"method": "PATCH", "url": "$990", "body": {"words": 3}, "dependsOn": ["990"], "atomicityGroup": "g"}
+    answers = send(client, create(book), *chain, last)
+    assert (len(answers), {answer["status"] for answer in answers[1:-1]}) == (991, {200})
+    assert answers[-1]["status"] == 204
+    assert client.get(f"/odata/Books('{book}')").json()["words"] == 3
 
 
 def test_a_hundred_writes(client: httpx.Client) -> None:
@@ -143,7 +182,10 @@ def test_a_hundred_writes(client: httpx.Client) -> None:
         ({"method": "GET", "url": "Books", "atomicityGroup": "g"}, "GET"),
         ({"method": "POST", "url": "Reports", "body": {}, "atomicityGroup": "g"}, "g"),
         ({"method": "PATCH", "url": "$1", "body": {}, "atomicityGroup": "g"}, "same group"),
+        ({"method": "POST", "url": "Nowhere", "body": {}, "atomicityGroup": "g"}, "POST, PATCH and DELETE"),
+        ({"method": "DELETE", "url": "Books(", "atomicityGroup": "g"}, "POST, PATCH and DELETE"),
         ({"method": "POST", "url": "$batch", "body": {"requests": []}}, "batch"),
+        ({"method": "POST", "url": "$1/$batch", "body": {"requests": []}, "dependsOn": ["1"]}, "batch"),
         ({"method": "GET", "url": "$9"}, "$9"),
         ({"method": "GET", "url": "https://example.org/odata/Books"}, "example.org"),
         ({"method": "GET", "url": "../status"}, ".."),

@@ -1,14 +1,15 @@
 """Scenarios that mostly wait, run side by side: the first test starts them all, and each test waits for its own."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
-from tests.host import LocalHost
+from tests.host import LocalHost, emulator
 from tests.lro import caller
 
 
@@ -29,6 +30,16 @@ def on(scenario: Callable[[Path, str], None], *stores: str) -> list[Any]:
 
 def connected(host: LocalHost) -> httpx.Client:
     return caller(host.url, "anybody")
+
+
+@contextmanager
+def outlasting_storage(store: str) -> Generator[Mapping[str, str]]:
+    """Settings of a storage that does not die with the host, as a storage account does not."""
+    if store == "sqlite":
+        yield {}
+        return
+    with emulator() as (_, connection):
+        yield {"AzureWebJobsStorage": connection}
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,12 @@
 """kill -9 of the host in the middle of its work. It takes a lease (30 s) until somebody else may go on."""
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.books import large_epub, real_chapters, upload
-from tests.e2e.scenarios import Outcomes, Scenario, connected, on
-from tests.host import STORES, LocalHost, emulator
+from tests.e2e.scenarios import Outcomes, Scenario, connected, on, outlasting_storage
+from tests.host import STORES, LocalHost
 from tests.lro import begin, ended, listing, monitor, run, until
 
 pytestmark = pytest.mark.timeout(150)
@@ -21,7 +19,7 @@ def killed_while_books_are_read(folder: Path, store: str) -> None:
     """
     epub = large_epub(8)
     books = [f"book-{n}" for n in range(4)]
-    with _outlasting_storage(store) as environment:
+    with outlasting_storage(store) as environment:
         host = LocalHost(folder, store=store, environment=environment)
         with host, connected(host) as client:
             starts = zip(books, [upload(client, book, epub) for book in books], strict=True)
@@ -42,16 +40,6 @@ def killed_while_books_are_read(folder: Path, store: str) -> None:
                 assert client.get(f"/book/{book}").json() == state["result"]
             assert len(client.get("/book").json()["value"]) == len(books)
             assert {item["status"] for item in listing(client)} == {"Succeeded"}
-
-
-@contextmanager
-def _outlasting_storage(store: str) -> Generator[Mapping[str, str]]:
-    """Settings of a storage that does not die with the host, as a storage account does not."""
-    if store == "sqlite":
-        yield {}
-        return
-    with emulator() as (_, connection):
-        yield {"AzureWebJobsStorage": connection}
 
 
 def killed_with_its_own_emulator(folder: Path, store: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from actions.files import file_is_not_too_large
-from library import loading
+from library import loading, sets
 from library.book_rows import OWN
 from library.books import BookStore
 from library.catalog_models import ProcessFile, ProcessResult
@@ -349,6 +349,28 @@ async def test_cancel(storage: Storage) -> None:
             assert len(await titles(storage)) == 500
         assert len(await partitions(storage)) == (1 if published else 0), delay
     assert 0 < published < 60
+
+
+async def test_cancel_while_the_set_is_made(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cancel that meets the very first write of a set leaves nothing of it either."""
+    real, calls = sets.write_once, 0
+
+    async def write_then_cancel(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        done = await real(*arguments)
+        if calls == 1:
+            task.cancel()
+            await asyncio.sleep(0.01)
+        return done
+
+    monkeypatch.setattr(sets, "write_once", write_then_cancel)
+    file_id = await uploaded(storage, lines(range(3)))
+    task = asyncio.create_task(load(storage, file_id))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert calls > 1
+    assert (await partitions(storage), await titles(storage)) == ({}, {})
 
 
 async def test_two_loads_at_once(storage: Storage) -> None:

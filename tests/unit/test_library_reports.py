@@ -70,6 +70,10 @@ async def content(storage: Storage, made: Report) -> bytes:
     return found.body
 
 
+async def stored_reports(storage: Storage) -> list[Report]:
+    return [made async for page in ReportStore(storage).pages() for made, _ in page]
+
+
 def counted(name: str | None, books: int, words: int) -> dict[str, Any]:
     return {"name": name, "books": books, "words": words}
 
@@ -189,13 +193,13 @@ async def test_report_killed_at_each_write(tmp_path: Path, fault: str) -> None:
             try:
                 await report(FaultyStorage(inner, faults))
             except Killed:
-                reports, _ = await ReportStore(inner).page(top=10, after=None)
+                reports = await stored_reports(inner)
                 for made in reports:
                     await content(inner, made)
             made = await report(inner)
             assert await report(inner) == made
             assert sha256(await content(inner, made)).hexdigest() == made.sha256
-            assert await ReportStore(inner).page(top=10, after=None) == ([made], None)
+            assert await stored_reports(inner) == [made]
         assert blob_count(folder, "reports") == 1
         if at > faults.writes:
             assert at == 3
@@ -220,7 +224,7 @@ async def test_report_canceled(tmp_path: Path) -> None:
                 made = None
             assert await ReportStore(storage).get(run) == made
             outcomes.add(made is not None)
-        reports, _ = await ReportStore(storage).page(top=100, after=None)
+        reports = await stored_reports(storage)
         assert blob_count(tmp_path, "reports") == len(reports)
     assert outcomes == {True, False}
 
@@ -259,11 +263,6 @@ async def test_report_entities(storage: Storage) -> None:
     assert await source.get("no/id") is None
     assert await source.get("unknown") is None
     store = ReportStore(storage)
-    first, position = await store.page(top=2, after=None)
-    assert ([one.id for one in first], await store.page(top=2, after=position)) == (
-        sorted(runs)[:2],
-        ([made[runs[0]]], None),
-    )
     for _ in range(2):
         await store.remove(runs[0])
         assert await store.content(runs[0]) is None

@@ -1,5 +1,7 @@
 """What `$metadata` says of sets, types, properties and operations, beyond what its schemas demand."""
 
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree
 
@@ -10,7 +12,8 @@ from shared.actions.odata import ODataService
 from shared.actions.odata_routes import Binding
 from shared.contracts.odata.csdl_json import metadata_json
 from shared.contracts.odata.csdl_xml import metadata_xml
-from shared.errors import DeclarationError
+from shared.contracts.odata.filters import compile_filter
+from shared.errors import DeclarationError, RequestError
 from tests.odata_library import Store, books, bound_to, library, reports
 
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
@@ -33,6 +36,8 @@ KNOWN_ATTRIBUTES = {
     "Annotation": {"Term", "Bool", "String"},
     "PropertyValue": {"Property", "Bool", "String"},
 }
+NO_ARGUMENTS = ("now", "mindatetime", "maxdatetime")
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +103,15 @@ def test_sets(schema: dict[str, Any]) -> None:
 
 
 def test_the_container() -> None:
-    """It tells that requests may be asynchronous and batched, and which functions a filter may have, if any."""
-    container = metadata_json(library, "4.01", filter_functions=("contains",))["Contoso.Library"]["Container"]
+    """It tells that requests may be asynchronous and batched, and every function that a filter may have."""
+    container = metadata_json(library, "4.01")["Contoso.Library"]["Container"]
     for term in ("AsynchronousRequestsSupported", "BatchSupported", "BatchContinueOnErrorSupported"):
         assert container[f"{CAPABILITIES}{term}"] is True
-    assert container[f"{CAPABILITIES}FilterFunctions"] == ["contains"]
-    assert f"{CAPABILITIES}FilterFunctions" not in metadata_json(library, "4.01")["Contoso.Library"]["Container"]
+    told = container[f"{CAPABILITIES}FilterFunctions"]
+    assert {"contains", "now", "substring", "year"} <= set(told)
+    for name in told:
+        with pytest.raises(RequestError, match="takes") if name not in NO_ARGUMENTS else nullcontext():
+            compile_filter(f"{name}({'' if name in NO_ARGUMENTS else '1,2,3,4'}) ne null", books.type, now=NOW)
 
 
 def test_bound_operations(schema: dict[str, Any]) -> None:

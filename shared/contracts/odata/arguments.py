@@ -58,12 +58,12 @@ def read_arguments(
         if _ALIAS.fullmatch(written):
             written = query.get(written, "null").strip()
         parameter = operation.parameters.get(name)
-        values[name] = None if parameter is None else read_literal(written, parameter.type.name, name)
+        values[name] = None if parameter is None else _literal(written, parameter.type.name, name)
         position, more = match.end(), bool(match[3])
     return input_of(operation, values, bound_key)
 
 
-def read_literal(text: str, type_name: str, name: str) -> Any:
+def _literal(text: str, type_name: str, name: str) -> Any:
     """A primitive literal as the JSON that a body would have. Raises RequestError 400 that names `name`."""
     if text == "null":
         return None

@@ -4,11 +4,11 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 from shared.contracts.bodies import read_json_object
-from shared.contracts.http import Request, Response, json_response
+from shared.contracts.http import Request, Response
 from shared.contracts.odata.batch import (
     MADE_UP,
     REQUEST_ID,
@@ -174,9 +174,6 @@ def _answer(answer: BatchResponse) -> bytes:
         entry["atomicityGroup"] = answer.group
     response = answer.response
     body = _written_body(response)
-    if body is None:
-        response = _unwritable(response)
-        body = response.body
     entry["status"] = response.status
     headers = {name.lower(): value for name, value in header_lines(response).items()}
     if headers:
@@ -186,8 +183,8 @@ def _answer(answer: BatchResponse) -> bytes:
     return text if body in (b"", b"null") else text[:-1] + b',"body":' + body + b"}"
 
 
-def _written_body(response: Response) -> bytes | None:
-    """The body as the value of a member; None for what claims to be JSON and is not."""
+def _written_body(response: Response) -> bytes:
+    """The body as the value of a member. JSON is what this service has written itself, so it is not read again."""
     if not response.body:
         return b""
     try:
@@ -195,11 +192,7 @@ def _written_body(response: Response) -> bytes | None:
     except RequestError:
         media_type, parameters = "application/octet-stream", {}
     if is_json(media_type):
-        try:
-            json.loads(response.body, parse_constant=_no_constant)
-            return response.body.decode("utf-8-sig").strip(" \t\r\n").encode()
-        except (ValueError, RecursionError):
-            return None
+        return response.body
     if media_type.startswith("text/"):
         try:
             text = response.body.decode(parameters.get("charset", "utf-8"), "replace")
@@ -207,12 +200,3 @@ def _written_body(response: Response) -> bytes | None:
             text = response.body.decode("utf-8", "replace")
         return json.dumps(text).encode()
     return b'"' + base64.urlsafe_b64encode(response.body) + b'"'
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _unwritable(response: Response) -> Response:
-    message = f"The answer ({response.status}) cannot be put into a JSON batch: it claims to be JSON and is not."
-    return json_response(500, {"error": {"code": "UnreadableAnswer", "message": message}})

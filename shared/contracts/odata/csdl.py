@@ -4,7 +4,7 @@ OData CSDL 4.01; vocabularies Org.OData.Core.V1, Org.OData.Capabilities.V1. Valu
 them: booleans, strings, lists, and objects for records.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from shared.actions.edm import Property, StructuredType, TypeRef
 from shared.actions.odata import CONTAINER, EntitySet, ODataOperation, ODataService
 from shared.actions.odata_routes import Binding
+from shared.contracts.odata.functions import FUNCTIONS
 
 CORE = "Org.OData.Core.V1"
 CAPABILITIES = "Org.OData.Capabilities.V1"
@@ -47,9 +48,8 @@ class Member:
     annotations: Annotations = field(default_factory=dict[str, Any])
 
 
-def container_annotations(filter_functions: Sequence[str]) -> Annotations:
-    """What holds for the whole service. `filter_functions` are the names that `$filter` takes."""
-    known = {f"{CAPABILITIES}.FilterFunctions": list(filter_functions)} if filter_functions else {}
+def container_annotations() -> Annotations:
+    """What holds for the whole service."""
     return {
         f"{CORE}.ODataVersions": "4.0 4.01",
         f"{CAPABILITIES}.AsynchronousRequestsSupported": True,
@@ -58,6 +58,10 @@ def container_annotations(filter_functions: Sequence[str]) -> Annotations:
         f"{CAPABILITIES}.BatchSupport": {
             "Supported": True,
             "ContinueOnErrorSupported": True,
+            "ReferencesInRequestBodiesSupported": False,
+            "ReferencesAcrossChangeSetsSupported": True,
+            "EtagReferencesSupported": True,
+            "RequestDependencyConditionsSupported": False,
             "SupportedFormats": ["multipart/mixed", "application/json"],
         },
         f"{CAPABILITIES}.SupportedFormats": _FORMATS,
@@ -65,7 +69,7 @@ def container_annotations(filter_functions: Sequence[str]) -> Annotations:
         f"{CAPABILITIES}.CrossJoinSupported": False,
         f"{CAPABILITIES}.KeyAsSegmentSupported": False,
         f"{CAPABILITIES}.QuerySegmentSupported": False,
-        **known,
+        f"{CAPABILITIES}.FilterFunctions": sorted({*FUNCTIONS, "now"}),
     }
 
 

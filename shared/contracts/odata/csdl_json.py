@@ -1,6 +1,5 @@
 """`$metadata` as JSON (OData CSDL JSON Representation 4.01)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from shared.actions.edm import StructuredType, TypeRef
@@ -11,12 +10,12 @@ from shared.contracts.odata.payloads import set_of
 from shared.contracts.odata.service_document import is_in_service_document
 
 
-def metadata_json(service: ODataService, version: str, *, filter_functions: Sequence[str] = ()) -> dict[str, Any]:
+def metadata_json(service: ODataService, version: str) -> dict[str, Any]:
     """The document for a version, "4.0" or "4.01", as `odata_version` gives it."""
     schema: dict[str, Any] = {type.name: _type(type) for type in service.types.all.values()}
     for operation in service.operations:
         schema.setdefault(operation.name, []).append(_operation(operation))
-    schema[CONTAINER] = _container(service, filter_functions)
+    schema[CONTAINER] = _container(service)
     return {
         "$Version": version,
         "$EntityContainer": csdl.container_name(service),
@@ -62,11 +61,11 @@ def _operation(operation: ODataOperation) -> dict[str, Any]:
     return said
 
 
-def _container(service: ODataService, filter_functions: Sequence[str]) -> dict[str, Any]:
+def _container(service: ODataService) -> dict[str, Any]:
     unbound = [operation for operation in service.operations if operation.binding is Binding.NONE]
     return {
         "$Kind": "EntityContainer",
-        **_annotations(csdl.container_annotations(filter_functions)),
+        **_annotations(csdl.container_annotations()),
         **{entity_set.name: _set(entity_set) for entity_set in service.entity_sets.values()},
         **{operation.name: _import(service, operation) for operation in unbound},
     }

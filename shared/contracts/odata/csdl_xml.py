@@ -1,6 +1,5 @@
 """`$metadata` as XML (OData CSDL XML Representation 4.01; 4.0 has the same namespaces)."""
 
-from collections.abc import Sequence
 from typing import Any, cast
 from xml.etree.ElementTree import Element, SubElement, tostring
 
@@ -15,7 +14,7 @@ _EDMX = "http://docs.oasis-open.org/odata/ns/edmx"
 _EDM = "http://docs.oasis-open.org/odata/ns/edm"
 
 
-def metadata_xml(service: ODataService, version: str, *, filter_functions: Sequence[str] = ()) -> bytes:
+def metadata_xml(service: ODataService, version: str) -> bytes:
     """The document for a version, "4.0" or "4.01", as `odata_version` gives it; UTF-8 with an XML declaration."""
     root = Element("edmx:Edmx", {"xmlns:edmx": _EDMX, "Version": version})
     for name, url in csdl.VOCABULARIES.items():
@@ -33,7 +32,7 @@ def metadata_xml(service: ODataService, version: str, *, filter_functions: Seque
     for operation in service.operations:
         if operation.binding is Binding.NONE:
             _import(container, service, operation)
-    _annotate(container, csdl.container_annotations(filter_functions))
+    _annotate(container, csdl.container_annotations())
     return cast(bytes, tostring(root, encoding="utf-8", xml_declaration=True))
 
 

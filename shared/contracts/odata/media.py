@@ -15,7 +15,6 @@ from shared.errors import RequestError
 Metadata = Literal["minimal", "full", "none"]
 MetadataFormat = Literal["xml", "json"]
 
-METADATA_TYPES: Mapping[MetadataFormat, str] = {"xml": "application/xml", "json": "application/json"}
 """The media types of `$metadata`."""
 
 _T = TypeVar("_T")

@@ -70,7 +70,7 @@ def check_references(batch: Batch, root: str, also: Collection[str] = ()) -> Bat
     ids = {request.id for request in batch.requests}
     for request in batch.requests:
         relative = relative_url(request.url, root, also)
-        if unquote(re.split(r"[/?]", relative, maxsplit=1)[0]).lower() == "$batch":
+        if "$batch" in unquote(relative.partition("?")[0]).lower().split("/"):
             raise invalid(f"Request {request.id!r} is a batch; a batch holds no other")
         reference = entity_reference(relative)
         for name in [*([reference[0]] if reference else []), *etag_references(request.headers).values()]:

@@ -59,6 +59,12 @@ async def again(context: ActionContext, request: TrialWait) -> TrialWaited:
     return await _wait(context, request)
 
 
+@library.action("TrialRepeat", timeout="60s", retry=Retry(max_attempts=3, delay="100ms"))
+async def repeat(context: ActionContext, request: TrialWait) -> TrialWaited:
+    """Waits in its first attempt only."""
+    return await _wait(context, request if context.attempt == 1 else request.model_copy(update={"seconds": 0}))
+
+
 @library.action("TrialFail", timeout="30s")
 async def fail(context: ActionContext) -> None:
     detail = ErrorDetail("Cracked", "The spine is cracked.", "spine")

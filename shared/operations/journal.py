@@ -1,0 +1,59 @@
+"""What the attempts at one operation have finished, so that the next one goes on behind it.
+
+An entry is written once and never changed: where two attempts overlap, the first to write an entry has it.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from shared.errors import StorageConflict
+from shared.operations.model import Payload
+from shared.operations.records import OperationRecords
+from shared.storage.limits import MAX_CHANGES
+from shared.storage.ports import Delete, Insert, Row, Table
+from shared.storage.write_once import write_once
+
+_FIRST, _BEHIND = "0", ":"
+
+
+class Journal:
+    """The entries of one run. A row each; what is above 30 KiB lies in a blob."""
+
+    def __init__(self, records: OperationRecords, table: Table, run: str) -> None:
+        self._records = records
+        self._table = table
+        self._run = run
+
+    async def read(self) -> list[bytes]:
+        """All entries, in the order of their numbers. Raises StorageError."""
+        contents = [await self._records.load_payload(_payload(row)) for row in await self._rows()]
+        return [content for content in contents if content is not None]
+
+    async def add(self, number: int, content: bytes) -> None:
+        """Write an entry, unless there is one of this number. Raises StorageError."""
+        payload = await self._records.store_payload(self._run, f"journal-{number}", "application/json", content)
+        values = {"text": payload.text} if payload.text is not None else {"blob": payload.blob or ""}
+        with suppress(StorageConflict):
+            await write_once(self._table, self._run, [Insert(f"{number:08d}", values)])
+
+    async def clear(self) -> None:
+        """Remove all entries. Raises StorageError; what was removed by then stays so."""
+        rows = await self._rows()
+        await asyncio.gather(*(self._records.drop_payload(_payload(row)) for row in rows))
+        for first in range(0, len(rows), MAX_CHANGES):
+            with suppress(StorageConflict):
+                await self._table.write(self._run, [Delete(row.key) for row in rows[first : first + MAX_CHANGES]])
+
+    async def _rows(self) -> list[Row]:
+        found: list[Row] = []
+        page = await self._table.page(self._run, lower=_FIRST, upper=_BEHIND)
+        found += page.rows
+        while page.continuation is not None:
+            page = await self._table.page(self._run, lower=_FIRST, upper=_BEHIND, continuation=page.continuation)
+            found += page.rows
+        return found
+
+
+def _payload(row: Row) -> Payload:
+    text, blob = row.values.get("text"), row.values.get("blob")
+    return Payload("application/json", 0, "", text=None if blob else str(text), blob=str(blob) if blob else None)
