@@ -128,7 +128,13 @@ class ODataClient(LroClient):
         """Send a batch, wait for it, and follow interim responses to the last one."""
         deadline = deadline_of(options, self._starter.settings)
         called = self._call("POST", "$batch", batch_payload(batch, format, options), Reader(read_batch), options)
-        response: BatchResponse = self._result(called, options, deadline)
+        return self._rest(self._result(called, options, deadline), options, deadline)
+
+    def rest_of_batch(self, response: BatchResponse, **options: Unpack[WaitedCall]) -> BatchResponse:
+        """The response with all its interim parts (OData JSON Format 4.01, section 19.4), which `options` are for."""
+        return self._rest(response, options, deadline_of(options, self._starter.settings))
+
+    def _rest(self, response: BatchResponse, options: WaitedCall, deadline: float | None) -> BatchResponse:
         for _ in range(MOST_INTERIM):
             if response.next_url is None:
                 break

@@ -120,7 +120,13 @@ class AsyncODataClient(AsyncLroClient):
         """As `ODataClient.execute_batch_and_wait`."""
         deadline = deadline_of(options, self._starter.settings)
         called = await self._call("POST", "$batch", batch_payload(batch, format, options), Reader(read_batch), options)
-        response: BatchResponse = await self._result(called, options, deadline)
+        return await self._rest(await self._result(called, options, deadline), options, deadline)
+
+    async def rest_of_batch(self, response: BatchResponse, **options: Unpack[WaitedCall]) -> BatchResponse:
+        """As `ODataClient.rest_of_batch`."""
+        return await self._rest(response, options, deadline_of(options, self._starter.settings))
+
+    async def _rest(self, response: BatchResponse, options: WaitedCall, deadline: float | None) -> BatchResponse:
         for _ in range(MOST_INTERIM):
             if response.next_url is None:
                 break

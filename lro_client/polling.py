@@ -127,14 +127,14 @@ def _accepted(track: Track, answer: Answer) -> Reading:
 def _provisioned(track: Track, answer: Answer) -> Reading:
     """ARM without a monitor's header: the body's `provisioningState` decides (ARM RPC, "provisioningState property").
 
-    While it goes on, a `Location` is polled, which says why it failed; but not one that is the resource itself, as any
-    201 may name it.
+    While it goes on, a `Location` is polled, which says why it failed; but neither one that is the resource itself, as
+    any 201 may name it, nor that of a PATCH answered 200.
     """
     word = provisioning_state(answer.object())
     waits_for_body = track.profile is Profile.ARM and answer.status_code == 201 and not answer.body.strip()
     if word is None and not waits_for_body:
         return _complete(track, answer)
-    goes_on = word is None or not status_of(word).is_terminal
+    goes_on = (word is None or not status_of(word).is_terminal) and not _is_done_patch(answer)
     if goes_on and track.location_url and not same_resource(track.location_url, track.start_url):
         url = followed(track, answer.url, track.location_url)
         return Reading(_pointed(track, Source.LOCATION, url), Status.RUNNING, word, answer.object())

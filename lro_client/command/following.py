@@ -77,8 +77,8 @@ def how_to_resume(operation: Operation[Any], manner: Manner) -> str:
     return f"lro wait {shlex.quote(operation.monitor_url or '')}"
 
 
-def follow(operation: Operation[Any], manner: Manner) -> Exit:
-    """Wait for the end, show it, and return the exit code."""
+def follow(operation: Operation[Any], manner: Manner, finish: Callable[[Any], Any] | None = None) -> Exit:
+    """Wait for the end, show it, and return the exit code. `finish` makes of the value what is shown."""
     token = CancellationToken()
     with Interrupts(token) as interrupts:
         try:
@@ -90,6 +90,7 @@ def follow(operation: Operation[Any], manner: Manner) -> Exit:
                     cancellation=token,
                     cancel_operation=manner.cancel_on_interrupt,
                 )
+                value = value if finish is None else finish(value)
         except WaitCanceled as error:
             return _interrupted(operation, manner, interrupts, error)
         except LroError as error:

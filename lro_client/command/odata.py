@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from lro_client.command.following import Exit, Manner, Output, guarded
+from lro_client.command.following import Exit, Manner, Output, follow, guarded, save
 from lro_client.command.options import (
     AllowOrigin,
     CancelOnInterrupt,
@@ -22,7 +22,7 @@ from lro_client.command.options import (
     headers_of,
     json_of,
 )
-from lro_client.command.output import plain, print_json
+from lro_client.command.output import plain
 from lro_client.command.settings import credential_options, environment
 from lro_client.command.starting import checked, started
 from lro_client.odata import ODataClient
@@ -77,6 +77,8 @@ def batch(
     output: OutputOption = Output.TEXT,
     timeout: Timeout = None,
     interval: Interval = None,
+    save_token: SaveToken = None,
+    cancel_on_interrupt: CancelOnInterrupt = False,
     identity: Identity = False,
     scope: Scope = None,
     allow_origin: AllowOrigin = None,
@@ -85,15 +87,20 @@ def batch(
 
     Exits 0 when the batch was done, whatever became of its requests.
     """
-    manner = Manner(output, timeout, interval)
+    manner = Manner(output, timeout, interval, save_token, cancel_on_interrupt)
     requests = _batch(json_of(data), continue_on_error)
 
     def work(client: ODataClient) -> Exit:
-        response = client.execute_batch_and_wait(
+        called = client.execute_batch(
             requests, format="multipart" if multipart else "json", timeout=timeout, poll_interval=interval
         )
-        _print(response, manner)
-        return Exit.SUCCEEDED
+        if called.is_async and save_token is not None:
+            save(called.operation, save_token)
+
+        def finish(response: BatchResponse) -> Any:
+            return _shown(client.rest_of_batch(response, timeout=timeout, poll_interval=interval), output)
+
+        return follow(called.either, manner, finish)
 
     _with_client(root, manner, work, identity=identity, scope=scope, allow_origin=allow_origin)
 
@@ -120,17 +127,18 @@ def _batch(found: Any, continue_on_error: bool) -> Batch:
     return made
 
 
-def _print(response: BatchResponse, manner: Manner) -> None:
-    if manner.output is Output.TEXT:
-        for result in response.results:
-            print(f"{plain(result.id)}\t{result.status_code}\t{plain(str(result.error)) if result.error else ''}")
-        return
+def _shown(response: BatchResponse, output: Output) -> Any:
+    """A line for each result, or their JSON."""
+    if output is Output.TEXT:
+        rows = ((plain(result.id), str(result.status_code), result.error) for result in response.results)
+        return "\n".join(f"{id}\t{status}\t{plain(str(error)) if error else ''}" for id, status, error in rows)
     shown = [
         {"id": result.id, "status": result.status_code, "body": result.body}
         | ({"error": asdict(result.error)} if result.error else {})
+        | ({"monitorUrl": result.monitor_url} if result.monitor_url else {})
         for result in response.results
     ]
-    print_json({"status": "Succeeded", "result": {"responses": shown}})
+    return {"responses": shown}
 
 
 def _with_client(

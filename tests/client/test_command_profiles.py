@@ -78,6 +78,8 @@ def test_odata_batch(app_url: str, options: list[str]) -> None:
     ]
     line = ["odata", "batch", f"{app_url}/odata", "-d", json.dumps({"requests": requests}), "--continue-on-error"]
     shown = lro(*line, *options, "-o", "json")
+    assert (shown.code, shown.json["status"]) == (0, "Succeeded")
+    assert "/$async/" in shown.json["monitorUrl"]
     responses = shown.json["result"]["responses"]
     assert [response["status"] for response in responses] == [201, 404, 200]
     assert responses[1]["error"]["code"] == "ResourceNotFound"

@@ -141,5 +141,7 @@ def test_location_of_a_resource_that_goes_on(status: int) -> None:
     assert (elsewhere.track.source, elsewhere.track.poll_url) == (Source.LOCATION, f"{HOME}/operationResults/1")
     itself = first("PUT", Reply(status, reply.json, {LOC: f"{THING}?api-version=1"}), Profile.ARM)
     assert (itself.track.source, itself.track.poll_url) == (Source.RESOURCE, THING)
+    patched = first("PATCH", Reply(200, reply.json, {LOC: "/operationResults/1"}), Profile.ARM)
+    assert (patched.track.source, patched.track.poll_url) == (Source.RESOURCE, THING)
     ready = first("PUT", Reply(status, resource("Succeeded").json, {LOC: "/operationResults/1"}), Profile.ARM)
     assert ready.has_ended
