@@ -1,4 +1,4 @@
-"""Import time of `function_app` and of the client against that of the SDKs it cannot do without, each in fresh processes, in turn."""
+"""Import time of `function_app` and of the client against that of what they stand on, in fresh processes, in turn."""
 
 import statistics
 import subprocess

@@ -150,3 +150,15 @@ def test_public_names() -> None:
     assert all(hasattr(lro_client, name) for name in lro_client.__all__)
     with pytest.raises(AttributeError):
         _ = lro_client.NoSuchName
+
+
+def test_make_leaves_the_command() -> None:
+    """`make run` and `make test` install the command beside the app, and it is what lies here."""
+    lro = ROOT / ".venv" / "bin" / "lro"
+    if not (ROOT / ".venv" / ".local").exists():
+        pytest.skip("the checks run in another environment than make's own")
+    code = "import lro_client; print(lro_client.__file__)"
+    done = subprocess.run([str(lro.with_name("python")), "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).parent == PACKAGE
+    shown = subprocess.run([str(lro), "--help"], cwd="/", capture_output=True, text=True, check=True).stdout
+    assert "Exit codes" in shown
