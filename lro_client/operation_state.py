@@ -6,7 +6,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 from lro_client.cancellation import CancellationToken
 from lro_client.errors import LroError, NotFinished, OperationCanceled, OperationFailed
 from lro_client.messages import Answer, ErrorDetail
-from lro_client.model import NOTHING, Snapshot, Status
+from lro_client.model import NOTHING, Profile, Snapshot, Status
 from lro_client.tokens import dump, dump_dotnet
 from lro_client.tracker import Tracker
 from lro_client.urls import last_segment
@@ -44,6 +44,11 @@ class OperationState(Generic[T]):
         """The operation's id: what the monitor or the header `Operation-Id` says, else the end of the monitor's URL."""
         track = self._tracker.track
         return track.operation_id or (last_segment(track.monitor_url) if track.monitor_url else None)
+
+    @property
+    def profile(self) -> Profile:
+        """The contract it is followed by; `AUTO` where its headers tell."""
+        return self._tracker.track.profile
 
     @property
     def monitor_url(self) -> str | None:

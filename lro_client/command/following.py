@@ -20,7 +20,7 @@ from lro_client.errors import (
     TokenError,
     WaitCanceled,
 )
-from lro_client.model import Status
+from lro_client.model import Profile, Status
 from lro_client.operation import Operation
 
 GRACE_SECONDS = 2.0
@@ -74,7 +74,8 @@ def how_to_resume(operation: Operation[Any], manner: Manner) -> str:
     """The line that goes on where this stops."""
     if manner.save_token is not None:
         return f"lro resume {shlex.quote(str(manner.save_token))}"
-    return f"lro wait {shlex.quote(operation.monitor_url or '')}"
+    profile = " --profile odata" if operation.profile is Profile.ODATA else ""
+    return f"lro wait {shlex.quote(operation.monitor_url or '')}{profile}"
 
 
 def follow(operation: Operation[Any], manner: Manner, finish: Callable[[Any], Any] | None = None) -> Exit:

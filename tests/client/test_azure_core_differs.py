@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(60)
 WITHIN = 1.5
 
 
-def core(server: Hostile, within: float = WITHIN) -> Any:
+def core(server: Hostile, result_within: float | None = None) -> Any:
     """What azure-core's poller comes to, or `...` where it still polls."""
     key = AzureKeyCredentialPolicy(AzureKeyCredential(SECRET), "x-functions-key")
     retry = RetryPolicy(retry_total=1, retry_backoff_factor=0.01)
@@ -31,7 +31,9 @@ def core(server: Hostile, within: float = WITHIN) -> Any:
         first.http_response.read()
         method: Any = LROBasePolling(timeout=0.1)
         poller: LROPoller[Any] = LROPoller(client, first, lambda last: last.http_response.status_code, method)
-        deadline = time.monotonic() + within
+        if result_within is not None:
+            return poller.result(result_within)
+        deadline = time.monotonic() + WITHIN
         while not poller.done() and time.monotonic() < deadline:
             time.sleep(0.05)
         return poller.result() if poller.done() else ...
@@ -52,6 +54,14 @@ def test_cancelled() -> None:
         with pytest.raises(OperationCanceled):
             ours(server)
         assert core(server) is ...
+
+
+def test_time_out() -> None:
+    """An error here; azure-core hands out what it has seen last."""
+    with hostile(poll=monitor("Running")) as server:
+        with pytest.raises(StoppedWaiting):
+            ours(server)
+        assert core(server, result_within=0.5) == 200
 
 
 def test_canceled_is_an_error_of_its_own() -> None:

@@ -98,6 +98,7 @@ def test_interrupt_of_what_cannot_be_canceled(app_url: str) -> None:
     done = command.done()
     assert done.code == TIMED_OUT
     assert "could not be canceled" in done.err
+    assert f"lro wait '{monitor}' --profile odata" in done.err
 
 
 def test_bar_on_a_terminal(app_url: str) -> None:
