@@ -26,4 +26,6 @@ app = df.DFApp(http_auth_level=func.AuthLevel[_application.settings_at_import.ht
 for _blueprint in (starter, orchestrator, dispatcher, status, arm, odata, external, housekeeping, discovery):
     app.register_functions(_blueprint.build(_application))
 
+# Nor is any of it later: left out, it does not make full collections hold up every request for some 30 ms.
+gc.freeze()
 gc.enable()

@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -84,14 +83,15 @@ def short_etag(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundBook:
     """A book as it is seen, with the row it came from."""
 
     row: Row
 
-    @cached_property
+    @property
     def book(self) -> Book:
+        """Made anew each time: whoever goes through many pages does not hold all books of one."""
         return book_from_columns(self.row.values)
 
     @property

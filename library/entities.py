@@ -11,6 +11,9 @@ from shared.actions.entities import EntityChange, Stored
 from shared.storage.limits import MAX_CHANGES
 from shared.storage.ports import Storage
 
+_AT_ONCE = 25
+"""Books made of rows before whoever scans can let others have the event loop: each takes 15 to 50 microseconds."""
+
 
 class BookEntities:
     """All books. Writes are one entity-group transaction: the books that are written one by one share a partition.
@@ -28,7 +31,8 @@ class BookEntities:
     async def scan(self, *, after: str | None = None) -> AsyncIterator[Sequence[Stored]]:
         async with aclosing(self._books.scan(after=after)) as pages:
             async for found in pages:
-                yield [_stored(one) for one in found]
+                for start in range(0, len(found), _AT_ONCE):
+                    yield [_stored(one) for one in found[start : start + _AT_ONCE]]
 
     async def get(self, key: str) -> Stored | None:
         found = await self._books.find(key)

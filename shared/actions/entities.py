@@ -57,7 +57,10 @@ class EntitySource(Protocol):
     """The entities of one set, in the order of their keys."""
 
     def scan(self, *, after: str | None = None) -> AsyncIterator[Sequence[Stored]]:
-        """Pages of at most 1000, keys ascending by code point and beyond `after`; a page may be empty."""
+        """Pages of at most 1000, keys ascending by code point and beyond `after`; a page may be empty.
+
+        A page is made in one turn of the event loop: where entities take long to make, let pages be small.
+        """
         ...
 
     async def get(self, key: str) -> Stored | None:

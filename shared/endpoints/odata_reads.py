@@ -1,5 +1,8 @@
 """Reading entity sets (OData Protocol 4.01, section 11.2): from the source alone, without an engine or an operation."""
 
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from shared.actions.odata import EntitySet
@@ -15,28 +18,30 @@ from shared.endpoints.odata_answers import etag_of, json_answer
 from shared.endpoints.odata_caller import Caller
 from shared.errors import RequestError
 
+T = TypeVar("T")
+
 
 async def read(request: Request, target: Target, caller: Caller) -> Response:
     """A collection, its count, or one entity."""
     entity_set = target.entity_set
     assert entity_set is not None, "the target is a set or of one"
     if target.kind is Kind.COUNT:
-        return await _count(request, entity_set)
+        return await _count(request, entity_set, caller)
     if target.kind is Kind.SET:
         return await _collection(request, entity_set, caller)
     return await _entity(request, entity_set, target.key or "", caller)
 
 
-async def _count(request: Request, entity_set: EntitySet) -> Response:
+async def _count(request: Request, entity_set: EntitySet, caller: Caller) -> Response:
     wanted = parse_query(request.query, entity_set.type, resource=Resource.COUNT, now=now())
-    count = await collections.count_entities(entity_set.source(), wanted)
+    count = await _in_time(collections.count_entities(entity_set.source(), wanted), caller)
     return Response(status=200, body=str(count).encode(), content_type="text/plain")
 
 
 async def _collection(request: Request, entity_set: EntitySet, caller: Caller) -> Response:
     representation = media.json_representation(request, request.query)
     wanted = parse_query(request.query, entity_set.type, preferences=preferences(request), now=now())
-    page = await collections.read_page(entity_set.source(), wanted)
+    page = await _in_time(collections.read_page(entity_set.source(), wanted), caller)
     link = f"{service_root(caller.base)}/{entity_set.name}?{urlencode(page.next)}" if page.next else None
     body = payloads.collection(
         page.entities,
@@ -65,3 +70,19 @@ async def _entity(request: Request, entity_set: EntitySet, key: str, caller: Cal
         return Response(status=304, headers=headers)
     body = payloads.entity(stored, entity_set, base=caller.base, representation=representation, select=wanted.select)
     return json_answer(200, body, representation, headers)
+
+
+async def _in_time(work: Awaitable[T], caller: Caller) -> T:
+    """Raises RequestError 400: 501 would promise that it can be asked for asynchronously, and 503 invite a retry."""
+    timeout = asyncio.timeout(caller.seconds_left)
+    try:
+        async with timeout:
+            return await work
+    except TimeoutError:
+        if not timeout.expired():
+            raise
+        message = (
+            f"This query was not answered within the {caller.longest:g} s there are for a request, and for all of a "
+            "batch; narrow it with a $filter on the key, or ask for a simpler $filter or $orderby."
+        )
+        raise RequestError(400, "QueryTooExpensive", message) from None

@@ -138,6 +138,24 @@ def killed_after_a_book_was_written_twice(folder: Path, store: str) -> None:
             assert client.get(book_url("b")).status_code == 404
 
 
+def killed_after_a_read_of_what_was_removed(folder: Path, store: str) -> None:
+    """A read that was answered before the host died keeps its answer, and so does what depends on it."""
+    log = folder / "log"
+    requests = numbered(
+        {"method": "GET", "url": "Books('a')"},
+        remove("a", dependsOn=["1"]),
+        repeat(log, 60),
+    )
+    host = LocalHost(folder, store=store, app_root=TEST_APP)
+    with host, connected(host) as client:
+        store_books(client, {"id": "a", "title": "Old"})
+        location = begun(client, BATCH, requests)
+        polled(log.exists)
+        host.kill()
+    with LocalHost(folder, store=store, app_root=TEST_APP) as again, connected(again) as client:
+        assert [entry["status"] for entry in answers(client, location)] == [200, 204, 200]
+
+
 def killed_in_a_synchronous_action(folder: Path, store: str) -> None:
     """An action whose request died with its host is not left running: it is run again, or ended, as it is declared."""
     calls = {"TrialRepeat": folder / "repeat", "TrialWait": folder / "wait"}
@@ -165,6 +183,7 @@ def killed_in_a_synchronous_action(folder: Path, store: str) -> None:
     [
         *on(killed_in_a_batch, *STORES),
         *on(killed_after_a_book_was_written_twice, *STORES),
+        *on(killed_after_a_read_of_what_was_removed, "sqlite"),
         *on(killed_in_a_synchronous_action, "sqlite"),
     ],
 )

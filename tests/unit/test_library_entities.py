@@ -216,6 +216,15 @@ async def test_scan(books: BookEntities, storage: Storage) -> None:
     assert await scanned(books, after="") == everything
 
 
+async def test_a_scan_makes_few_books_at_once(books: BookEntities, storage: Storage) -> None:
+    """Whoever scans can leave the event loop to others after each page, which took a millisecond."""
+    await fill_set(storage, *(f"c{n:03}" for n in range(120)))
+    await books.write([Create(a_book(f"b{n:03}")) for n in range(60)])
+    pages = [page async for page in books.scan()]
+    assert sum(len(page) for page in pages) == 180
+    assert max(len(page) for page in pages) <= 25
+
+
 async def test_one_transaction(books: BookEntities, storage: Storage) -> None:
     """A hundred changes of all kinds are one storage request, whichever kind of book they are of."""
     await books.write([Create(a_book(f"b{n:03}")) for n in range(40)])

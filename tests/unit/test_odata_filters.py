@@ -3,25 +3,35 @@
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.contracts.odata.filters import compile_filter
-from shared.contracts.odata.ordering import compile_orderby
+from shared.contracts.odata.filters import Predicate
+from shared.contracts.odata.literals import PYTHON_TYPES
+from shared.contracts.odata.ordering import Ordering, OrderKey, compile_orderby
+from shared.contracts.odata.positions import Position, read_position, write_position
+from shared.contracts.odata.query import parse_query
 from shared.errors import RequestError
 from tests.unit.odata_things import THINGS, TYPE, Thing
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
 
+def predicate(text: str, *, now: datetime | None = None, **aliases: str) -> Predicate:
+    """What a request's `$filter` asks of a thing."""
+    query = parse_query({"$filter": text} | {f"@{name}": value for name, value in aliases.items()}, TYPE, now=now)
+    assert query.filter is not None
+    return query.filter
+
+
 def matching(text: str, **aliases: str) -> str:
     """First letters of the ids that match, in order: "dez" is everything."""
-    wanted = {f"@{name}": value for name, value in aliases.items()}
-    matches = compile_filter(text, TYPE, aliases=wanted, now=NOW)
+    matches = predicate(text, now=NOW, **aliases)
     return "".join(thing.id[0] for thing in THINGS if matches(thing))
 
 
@@ -225,6 +235,9 @@ REFUSED = [
     ("title in ('a',)", "was not expected at position 15"),
     ("title in title", "is no collection"),
     ("5 in creators", "do not compare"),
+    ("$it in (null)", "$it (Library.Thing) is in no list of values"),
+    ("cover in (null)", "cover (Library.Cover) is in no list of values"),
+    ("notes/any(n: n in (null))", "n (Library.Note) is in no list of values"),
     ("title/$count gt 1", "is no collection"),
     ("title/any(t: t eq 'x')", "is no collection"),
     ("creators/all()", "all takes a variable"),
@@ -261,7 +274,7 @@ REFUSED = [
 def test_what_is_refused(text: str, part: str) -> None:
     """What cannot be is 400 before any entity is read, and the message says what and where."""
     with pytest.raises(RequestError) as error:
-        compile_filter(text, TYPE, aliases={"@p": "'x'", "@q": "1 eq 1"})
+        predicate(text, p="'x'", q="1 eq 1")
     assert (error.value.status, error.value.code) == (400, "InvalidExpression")
     assert part in error.value.message
 
@@ -279,7 +292,7 @@ def test_what_is_refused(text: str, part: str) -> None:
 def test_what_is_not_supported(text: str) -> None:
     """What OData has and this does not do is 501 (Protocol 4.01, section 9.3.1); `now` without a time is such."""
     with pytest.raises(RequestError) as error:
-        compile_filter(text, TYPE)
+        predicate(text)
     assert (error.value.status, error.value.code) == (501, "ExpressionNotSupported")
 
 
@@ -288,7 +301,7 @@ def test_what_is_not_supported(text: str) -> None:
 )
 def test_no_result(text: str) -> None:
     """What has no result for an entity fails the request and names the entity."""
-    matches = compile_filter(text, TYPE)
+    matches = predicate(text)
     with pytest.raises(RequestError) as error:
         [matches(thing) for thing in THINGS]
     assert (error.value.status, error.value.code) == (400, "ExpressionFailed")
@@ -308,7 +321,7 @@ def test_no_result(text: str) -> None:
 def test_overflow(text: str) -> None:
     """A result that is too large is 400 like one that does not exist, and nothing else."""
     with pytest.raises(RequestError) as error:
-        [compile_filter(text, TYPE)(thing) for thing in THINGS]
+        [predicate(text)(thing) for thing in THINGS]
     assert error.value.status == 400
 
 
@@ -358,7 +371,7 @@ def _no(a: bool | None) -> bool | None:
 def test_logic_is_three_valued(expression: tuple[str, str]) -> None:
     """`and`, `or` and `not` treat null as unknown, and what is unknown is not in the result."""
     text, python = expression
-    matches = compile_filter(text, TYPE)
+    matches = predicate(text)
     for thing in THINGS:
         names = {"f": thing.is_free, "w": thing.words > 0, "both": _both, "no": _no}
         assert matches(thing) == (eval(python, names) is True), text
@@ -378,7 +391,7 @@ def test_arithmetic_is_that_of_python(expression: tuple[str, str], words: int) -
     """`mul` binds tighter than `add` and `sub`, which lean to the left, as in Python."""
     text, python = expression
     thing = Thing(id="x", words=words)
-    assert compile_filter(f"{text} eq {eval(python, {'w': words})}", TYPE)(thing), text
+    assert predicate(f"{text} eq {eval(python, {'w': words})}")(thing), text
 
 
 PIECES = """title words cover/size creators/any( c: ) ( , 'a' 5 -1.5e3 null true eq gt in and or not - add div contains(
@@ -399,7 +412,7 @@ TOKENS = st.lists(st.sampled_from([*PIECES.split(), "\ud800"]), max_size=12).map
 def test_no_text_does_harm(text: str) -> None:
     """Whatever is sent is a predicate or a clear 4xx or 501, and a predicate answers or says 400."""
     try:
-        matches = compile_filter(text, TYPE)
+        matches = predicate(text)
         answers = [matches(thing) for thing in THINGS]
     except RequestError as error:
         status, message = error.status, error.message
@@ -417,7 +430,7 @@ def test_threads() -> None:
     def work(number: int) -> None:
         for _ in range(50):
             text = f"words eq {number} or contains(title, 'n{number}') and not (words gt {number})"
-            matches = compile_filter(text, TYPE)
+            matches = predicate(text)
             if not matches(Thing(id="x", words=number)) or matches(Thing(id="x", words=number + 1)):
                 wrong.append(text)
 
@@ -483,6 +496,7 @@ def test_what_an_order_means(text: str, expected: str | None) -> None:
         ("creators", "has no order"),
         ("cover", "has no order"),
         ("null", "has no order"),
+        ("$it in (null)", "is in no list of values"),
         ("title ascending", "'ascending' was not expected at position 7"),
         ("title asc desc", "was not expected at position 11"),
         (",".join(["words"] * 9), "more than 8 items"),
@@ -496,13 +510,30 @@ def test_orders_that_are_refused(text: str, part: str) -> None:
     assert part in error.value.message
 
 
-@pytest.mark.parametrize(
-    "property", ["title", "words", "rating", "price", "isFree", "added", "born", "opens", "lasts", "guid", "mood"]
-)
-def test_order_values_survive_a_token(property: str) -> None:
-    """What a token keeps of an entity ranks exactly where the entity does, whatever its type."""
-    ordering = compile_orderby(property, TYPE)
-    assert ordering is not None
-    for thing in THINGS:
-        values = ordering.values(thing)
-        assert ordering.rank(ordering.read_values(ordering.write_values(values))) == ordering.rank(values)
+UTC_OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "Edm.Boolean": st.booleans(),
+    "Edm.Int64": st.integers(-(10**40), 10**40),
+    "Edm.Double": st.floats(),
+    # Infinity comes of a division by zero; what is not a number is null before it is ordered.
+    "Edm.Decimal": st.decimals(allow_nan=False) | st.sampled_from([Decimal("1E+9999"), Decimal("-1E-9999")]),
+    "Edm.String": st.text(),
+    "Edm.DateTimeOffset": st.datetimes(timezones=UTC_OFFSETS),
+    "Edm.Date": st.dates(),
+    "Edm.TimeOfDay": st.times(),
+    "Edm.Duration": st.timedeltas(),
+    "Edm.Guid": st.uuids(),
+}
+
+
+@pytest.mark.parametrize("type", sorted(PYTHON_TYPES))
+@given(data=st.data())
+def test_order_values_survive_a_token(type: str, data: st.DataObject) -> None:
+    """What a token keeps of an entity ranks exactly where the entity does, whatever its type and value."""
+    value = data.draw(st.none() | VALUES[type])
+    ordering = Ordering("x", (OrderKey("x", type, lambda _: value, data.draw(st.booleans())),))
+    token = write_position(Position("key", (value,)), ordering, None)
+    position = read_position(token, ordering, None)
+    # A value too long for a token is left out, and the entity tells it.
+    assert position.values is not None or len(str(value)) > 200
+    assert ordering.rank(position.values or (value,)) == ordering.rank((value,))

@@ -1,6 +1,10 @@
 """The query options of OData requests: names, values, what is refused, what the next page keeps."""
 
+import json
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +44,7 @@ def test_nothing_asked() -> None:
     """Without options: everything, by the key, in pages of the default size."""
     query = parse_query({}, TYPE)
     assert (query.filter, query.orderby, query.select, query.top, query.skip) == (None, None, None, None, 0)
-    assert (query.count, query.page_size, query.position, query.format) == (False, DEFAULT_PAGE, None, None)
+    assert (query.count, query.page_size, query.position) == (False, DEFAULT_PAGE, None)
 
 
 def test_what_is_the_callers_own() -> None:
@@ -91,7 +95,7 @@ def test_select() -> None:
 def test_one_entity() -> None:
     """One entity takes `$select` and `$format`, and no option of a collection."""
     query = parse_query({"$select": "id", "$format": "json"}, TYPE, resource=Resource.ENTITY)
-    assert (query.select, query.format) == (("id",), "json")
+    assert query.select == ("id",)
     for name in ("$filter", "$top", "$orderby", "$count", "$skiptoken"):
         assert refusal({name: "1"}, resource=Resource.ENTITY).status == 400
 
@@ -166,6 +170,57 @@ def test_a_token_is_for_its_query_alone() -> None:
         assert refusal({**other, "$skiptoken": token}).code == "InvalidSkipToken"
     for made_up in ("", "e30", "W10", "bnVsbA", token[:-3], "\ud800", "é", "=" * 10, "eyJrIjoxfQ", "A" * 5000):
         assert refusal({"$orderby": "words", "$skiptoken": made_up}).code == "InvalidSkipToken"
+
+
+def _changed(token: str, **parts: Any) -> str:
+    """The token with other parts, as somebody could make it who has read it."""
+    known = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    return urlsafe_b64encode(json.dumps(known | parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("order", "value", "parts"),
+    [
+        ("words", 5, {"k": "\ud800"}),
+        ("title", "x", {"v": ["\ud800"]}),
+        ("title", "x", {"v": [5]}),
+        ("title", "x", {"v": ["x", "y"]}),
+        ("added", datetime(2024, 1, 1, tzinfo=UTC), {"v": ["2024-01-01T00:00:00"]}),
+        ("added", datetime(2024, 1, 1, tzinfo=UTC), {"v": ["2024-01-01"]}),
+        ("added", datetime(2024, 1, 1, tzinfo=UTC), {"v": ["soon"]}),
+        ("price", Decimal(1), {"v": ["NaN"]}),
+        ("price", Decimal(1), {"v": ["sNaN"]}),
+        ("price", Decimal(1), {"v": ["1e9999999999999999999"]}),
+        ("words", 5, {"v": ["9" * 5000]}),
+    ],
+)
+async def test_a_token_that_was_changed(order: str, value: Any, parts: dict[str, Any]) -> None:
+    """Values that do not fit the order, or that nothing takes as text, are 400 before anything is read."""
+    query = parse_query({"$orderby": order}, TYPE)
+    token = query.following(Position("emma", (value,)), top=None)["$skiptoken"]
+    same = parse_query({"$orderby": order, "$skiptoken": _changed(token)}, TYPE)
+    assert same.position == Position("emma", (value,))
+    assert refusal({"$orderby": order, "$skiptoken": _changed(token, **parts)}).code == "InvalidSkipToken"
+
+
+@pytest.mark.parametrize("value", ["10:00:00Z", "10:00:00"])
+async def test_times_of_a_changed_token_compare(value: str) -> None:
+    """A time with an offset is read as the one without, as everywhere."""
+    query = parse_query({"$orderby": "opens"}, TYPE)
+    token = query.following(Position("emma", (time(9),)), top=None)["$skiptoken"]
+    page = parse_query({"$orderby": "opens", "$skiptoken": _changed(token, v=[value])}, TYPE)
+    assert (await read_page(ThingSet(THINGS), page)).entities == ()
+
+
+async def test_infinity_is_followed() -> None:
+    """The link of a page that ends at an infinite value leads on (a division by zero gives one, 5.1.1.2.4)."""
+    options = {"$orderby": "1.5 divby creators/$count,id"}
+    found: list[str] = []
+    while options:
+        page = await read_page(ThingSet(THINGS), parse_query(options, TYPE, preferences={"maxpagesize": "1"}))
+        found += [stored.entity.model_dump()["id"] for stored in page.entities]
+        options = page.next or {}
+    assert found == ["emma", "dracula", "zero"]
 
 
 def test_the_document_says_all() -> None:

@@ -3,21 +3,18 @@
 OData Protocol 4.01, sections 11.2.6 "Querying Collections" and 11.2.6.7 "Server-Driven Paging".
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from operator import itemgetter
+from heapq import heappop, heappush, heappushpop
 from typing import Any, NoReturn
 
 from shared.actions.entities import EntitySource, Stored
-from shared.contracts.odata.ordering import Ordering
+from shared.contracts.odata.ordering import Ordering, Reversed
 from shared.contracts.odata.positions import Position
 from shared.contracts.odata.query import Query
+from shared.contracts.odata.turns import Turns
 from shared.errors import RequestError
-
-_AT_ONCE = 250
-"""Entities between two turns of the event loop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +55,12 @@ async def count_entities(source: EntitySource, query: Query, *, limits: ReadLimi
     count = 0
     looked_at = 0
     limits = limits or ReadLimits()
-    async with aclosing(_stretches(source, query)) as stretches:
-        async for entities in stretches:
-            looked_at += len(entities)
+    async with aclosing(_entities(source, query)) as entities:
+        async for stored in entities:
+            looked_at += 1
             if looked_at > limits.scanned:
                 _too_many("$count", limits)
-            count += sum(1 for stored in entities if _matches(query, stored))
+            count += _matches(query, stored)
     return count
 
 
@@ -76,15 +73,14 @@ async def _page(source: EntitySource, query: Query, limits: ReadLimits) -> Page:
         return Page((), count, None)
     state = _Filling(query, wanted)
     looked_at = matched = 0
-    async with aclosing(_stretches(source, query, query.position.key if query.position else None)) as stretches:
-        async for entities in stretches:
-            for stored in entities:
-                if not counting and (state.is_over or state.is_complete or looked_at >= limits.looked_at):
-                    return state.page(count, more=not state.is_complete)
-                looked_at += 1
-                if looked_at > limits.scanned:
-                    _too_many("$count", limits)
-                matched += state.take(stored)
+    async with aclosing(_entities(source, query, query.position.key if query.position else None)) as entities:
+        async for stored in entities:
+            if not counting and (state.is_over or state.is_complete or looked_at >= limits.looked_at):
+                return state.page(count, more=not state.is_complete)
+            looked_at += 1
+            if looked_at > limits.scanned:
+                _too_many("$count", limits)
+            matched += state.take(stored)
     return state.page(matched if counting else count, more=state.is_over and not state.is_complete)
 
 
@@ -127,58 +123,76 @@ class _Filling:
         return Page(tuple(self._found), count, self._query.following(position, top=top, skip=self._skip))
 
 
+_Ranked = tuple[Reversed, Stored]
+"""An entity and its place in the order, reversed: a heap has the last one of the order on top."""
+
+
 async def _sorted_page(source: EntitySource, query: Query, ordering: Ordering, limits: ReadLimits) -> Page:
-    """In another order: one pass over the set, holding the best so far and one stretch of the rest."""
+    """In another order: one pass over the set, holding the best so far."""
     wanted = query.page_size if query.top is None else min(query.page_size, query.top)
     if query.skip + wanted > limits.sorted:
         message = f"With this $orderby, $skip and a page together are at most {limits.sorted}."
         raise RequestError(400, "OrderByLimitExceeded", message, target="$skip")
-    keep = query.skip + wanted + 1
     start = await _start(source, query, ordering)
     count = _count_so_far(query)
     looked_at = matched = 0
-    best: list[tuple[Any, str, Stored]] = []
-    worst: tuple[Any, str] | None = None
-    async with aclosing(_stretches(source, query)) as stretches:
-        async for entities in stretches:
-            looked_at += len(entities)
+    best: list[_Ranked] = []
+    async with aclosing(_entities(source, query)) as entities:
+        async for stored in entities:
+            looked_at += 1
             if looked_at > limits.scanned:
                 _too_many("$orderby", limits)
-            for stored in entities:
-                if not _matches(query, stored):
-                    continue
-                matched += 1
-                entry = (ordering.rank(ordering.values(stored.entity)), _key(query, stored), stored)
-                if start is not None and not start < entry[:2]:
-                    continue
-                if worst is None or entry[:2] < worst:
-                    best.append(entry)
-            # What is sorted already is taken as it is: this merges the few new ones into it.
-            best.sort(key=itemgetter(0, 1))
-            del best[keep:]
-            worst = best[-1][:2] if len(best) == keep else None
-    found = [stored for _, _, stored in best[query.skip : query.skip + wanted]]
+            if not _matches(query, stored):
+                continue
+            matched += 1
+            place = (*ordering.rank(ordering.values(stored.entity)), _key(query, stored))
+            if start is not None and not start < place:
+                continue
+            one = (Reversed(place), stored)
+            # One more than is shown tells whether another page follows.
+            if len(best) <= query.skip + wanted:
+                heappush(best, one)
+            else:
+                heappushpop(best, one)
+    more = len(best) > query.skip + wanted
+    if more:
+        heappop(best)
+    found = await _from_the_end(best, len(best) - query.skip)
     if query.count and query.position is None:
         count = matched
     top = None if query.top is None else query.top - len(found)
-    if len(best) < keep or not found or top == 0:
+    if not more or top == 0:
         return Page(tuple(found), count, None)
     position = Position(_key(query, found[-1]), ordering.values(found[-1].entity), count)
     return Page(tuple(found), count, query.following(position, top=top))
 
 
-async def _start(source: EntitySource, query: Query, ordering: Ordering) -> tuple[Any, str] | None:
+async def _from_the_end(best: list[_Ranked], number: int) -> list[Stored]:
+    """The last `number` of a heap, in the order. What is skipped needs no sorting, and leaves the heap as it comes."""
+    turns = Turns()
+    found: list[Stored] = []
+    for _ in range(number):
+        found.append(heappop(best)[1])
+        await turns.rest()
+    while best:
+        # To free thousands of entities at once would be a long turn.
+        best.pop()
+        await turns.rest()
+    return found[::-1]
+
+
+async def _start(source: EntitySource, query: Query, ordering: Ordering) -> tuple[Any, ...] | None:
     """What the page lies behind, in the order's own terms."""
     position = query.position
     if position is None:
         return None
     if position.values is not None:
-        return ordering.rank(position.values), position.key
+        return (*ordering.rank(position.values), position.key)
     stored = await source.get(position.key)
     if stored is None:
         message = "The entity at which the last page ended is gone; start over with the first page."
         raise RequestError(410, "PageGone", message, target="$skiptoken")
-    return ordering.rank(ordering.values(stored.entity)), position.key
+    return (*ordering.rank(ordering.values(stored.entity)), position.key)
 
 
 def _count_so_far(query: Query) -> int | None:
@@ -191,20 +205,17 @@ def _count_so_far(query: Query) -> int | None:
     return query.position.count
 
 
-async def _stretches(
-    source: EntitySource, query: Query, after: str | None = None
-) -> AsyncGenerator[Sequence[Stored], None]:
-    """The entities that can match, in parts small enough for the event loop, which gets a turn after each."""
+async def _entities(source: EntitySource, query: Query, after: str | None = None) -> AsyncGenerator[Stored]:
+    """The entities that can match. What is done with each counts as work of the same turn of the event loop."""
+    turns = Turns()
     pages = source.scan(after=query.keys.start(after))
     try:
         async for page in pages:
-            for start in range(0, len(page), _AT_ONCE):
-                part = page[start : start + _AT_ONCE]
-                if query.keys.is_beyond(_key(query, part[-1])):
-                    yield [stored for stored in part if not query.keys.is_beyond(_key(query, stored))]
+            for stored in page:
+                if query.keys.is_beyond(_key(query, stored)):
                     return
-                yield part
-                await asyncio.sleep(0)
+                yield stored
+                await turns.rest()
     finally:
         if isinstance(pages, AsyncGenerator):
             await pages.aclose()

@@ -176,6 +176,8 @@ class Compiler:
     def _among(self, node: Among, operand: Value) -> Value:
         if len(node.items) > MAX_ITEMS:
             self._refuse(node, f"in has more than {MAX_ITEMS} values")
+        if operand.type.structured:
+            self._refuse(node, f"{operand.described()} is in no list of values")
         pairs = [self._pair(node, operand, self._value(item, self._root)) for item in node.items]
         types = {side.primitive for pair in pairs for side in pair}
         if "Edm.Double" in types:

@@ -1,4 +1,4 @@
-"""`$filter`: from text to a predicate over entities, with every type checked before the first entity is seen.
+"""`$filter`: from a parsed text to a predicate over entities, with every type checked before the first entity is seen.
 
 OData URL Conventions 4.01, section 5.1.1 "Common Expression Syntax": a discrepancy of types that the model shows is
 refused, null is unknown to `and`, `or` and `not`, and what is not true is not in the result (5.1.2).
@@ -15,29 +15,22 @@ from shared.contracts.odata.compiling import Compiler
 from shared.contracts.odata.expression_values import Environment, Getter
 from shared.contracts.odata.literals import NULL
 from shared.contracts.odata.nodes import Node
-from shared.contracts.odata.syntax import invalid, parse_filter
+from shared.contracts.odata.syntax import invalid
 from shared.errors import RequestError
 
 Predicate = Callable[[BaseModel], bool]
 
 
 def compile_filter(
-    text: str, entity_type: StructuredType, *, aliases: Mapping[str, str] | None = None, now: datetime | None = None
+    tree: Node, entity_type: StructuredType, *, aliases: Mapping[str, str], now: datetime | None
 ) -> Predicate:
-    """What `text` asks of an entity. `aliases` are the query's `@name=value`; `now` is what `now()` means, if given.
+    """What a parsed text asks of an entity. `aliases` are the query's `@name=value`; `now` is what `now()` means.
 
     Raises RequestError 400 InvalidExpression that says what does not fit and where, 501 ExpressionNotSupported for what
     OData has and this does not do. The predicate raises RequestError 400 ExpressionFailed where it has no result, as
     after a division of whole numbers by zero.
     """
-    return compile_tree(parse_filter(text), entity_type, aliases=aliases, now=now)
-
-
-def compile_tree(
-    node: Node, entity_type: StructuredType, *, aliases: Mapping[str, str] | None = None, now: datetime | None = None
-) -> Predicate:
-    """As `compile_filter`, of a text that has been parsed."""
-    value = Compiler(entity_type, option="$filter", aliases=aliases or {}, now=now).compile(node)
+    value = Compiler(entity_type, option="$filter", aliases=aliases, now=now).compile(tree)
     if value.primitive not in ("Edm.Boolean", NULL):
         invalid("$filter", f"{value.described()} is neither true nor false")
     get = guarded(value.get, entity_type, "$filter")

@@ -8,16 +8,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
 from shared.actions.edm import StructuredType
 from shared.contracts.odata.compiling import Compiler
 from shared.contracts.odata.expression_values import Value
 from shared.contracts.odata.filters import guarded
-from shared.contracts.odata.literals import PYTHON_TYPES
+from shared.contracts.odata.literals import PYTHON_TYPES, read_text
 from shared.contracts.odata.syntax import invalid, parse_ordering
 
 MAX_KEYS = 8
@@ -106,25 +106,16 @@ def _rank(value: Any, descending: bool) -> Any:
         rank = (1,)
     else:
         rank = (2, value)
-    return _Reversed(rank) if descending else rank
+    return Reversed(rank) if descending else rank
 
 
-class _Reversed:
-    """Sorts the other way round."""
+class Reversed(tuple[Any, ...]):
+    """A tuple that sorts the other way round."""
 
-    __slots__ = ("rank",)
+    __slots__ = ()
 
-    def __init__(self, rank: tuple[Any, ...]) -> None:
-        self.rank = rank
-
-    def __lt__(self, other: "_Reversed") -> bool:
-        return other.rank < self.rank
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Reversed) and other.rank == self.rank
-
-    def __hash__(self) -> int:
-        return hash(self.rank)
+    def __lt__(self, other: tuple[Any, ...]) -> bool:
+        return tuple.__lt__(other, self)
 
 
 def _write(value: Any, type: str) -> str:
@@ -141,9 +132,24 @@ def _json(value: Any) -> str:
 def _read(text: Any, type: str) -> Any:
     if not isinstance(text, str):
         raise ValueError(f"{type} is kept as text")  # the caller knows ValueError
-    if type == "Edm.String":
-        return text
+    match type:
+        case "Edm.String":
+            return text
+        case "Edm.Decimal":
+            return _decimal(text)
+        case _:
+            value = read_text(type, text)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(f"no {type}: it has no offset, and would not compare")
+    return value
+
+
+def _decimal(text: str) -> Decimal:
+    """Infinity is one, which a division by zero gives and no model takes; what is not a number does not compare."""
     try:
-        return TypeAdapter(PYTHON_TYPES[type]).validate_strings(text)
-    except ValidationError:
-        raise ValueError(f"no {type}") from None
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if value.is_nan():
+        raise ValueError("no Edm.Decimal")
+    return value

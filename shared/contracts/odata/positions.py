@@ -42,6 +42,8 @@ def read_position(text: str, ordering: Ordering | None, filter_text: str | None)
     decoded = paging.read_token(text, _OBJECT, name="$skiptoken")
     try:
         token: Any = json.loads(decoded or "")
+        # Half a surrogate pair can be escaped, and is no text that a store or an answer takes.
+        json.dumps(token, ensure_ascii=False).encode()
         key, values, count = token["k"], token.get("v"), token.get("c")
         if token["q"] != _fingerprint(ordering, filter_text) or not isinstance(key, str):
             _refuse()

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from shared.actions.edm import StructuredType, TypeRef
 from shared.contracts import paging
-from shared.contracts.odata.filters import Predicate, compile_tree
+from shared.contracts.odata.filters import Predicate, compile_filter
 from shared.contracts.odata.key_ranges import KeyRange, key_range
 from shared.contracts.odata.ordering import Ordering, compile_orderby
 from shared.contracts.odata.positions import Position, read_position, write_position
@@ -53,8 +53,6 @@ class Query:
     applied_page_size: int | None = None
     """The preference maxpagesize as the caller gave it, where it was honoured."""
     position: Position | None = None
-    format: str | None = None
-    """The value of `$format`, unread."""
     filter_text: str | None = None
     carried: Mapping[str, str] = field(default_factory=dict[str, str])
     """The options that every page of the answer has in common, as the caller wrote them."""
@@ -96,7 +94,7 @@ def parse_query(
     preferred = _preferred_page(preferences or {})
     return Query(
         entity_type=entity_type,
-        filter=None if tree is None else compile_tree(tree, entity_type, aliases=aliases, now=now),
+        filter=None if tree is None else compile_filter(tree, entity_type, aliases=aliases, now=now),
         keys=KeyRange() if tree is None else key_range(tree, entity_type),
         orderby=ordering,
         select=_select(options["select"], entity_type) if "select" in options else None,
@@ -106,7 +104,6 @@ def parse_query(
         page_size=min(preferred or (DEFAULT_PAGE if top is None else max_page), max_page),
         applied_page_size=preferred,
         position=None if token is None else read_position(token, ordering, filter_text),
-        format=options.get("format"),
         filter_text=filter_text,
         carried=_carried(query),
     )
