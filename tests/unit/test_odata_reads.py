@@ -9,6 +9,7 @@ import pytest
 from shared.actions import Model, ODataService
 from shared.actions.entities import Stored
 from shared.contracts.http import Request
+from shared.contracts.odata.query import parse_query
 from shared.contracts.odata.targets import resolve
 from shared.endpoints.odata_caller import Caller
 from shared.endpoints.odata_reads import read
@@ -87,3 +88,17 @@ async def test_a_store_that_times_out() -> None:
     """The store's own TimeoutError is no fault of the query's."""
     with pytest.raises(TimeoutError, match="the store"):
         await ask(Ocean(error=TimeoutError("the store")), "/odata/Drops", seconds=20)
+
+
+@pytest.mark.parametrize("path", ["/odata/Drops", "/odata/Drops/$count"])
+async def test_a_long_expression_is_parsed_aside(path: str) -> None:
+    """The event loop has little to do with the parsing of an expression, which others do not wait for."""
+    query = {"$filter": " or ".join(["(id add 1) eq 0"] * 200)}
+    began = time.thread_time()
+    with pytest.raises(RequestError):
+        parse_query(query, ODataService("Sea").entity_set("Drops", Drop, key="id", source=Ocean).type)
+    parsing = time.thread_time() - began
+    began = time.thread_time()
+    with pytest.raises(RequestError, match="add does not take"):
+        await ask(Ocean(), path, seconds=20, filter=query["$filter"])
+    assert time.thread_time() - began < parsing / 3
