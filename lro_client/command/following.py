@@ -14,6 +14,7 @@ from lro_client.command.interrupts import Interrupts
 from lro_client.command.output import described, print_json, print_result, progress, say
 from lro_client.errors import (
     LroError,
+    MonitorGone,
     OperationCanceled,
     ServiceUnreachable,
     StoppedWaiting,
@@ -109,7 +110,8 @@ def ended(operation: Operation[Any] | None, manner: Manner, error: LroError) -> 
     say(f"lro: {error}")
     for note in getattr(error, "__notes__", ()):
         say(f"lro: {note}")
-    if operation is not None and operation.monitor_url and not operation.has_completed:
+    is_there = operation is not None and not operation.has_completed and not isinstance(error, MonitorGone)
+    if operation is not None and operation.monitor_url and is_there:
         say(f"To go on: {how_to_resume(operation, manner)}")
     return code
 

@@ -193,6 +193,14 @@ def test_list(app_url: str) -> None:
     assert {item["status"] for item in found["value"]} == {"Failed"}
 
 
+def test_operation_that_is_not_there(app_url: str) -> None:
+    """An operation that is unknown, or has expired, exits 1, and nobody is told to go on with it."""
+    done = lro("wait", f"{app_url}/status/{uuid4()}", "--timeout", "20")
+    assert (done.code, done.out) == (FAILED, "")
+    assert "there is no such operation" in done.err
+    assert "To go on" not in done.err
+
+
 def test_each_answer_is_one_object(app_url: str) -> None:
     """Whatever happens, --output json prints one JSON object on stdout with id, status and monitorUrl."""
     monitor = started(app_url)
