@@ -14,7 +14,18 @@ import azure.durable_functions as df
 import azure.functions as func
 
 import actions
-from blueprints import arm, discovery, dispatcher, external, housekeeping, odata, orchestrator, starter, status
+from blueprints import (
+    arm,
+    description,
+    discovery,
+    dispatcher,
+    external,
+    housekeeping,
+    odata,
+    orchestrator,
+    starter,
+    status,
+)
 from shared.actions.registry import discover
 from shared.composition import Application, function_timeout
 
@@ -23,7 +34,18 @@ _application = Application(
 )
 
 app = df.DFApp(http_auth_level=func.AuthLevel[_application.settings_at_import.http_auth_level.upper()])
-for _blueprint in (starter, orchestrator, dispatcher, status, arm, odata, external, housekeeping, discovery):
+for _blueprint in (
+    starter,
+    orchestrator,
+    dispatcher,
+    status,
+    arm,
+    odata,
+    external,
+    housekeeping,
+    description,
+    discovery,
+):
     app.register_functions(_blueprint.build(_application))
 
 # Nor is any of it later: left out, it does not make full collections hold up every request for some 30 ms.

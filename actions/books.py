@@ -14,6 +14,7 @@ from shared.composition import settings, storage
 
 @action("book:upload-start", post="book/{id}:upload-start", timeout="1m", retry=Retry(max_attempts=3))
 async def upload_start(context: ActionContext, request: UploadStart) -> UploadStarted:
+    """Begin to upload an EPUB: the result says where to send the file."""
     return await start_upload(context, request, storage())
 
 
@@ -33,11 +34,13 @@ async def file_is_not_too_large(request: UploadStart) -> None:
     keep="7d",
 )
 async def upload_finish(context: ActionContext, request: UploadFinish) -> Book:
+    """Read the EPUB that was uploaded, and store the book."""
     return await finish_upload(context, request, storage(), max_bytes=settings().max_upload_bytes)
 
 
 @action("book:put", put="book/{id}", exclusive="book/{id}", timeout="5m", retry=Retry(max_attempts=3), keep="7d")
 async def put_book(context: ActionContext, request: PlaceBook) -> Book:
+    """Say what a book is to be, as a whole: its title, its shelf, its EPUB."""
     return await place_book(context, request, storage(), max_bytes=settings().max_upload_bytes)
 
 
@@ -65,6 +68,7 @@ async def book_to_be(request: PlaceBook) -> Accepted:
 
 @action("book:delete", delete="book/{id}", exclusive="book/{id}", timeout="1m", retry=Retry(max_attempts=3))
 async def delete_book(context: ActionContext, request: BookRef) -> None:
+    """Remove a book and its file."""
     await remove_book(context, request.id, storage())
 
 
@@ -75,11 +79,13 @@ async def book_is_there(request: BookRef) -> None:
 
 @read("book:get", get="book/{id}")
 async def get_book(context: ReadContext, request: BookRef) -> Book:
+    """Read one book."""
     return await _found(request.id)
 
 
 @read("book:list", get="book")
 async def list_books(context: ReadContext, request: ListBooks) -> BookList:
+    """Read a page of the books, in the order of their ids."""
     books, position = await BookStore(storage()).page(top=request.top, after=request.skip_token)
     link = context.link("book", top=str(request.top), skipToken=position) if position else None
     return BookList(value=books, next_link=link)

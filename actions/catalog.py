@@ -27,6 +27,7 @@ reports = library.entity_set("Reports", Report, key="id", source=lambda: ReportE
 
 @library.action("GenerateReport", timeout="90s", retry=Retry(max_attempts=3), keep="7d", undoable=True)
 async def report(context: ActionContext, request: ReportRequest) -> Report:
+    """Count the books of a time, or all: words, languages, creators, by year."""
     return await generate_report(context, request, storage(), base_url=settings().own_url)
 
 
@@ -42,6 +43,7 @@ async def forget_report(run_id: str) -> None:
 
 @books.action("Export", timeout="30s", retry=Retry(max_attempts=3), keep="7d")
 async def export(context: ActionContext, request: ExportBook) -> ExportResult:
+    """Write a book as JSON, CSV or text to read."""
     return await export_book(context, request, storage(), base_url=settings().own_url)
 
 
@@ -52,16 +54,19 @@ async def book_is_there(request: ExportBook) -> None:
 
 @books.collection_action("ProcessLargeFile", timeout="9m", retry=Retry(max_attempts=3), keep="7d")
 async def process_large_file(context: ActionContext, request: ProcessFile) -> ProcessResult:
+    """Load an uploaded CSV of books; all of them appear at once."""
     return await load_books(context, request, storage(), max_bytes=settings().max_upload_bytes)
 
 
 @books.function("Summary")
 async def summary(context: ReadContext, request: BookRef) -> BookSummary:
+    """A book in a few figures."""
     return summarize(await _found(request.id))
 
 
 @read("report:content", get="report/{id}/content")
 async def report_content(context: ReadContext, request: ReportRef) -> Content:
+    """Read the figures of a report in full."""
     content = await ReportStore(storage()).content(request.id)
     if content is None:
         raise RequestError(404, "ReportNotFound", "There is no such report.", target=request.id)
@@ -70,6 +75,7 @@ async def report_content(context: ReadContext, request: ReportRef) -> Content:
 
 @read("export:content", get="export/{id}/content")
 async def exported(context: ReadContext, request: ExportRef) -> Content:
+    """Read an exported book."""
     content = await export_content(request.id, storage())
     if content is None:
         raise RequestError(404, "ExportNotFound", "There is no such export.", target=request.id)

@@ -11,6 +11,7 @@ from shared.composition import settings, storage
 
 @action("files:upload-start", post="files:upload-start", timeout="1m", retry=Retry(max_attempts=3))
 async def upload_start(context: ActionContext, request: FileUploadStart) -> UploadStarted:
+    """Begin to upload a file that is no book: the result says where to send it."""
     return await start_file_upload(context, request, storage())
 
 

@@ -18,6 +18,7 @@ from shared.operations.records import OperationRecords
     retry_after=2,
 )
 async def import_uploads(context: ActionContext, manifest: ImportManifest) -> ImportOutcome:
+    """Read many uploaded EPUBs in one operation; one that cannot be read does not stop the others."""
     holds = Holds(storage(), OperationRecords(storage()), clock=now)
     me = Locator.of(context.owner, context.operation_id)
 

@@ -28,6 +28,7 @@ presses = ArmResource("Contoso.Library", "presses", api_versions=["2026-01-01"],
 
 @put_elsewhere(presses, deadline="2h", lro_headers=ArmAsyncOperationHeader(retry_after=5))
 async def set_up(work: HandOver, press: Press) -> None:
+    """Order a press to be set up, by the system that takes the work orders."""
     order = WorkOrder(
         press=press.name,
         model=press.properties.model or "",
@@ -40,7 +41,7 @@ async def set_up(work: HandOver, press: Press) -> None:
 
 @presses.delete()
 async def scrap(context: ActionContext, press: Press) -> None:
-    """Nothing is kept of a press beside the resource itself."""
+    """Remove a press: nothing is kept of it beside the resource itself."""
 
 
 @call("presses:take-work-order", post="presses:take-work-order")

@@ -32,16 +32,19 @@ shelves = ArmResource("Contoso.Library", "shelves", api_versions=["2026-01-01"],
 
 @shelves.create_or_replace(retry=Retry(max_attempts=3))
 async def provision(context: ActionContext, shelf: Shelf) -> Shelf:
+    """Make a shelf, or replace what is known of one."""
     return await library.counted(shelf, storage())
 
 
 @shelves.update(retry=Retry(max_attempts=3))
 async def change(context: ActionContext, shelf: Shelf) -> Shelf:
+    """Change some tags or properties of a shelf."""
     return await library.counted(shelf, storage())
 
 
 @shelves.delete(retry=Retry(max_attempts=3))
 async def remove(context: ActionContext, shelf: Shelf) -> None:
+    """Remove a shelf that no book stands on."""
     if count := await library.clear(shelf, storage()):
         message = f"{count} books stand on the shelf; move them first."
         raise ActionFailed("ShelfNotEmpty", message, target=shelf.id, status_code=409)
@@ -61,22 +64,26 @@ def target(shelf: Shelf, request: MigrationRequest) -> Iterable[str]:
     retry=Retry(max_attempts=3),
 )
 async def start_migration(context: ActionContext, shelf: Shelf, request: MigrationRequest) -> MigrationResult:
+    """Move the books of a shelf to another one."""
     return await library.migrate(context, shelf, request.target_shelf, storage())
 
 
 @shelves.action("restart", retry=Retry(max_attempts=3))
 async def restart(context: ActionContext, shelf: Shelf) -> None:
+    """Count the books of a shelf anew."""
     await library.recount(context, shelf, storage())
 
 
 @shelves.action("exportInventory", retry=Retry(max_attempts=3))
 async def export_inventory(context: ActionContext, shelf: Shelf) -> Inventory:
+    """Write a list of the books of a shelf: the result says where it is."""
     inventory, count = await library.store_inventory(shelf, storage())
     return Inventory(count=count, url=f"{settings().own_url}/inventory/{inventory}")
 
 
 @read("inventory:get", get="inventory/{id}")
 async def get_inventory(context: ReadContext, request: InventoryRef) -> Content:
+    """Read an exported list of books, in CSV."""
     content = await library.read_inventory(request.id, storage())
     if content is None:
         raise RequestError(404, "InventoryNotFound", "There is no such inventory; export one.", target=request.id)

@@ -38,6 +38,9 @@ FALLBACK = "zz_unknown_route"
 
 BUILT_IN = (
     Endpoint("health", ("GET",), "health", "blueprints.discovery"),
+    Endpoint("openapi", ("GET",), "openapi.json", "blueprints.description"),
+    Endpoint("docs", ("GET",), "docs", "blueprints.description"),
+    Endpoint("docs_file", ("GET",), "docs/{file}", "blueprints.description"),
     Endpoint("status", ("GET",), "status/{operation_id}", "blueprints.status"),
     Endpoint("status_cancel", ("POST",), "status/{operation_id}:cancel", "blueprints.status"),
     Endpoint("status_delete", ("DELETE",), "status/{operation_id}", "blueprints.status"),

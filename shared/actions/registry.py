@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 
 from shared.actions import patterns
@@ -15,6 +16,9 @@ from shared.actions.odata import ODataService
 from shared.actions.policies import write_duration
 from shared.actions.routes import Endpoint
 from shared.errors import DeclarationError
+
+EXAMPLES = "examples.json"
+"""Beside the modules of actions: recorded requests and answers, for the app's description."""
 
 HOST_MARGIN = timedelta(seconds=60)
 """An activity returns this long before the host's functionTimeout: a timed-out one restarts the host."""
@@ -30,7 +34,15 @@ class Registry:
         resources: Iterable[ArmResource] = (),
         calls: Iterable[Call] = (),
         services: Iterable[ODataService] = (),
+        *,
+        title: str = "",
+        description: str = "",
+        example_files: Iterable[Path] = (),
     ) -> None:
+        """`title`, `description` and `example_files` are for the app's description: none changes what it does."""
+        self.title = title
+        self.description = description
+        self.example_files = tuple(example_files)
         self._actions: dict[str, Action] = {}
         self._reads: dict[str, Read] = {}
         self._calls: dict[str, Call] = {}
@@ -150,10 +162,14 @@ def discover(package: ModuleType) -> Registry:
     services = [value for value in found.values() if isinstance(value, ODataService)]
     bound = {id(operation.declared) for service in services for operation in service.operations}
     declared = [value for value in found.values() if id(value) not in bound]
+    title, _, description = (package.__doc__ or "").strip().partition("\n\n")
     return Registry(
         [value for value in declared if isinstance(value, Action)],
         [value for value in declared if isinstance(value, Read)],
         [value for value in declared if isinstance(value, ArmResource)],
         [value for value in declared if isinstance(value, Call)],
         services,
+        title=" ".join(title.split()),
+        description=description.strip(),
+        example_files=[Path(folder, EXAMPLES) for folder in package.__path__],
     )

@@ -11,8 +11,8 @@ from shared.contracts.http import Request
 from shared.errors import RequestError
 from shared.resources.model import ResourceKey
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_GROUP = re.compile(r"[A-Za-z0-9._()\-]{0,89}[A-Za-z0-9_()\-]")
+GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+GROUP = re.compile(r"[A-Za-z0-9._()\-]{0,89}[A-Za-z0-9_()\-]")
 """learn.microsoft.com, "Naming rules and restrictions for Azure resources": up to 90, no period last. ASCII here."""
 
 _STORABLE = re.compile(r"[\x24-\x2e\x30-\x3e@-\[\]-~]{1,260}")
@@ -38,14 +38,14 @@ def resource_key(resource: ArmResource, route: Mapping[str, str]) -> ResourceKey
 
 def subscription(route: Mapping[str, str]) -> str:
     text = route["subscriptionId"]
-    if not _GUID.fullmatch(text):
+    if not GUID.fullmatch(text):
         raise RequestError(400, "InvalidSubscriptionId", "A subscription id is a GUID.", target="subscriptionId")
     return text
 
 
 def resource_group(route: Mapping[str, str]) -> str:
     text = route["resourceGroupName"]
-    if not _GROUP.fullmatch(text):
+    if not GROUP.fullmatch(text):
         message = "A resource group's name has 1 to 90 letters, digits, and . _ - ( ), and ends in no period."
         raise RequestError(400, "InvalidResourceGroupName", message, target="resourceGroupName")
     return text

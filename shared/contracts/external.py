@@ -26,35 +26,37 @@ _MAX_COUNT = 2**53
 """Larger whole numbers are not the same in every JSON reader (RFC 8259, section 6)."""
 
 
-class _Progress(Model):
+class UpdateProgress(Model):
     done: int | None = Field(default=None, ge=0, le=_MAX_COUNT)
     total: int | None = Field(default=None, ge=0, le=_MAX_COUNT)
     message: str | None = Field(default=None, max_length=500)
     data: Any = None
 
 
-class _Detail(Model):
+class UpdateErrorDetail(Model):
     code: str = Field(min_length=1, max_length=100)
     message: str = Field(min_length=1, max_length=200)
     target: str | None = Field(default=None, max_length=100)
 
 
-class _Error(Model):
+class UpdateError(Model):
     code: str = Field(min_length=1, max_length=100)
     message: str = Field(min_length=1, max_length=1000)
     target: str | None = Field(default=None, max_length=100)
-    details: list[_Detail] = Field(default_factory=list[_Detail], max_length=4)
+    details: list[UpdateErrorDetail] = Field(default_factory=list[UpdateErrorDetail], max_length=4)
 
 
-class _UpdateBody(Model):
+class UpdateBody(Model):
+    """What an update says: `progress` while it runs, `result` or `error` at its end."""
+
     status: Literal["Running", "Succeeded", "Failed", "Canceled"]
     percent_complete: float | None = Field(default=None, ge=0, le=100)
-    progress: _Progress | None = None
+    progress: UpdateProgress | None = None
     result: Any = None
-    error: _Error | None = None
+    error: UpdateError | None = None
 
     @model_validator(mode="after")
-    def _fits_its_status(self) -> "_UpdateBody":
+    def _fits_its_status(self) -> "UpdateBody":
         """A member that its status has no place for would be lost without a word."""
         if self.status != "Running" and (self.percent_complete is not None or self.progress is not None):
             raise ValueError("percentComplete and progress go with status Running")
@@ -68,7 +70,7 @@ class _UpdateBody(Model):
 def parse_update(body: dict[str, Any]) -> Update:
     """The update in a request's JSON object; raises RequestError 400 InvalidInput."""
     try:
-        given = _UpdateBody.model_validate(body, extra="forbid", by_alias=True, by_name=False)
+        given = UpdateBody.model_validate(body, extra="forbid", by_alias=True, by_name=False)
     except ValidationError as error:
         raise validation_error(error) from None
     match given.status:
@@ -89,10 +91,10 @@ def update_url(base: str, operation_id: str, api_version: str) -> str:
     return f"{base}/status/{segment(operation_id)}:update?api-version={api_version}"
 
 
-def _progress(given: _UpdateBody) -> Progress | None:
+def _progress(given: UpdateBody) -> Progress | None:
     if given.percent_complete is None and given.progress is None:
         return None
-    said = given.progress or _Progress()
+    said = given.progress or UpdateProgress()
     try:
         return measured(
             percent=given.percent_complete, done=said.done, total=said.total, message=said.message, data=said.data

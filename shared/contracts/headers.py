@@ -10,8 +10,9 @@ from shared.errors import RequestError
 from shared.settings import Settings
 
 EXPOSED = (
-    "Operation-Location, Operation-Id, Azure-AsyncOperation, Location, Retry-After, Preference-Applied, "
-    "x-ms-request-id, x-ms-client-request-id, x-ms-error-code"
+    "Operation-Location, Operation-Id, Azure-AsyncOperation, Location, Retry-After, Preference-Applied, Allow, ETag, "
+    "AsyncResult, OData-Version, OData-EntityId, "
+    "x-ms-request-id, x-ms-client-request-id, x-ms-correlation-request-id, x-ms-error-code"
 )
 """What a script on another origin may read (Fetch standard, "CORS-safelisted response-header name")."""
 

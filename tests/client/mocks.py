@@ -12,8 +12,9 @@ import pytest
 from tests.host import ROOT
 
 MODULES = ROOT / ".build" / "mocks" / "node_modules"
-SPECTOR = MODULES / "@typespec" / "spector" / "cmd" / "cli.mjs"
-SPECS = MODULES / "@azure-tools" / "azure-http-specs" / "specs"
+SCENARIOS = ROOT / ".build" / "conformance" / "node_modules"
+SPECTOR = SCENARIOS / "@typespec" / "spector" / "cmd" / "cli.mjs"
+SPECS = SCENARIOS / "@azure-tools" / "azure-http-specs" / "specs"
 AUTOREST = MODULES / "@microsoft.azure" / "autorest.testserver" / "dist" / "cli" / "cli.js"
 _LOOPBACK = Path(__file__).parent / "javascript" / "loopback.cjs"
 _START_SECONDS = 60

@@ -46,9 +46,12 @@ EXPECTED = {
     "book_list",
     "book_upload_finish",
     "book_upload_start",
+    "docs",
+    "docs_file",
     "files_upload_start",
     "health",
     "housekeeping",
+    "openapi",
     "longRunningActionOrchestrator",
     "longRunningActions",
     "status",
@@ -117,10 +120,10 @@ def test_the_fallback_sorts_last() -> None:
     assert max(f.get_function_name().lower() for f in functions()) == FALLBACK
 
 
-def test_http_functions_ask_for_a_key_but_health() -> None:
-    """`health` and the update with a secret are anonymous; everything else asks for a key unless a setting says so."""
+def test_http_functions_ask_for_a_key_but_these() -> None:
+    """Health, the page and the update with a secret are anonymous; all else asks for a key unless a setting says so."""
     levels = {f.get_function_name(): f.get_trigger().auth_level.name for f in functions() if _is_http(f)}
-    assert levels.pop("health") == levels.pop("status_update") == "ANONYMOUS"
+    assert {levels.pop(name) for name in ("health", "docs", "docs_file", "status_update")} == {"ANONYMOUS"}
     assert set(levels.values()) == {"FUNCTION"}
 
 

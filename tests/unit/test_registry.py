@@ -100,6 +100,9 @@ def test_built_in_routes() -> None:
     """The monitors' routes and methods are those of the specification."""
     assert {(e.methods[0], e.route) for e in BUILT_IN} == {
         ("GET", "health"),
+        ("GET", "openapi.json"),
+        ("GET", "docs"),
+        ("GET", "docs/{file}"),
         ("GET", "status"),
         ("GET", "status/{operation_id}"),
         ("GET", "status/{operation_id}/result"),

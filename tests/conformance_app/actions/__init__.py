@@ -1,0 +1,4 @@
+"""Conformance
+
+What the scenarios of `@azure-tools/azure-http-specs` start.
+"""

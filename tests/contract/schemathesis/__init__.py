@@ -1,0 +1,1 @@
+"""What the command `st` loads beside the description (SCHEMATHESIS_HOOKS)."""

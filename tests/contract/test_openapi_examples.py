@@ -1,0 +1,102 @@
+"""The examples in the description come from real runs: the same is run again here, on both stores, and compared."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.contracts.openapi.examples import read_examples, with_examples
+from tests.described import Json, answer, described, operations, resolved, sample, validator
+from tests.host import STORES, LocalHost
+from tests.record_examples import FILE, record
+
+RECORDED: Json = json.loads(FILE.read_text(encoding="utf-8"))
+JSON = "application/json"
+
+
+def shape(value: Any) -> Any:
+    """What does not differ from run to run: the members and their types, of lists those of the first item."""
+    if isinstance(value, dict):
+        return {name: shape(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [shape(each) for each in value[:1]]
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_run_gives_the_same(store: str, tmp_path: Any) -> None:
+    """Every recorded request is answered as recorded, but for ids, times and addresses."""
+    with LocalHost(tmp_path, store=store) as host:
+        found = record(host.url)
+        served = httpx.get(f"{host.url}/openapi.json").json()
+    assert shape(found) == shape(RECORDED), "run: python -m tests.record_examples"
+    assert operations(served)["book_get"][2]["responses"]["200"]["content"][JSON]["example"]["title"] == "Moby Dick"
+
+
+def test_every_start_has_one() -> None:
+    """Each start of the sample shows what is sent, where something is, and what is answered, where something is."""
+    document = described(sample())
+    starts = {n: o for n, (_, _, o) in operations(document).items() if o.get("x-ms-long-running-operation")}
+    assert len(starts) > len(sample().runnable)
+    for name, operation in starts.items():
+        if "requestBody" in operation and "restart" not in name:
+            assert "example" in operation["requestBody"]["content"][JSON], name
+        for status, response in operation["responses"].items():
+            if "content" in response:
+                assert "example" in response["content"][JSON], (name, status)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_they_fit_their_schemas(name: str) -> None:
+    """Requests and answers fit the schemas beside which they are shown."""
+    document = described(sample())
+    operation = operations(document)[name][2]
+    kept = RECORDED[name]
+    if "request" in kept:
+        schema = resolved(document, operation["requestBody"]["content"][JSON]["schema"])
+        validator(document, schema).validate(kept["request"])
+    for status, said in kept["responses"].items():
+        content = answer(document, name, int(status))["content"]
+        if JSON in content:
+            validator(document, content[JSON]["schema"]).validate(said["body"])
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDED if "path" in RECORDED[name]])
+def test_paths_fit_their_schemas(name: str) -> None:
+    """What stood in the path is shown beside each of its parameters, and fits it."""
+    document = described(sample())
+    _, path, operation = operations(document)[name]
+    shown = {each["name"]: each for each in operation["parameters"] if each.get("in") == "path"}
+    assert {key: each["example"] for key, each in shown.items()} == RECORDED[name]["path"]
+    assert shown.keys() == set(re.findall(r"{([^}]+)}", path))
+    for each in shown.values():
+        validator(document, each["schema"]).validate(each["example"])
+
+
+def test_contents_of_several_types() -> None:
+    """JSON is shown for the JSON of an answer that may come in parts as well, and text for what is no JSON."""
+    batch = answer(described(sample()), "odata_batch", 200)["content"]
+    assert "example" in batch[JSON]
+    assert "example" not in batch["multipart/mixed"]
+    operation = {"parameters": [], "responses": {"200": {"content": {JSON: {}, "application/xml": {}}}}}
+    shown = with_examples(operation, {"responses": {"200": {"body": "<a/>"}, "404": {"body": {}}}})
+    assert shown["responses"] == {"200": {"content": {JSON: {}, "application/xml": {"example": "<a/>"}}}}
+
+
+def test_nothing_in_them_opens_anything() -> None:
+    """Secrets, signatures and this machine's addresses are not in them."""
+    text = FILE.read_text(encoding="utf-8")
+    for part in ("127.0.0.1", "localhost"):
+        assert part not in text
+    for marker in ("lroext_", "sig="):
+        assert text.count(marker) == text.count(f"{marker}..."), marker
+
+
+def test_files_of_examples(tmp_path: Any) -> None:
+    """The first file that names a function counts, and one that is not there is left out."""
+    (tmp_path / "a.json").write_text('{"f": {"request": 1}}')
+    (tmp_path / "b.json").write_text('{"f": {"request": 2}, "g": {"request": 3}}')
+    files = [tmp_path / name for name in ("none.json", "a.json", "b.json")]
+    assert read_examples(files) == {"f": {"request": 1}, "g": {"request": 3}}

@@ -1,0 +1,151 @@
+"""The routes of the description and its page, in process."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.composition import Application
+from shared.contracts import docs_page
+from shared.contracts.http import Request, Response
+from shared.endpoints import docs_files
+from shared.endpoints.border import answer
+from shared.endpoints.description import Description
+from tests.described import sample
+from tests.unit.parts import settings
+
+URL = "http://h:1"
+SIGNED_IN = {"TRUST_PLATFORM_AUTH": "true", "WEBSITE_AUTH_ENABLED": "true"}
+
+
+@pytest.fixture
+def endpoints(tmp_path: Path) -> Description:
+    return made(tmp_path)
+
+
+def made(folder: Path, **environment: str) -> Description:
+    return Description(Application(sample(), settings=settings(folder, **environment)))
+
+
+async def get(serve: Any, path: str = "/openapi.json", *, url: str = URL, **more: Any) -> Response:
+    return await answer(Request(method="GET", url=url + path, **more), serve)
+
+
+async def test_the_description(endpoints: Description) -> None:
+    """It is JSON of the version that was asked for, 3.1 without one, and says where it was found."""
+    newest = await get(endpoints.openapi)
+    older = await get(endpoints.openapi, query={"version": "3.0"})
+    assert (newest.status, newest.content_type) == (200, "application/json")
+    assert json.loads(newest.body)["openapi"] == "3.1.1"
+    assert json.loads(older.body)["openapi"] == "3.0.3"
+    assert json.loads(newest.body)["servers"] == [{"url": URL}]
+    assert (await get(endpoints.openapi, query={"version": "3.1", "code": "k"})).body == newest.body
+
+
+async def test_its_etag(endpoints: Description) -> None:
+    """The ETag stays while the description does, names each version and address, and gives 304."""
+    first, again = await get(endpoints.openapi), await get(endpoints.openapi)
+    assert first.headers["ETag"] == again.headers["ETag"]
+    assert first.headers["Cache-Control"] == "no-cache"
+    known = await get(endpoints.openapi, headers={"if-none-match": first.headers["ETag"]})
+    assert (known.status, known.body, known.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    older = await get(endpoints.openapi, query={"version": "3.0"})
+    elsewhere = await get(endpoints.openapi, url="http://other")
+    assert len({first.headers["ETag"], older.headers["ETag"], elsewhere.headers["ETag"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"version": "2.0"}, "UnsupportedOpenApiVersion"),
+        ({"version": ""}, "UnsupportedOpenApiVersion"),
+        ({"versions": "3.0"}, "UnknownQueryParameter"),
+    ],
+)
+async def test_odd_queries(endpoints: Description, query: dict[str, str], code: str) -> None:
+    """A version that is not offered, or another parameter, is 400 and says what there is."""
+    refused = await get(endpoints.openapi, query=query)
+    assert (refused.status, refused.headers["x-ms-error-code"]) == (400, code)
+
+
+async def test_many_addresses_are_not_kept(endpoints: Description) -> None:
+    """Callers that name ever other hosts do not fill the memory."""
+    for number in range(30):
+        assert (await get(endpoints.openapi, url=f"http://h{number}")).status == 200
+    assert endpoints._written.cache_info().currsize <= 8
+
+
+async def test_callers_are_known_where_all_are(tmp_path: Path) -> None:
+    """Where callers sign in, the description is for those who have; the page itself is for anybody."""
+    endpoints = made(tmp_path, **SIGNED_IN)
+    assert (await get(endpoints.openapi)).status == 401
+    assert (await get(endpoints.openapi, headers={"x-ms-client-principal-id": "me"})).status == 200
+    assert (await get(endpoints.page, "/docs")).status == 200
+
+
+async def test_the_page(endpoints: Description) -> None:
+    """It loads files of its own only, may run no script but those, and has nothing of a key in it."""
+    page = await get(endpoints.page, "/docs")
+    text = page.body.decode()
+    assert (page.status, page.content_type) == (200, "text/html")
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "connect-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert "http://" not in text
+    assert "https://" not in text
+    assert text.count("<script") == text.count("<script src=") == 2
+    for file in ("docs/swagger-ui-bundle.js", "docs/swagger-ui.css", "docs/page.js", "docs/page.css"):
+        assert f'"{file}"' in text
+        assert (await get(endpoints.file, f"/{file}", route={"file": file[5:]})).status == 200
+    # The host takes a slash at the end, too: links are relative to where the page is.
+    slashed = (await get(endpoints.page, "/docs/")).body.decode()
+    assert '"page.js"' in slashed
+    assert 'data-description="../openapi.json"' in slashed
+
+
+async def test_where_requests_may_go(tmp_path: Path) -> None:
+    """The app's public address counts as its own."""
+    page = await get(made(tmp_path, PUBLIC_BASE_URL="https://api.example/library").page, "/docs")
+    assert "connect-src 'self' https://api.example;" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("name", docs_page.UI_FILES + docs_page.OWN_FILES)
+async def test_files(endpoints: Description, name: str) -> None:
+    """Each comes with its type and an ETag, compressed where that is taken, and 304 where it is known."""
+    plain = await get(endpoints.file, f"/docs/{name}", route={"file": name})
+    assert (plain.status, plain.content_type) == (200, docs_page.CONTENT_TYPES[Path(name).suffix])
+    assert plain.headers["X-Content-Type-Options"] == "nosniff"
+    small = await get(endpoints.file, route={"file": name}, headers={"accept-encoding": "br, gzip;q=0.5"})
+    if name.endswith(".png"):
+        assert "Content-Encoding" not in small.headers
+    else:
+        assert small.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(small.body) == plain.body
+        refused = await get(endpoints.file, route={"file": name}, headers={"accept-encoding": "gzip;q=0"})
+        assert "Content-Encoding" not in refused.headers
+    known = await get(endpoints.file, route={"file": name}, headers={"if-none-match": plain.headers["ETag"]})
+    assert (known.status, known.body) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["swagger-ui.js", "..%2Fpage.js", "../docs_files.py", "VERSION", "", "PAGE.JS"])
+async def test_no_other_files(endpoints: Description, name: str) -> None:
+    """Only the page's own files are given out, whatever else lies beside them."""
+    assert (await get(endpoints.file, route={"file": name})).status == 404
+
+
+async def test_without_the_package(endpoints: Description, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app without the package of the UI says so; its description is there all the same."""
+    monkeypatch.setattr(docs_files, "UI_PACKAGE", "no_such_package")
+    docs_files.is_installed.cache_clear()
+    docs_files.page_file.cache_clear()
+    try:
+        page = await get(endpoints.page, "/docs")
+        assert (page.status, page.headers["x-ms-error-code"]) == (404, "PageNotInstalled")
+        assert (await get(endpoints.file, route={"file": "swagger-ui.css"})).status == 404
+        assert (await get(endpoints.openapi)).status == 200
+    finally:
+        docs_files.is_installed.cache_clear()
+        docs_files.page_file.cache_clear()
