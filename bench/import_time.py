@@ -1,4 +1,4 @@
-"""Import time of `function_app` against that of the SDKs it cannot do without, each in fresh processes, in turn."""
+"""Import time of `function_app` and of the client against that of what they stand on, in fresh processes, in turn."""
 
 import statistics
 import subprocess
@@ -12,6 +12,12 @@ _BARE = "import azure.functions, azure.durable_functions"
 _SDKS = "import azure.functions, azure.durable_functions; from pydantic import BaseModel; type('M', (BaseModel,), {})"
 
 
+_CLIENT = "from lro_client import DataPlaneClient"
+_CLIENT_FLOOR = "import azure.core.pipeline.transport, azure.core.pipeline.policies, requests"
+_COMMAND = "import lro_client.command.main"
+_COMMAND_FLOOR = "import typer, rich.progress"
+
+
 def measure(folder: Path) -> None:
     app: list[float] = []
     floor: list[float] = []
@@ -23,6 +29,24 @@ def measure(folder: Path) -> None:
     print(f"import of function_app     {statistics.median(app) * 1000:6.0f} ms  median of {RUNS} fresh processes")
     print(f"  over the Functions SDKs  {_ratio(app, bare):6.2f}     the two SDK packages (goal: 1.10)")
     print(f"  and with pydantic too    {_ratio(app, floor):6.2f}     a first model, as every declaration needs one")
+    _client()
+
+
+def _client() -> None:
+    """The client library and its command, beside the libraries that they stand on."""
+    statements = ("import lro_client", _CLIENT, _CLIENT_FLOOR, _COMMAND, f"{_COMMAND_FLOOR}; {_CLIENT_FLOOR}")
+    found: dict[str, list[float]] = {statement: [] for statement in statements}
+    for _ in range(RUNS):
+        for statement, times in found.items():
+            times.append(_run(statement))
+    package, client, client_floor, command, command_floor = found.values()
+    print(
+        f"import of lro_client       {statistics.median(package) * 1000:6.1f} ms  names are imported when they are used"
+    )
+    print(f"  and of DataPlaneClient   {statistics.median(client) * 1000:6.0f} ms")
+    print(f"  over azure-core          {_ratio(client, client_floor):6.2f}     its pipeline, and requests")
+    print(f"import of the command lro  {statistics.median(command) * 1000:6.0f} ms")
+    print(f"  over its libraries       {_ratio(command, command_floor):6.2f}     azure-core, requests, typer and rich")
 
 
 def _ratio(app: list[float], floor: list[float]) -> float:

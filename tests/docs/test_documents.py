@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from tests.real_epub import debian_policy_epub
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
 MARK = "---- end of step ----"
-HELPERS = """
+HELPERS = (
+    f"""
+lro() {{ PYTHONPATH={ROOT} {sys.executable} -m lro_client.command.main "$@"; }}
+"""
+    + """
 field() { python3 -c "import json, sys; print(json.load(sys.stdin)['$1'])"; }
 await_end() {
   for i in $(seq 150); do
@@ -26,6 +31,7 @@ await_end() {
   curl -s $BASE/status/$1 | field status
 }
 """
+)
 
 
 def documents_with(language: str) -> list[Path]:
@@ -96,7 +102,7 @@ def test_shell_blocks_are_valid(document: Path) -> None:
 def test_no_block_is_left_out() -> None:
     """Every block is of a kind that something here, or a reader's eye, checks."""
     kinds = {block.language for document in DOCUMENTS for block in blocks(document)}
-    assert kinds <= {"console", "python", "sh", "text", "mermaid", "json"}
+    assert kinds <= {"console", "python", "py", "sh", "text", "mermaid", "json"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)

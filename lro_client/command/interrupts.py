@@ -1,0 +1,40 @@
+"""Ctrl-C: the first one stops the wait, a second one is seen by whoever asks."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from lro_client.cancellation import CancellationToken
+
+
+class Interrupts:
+    """Turns SIGINT and SIGTERM into a use of the token, as long as it is open. For the main thread."""
+
+    def __init__(self, token: CancellationToken) -> None:
+        self._token = token
+        self._count = 0
+        self._another = threading.Event()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def another_comes_within(self, seconds: float) -> bool:
+        """Whether there is a second one, or one comes while this waits."""
+        return self._another.wait(seconds)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self._count += 1
+        if self._count > 1:
+            self._another.set()
+        # In a thread: the handler may have interrupted whoever holds the token's lock.
+        threading.Thread(target=self._token.cancel, daemon=True).start()

@@ -1,0 +1,112 @@
+"""One request and its answer, sent again where that is safe: generators of steps, without I/O of their own."""
+
+import random
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from lro_client.errors import ServiceUnreachable
+from lro_client.messages import Answer, Headers, Request
+from lro_client.model import Limits
+from lro_client.pacing import NOT_TAKEN, TRANSIENT, Pace, Retries, retry_after
+from lro_client.steps import Lost, Sleep, Steps, send
+from lro_client.urls import is_trusted, without_query
+
+ACCEPT = "application/json, */*;q=0.8"
+_KEYS = ("operation-id", "repeatability-request-id", "idempotency-key")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a client was told, and where its clock and its chance come from.
+
+    `headers` go with every request to a trusted origin; `allowed_origins` are trusted beside the start's.
+    """
+
+    headers: Headers = field(default_factory=Headers)
+    allowed_origins: Collection[str] = ()
+    limits: Limits = field(default_factory=Limits)
+    pace: Pace = field(default_factory=Pace)
+    retries: Retries = field(default_factory=Retries)
+    clock: Callable[[], float] = time.monotonic
+    today: Callable[[], datetime] = _now
+    chance: Callable[[], float] = random.random
+
+
+class DeadlinePassed(Exception):
+    """The caller's time is up. Whoever called says what that means."""
+
+
+def pause(seconds: float, settings: Settings, deadline: float | None) -> Steps[None]:
+    """Sleep, but not beyond the deadline."""
+    if deadline is None:
+        yield Sleep(seconds)
+        return
+    left = deadline - settings.clock()
+    if left <= 0:
+        raise DeadlinePassed
+    yield Sleep(min(seconds, left))
+    if seconds >= left:
+        raise DeadlinePassed
+
+
+def is_repeatable(method: str, headers: Headers) -> bool:
+    """Whether sending it twice does what sending it once does: by its method (RFC 9110, section 9.2.2), or because it
+    carries an id that the service knows it again by."""
+    return method.upper() in ("GET", "PUT", "DELETE", "HEAD") or any(name in headers for name in _KEYS)
+
+
+def addressed(request: Request, home: str, settings: Settings) -> Request:
+    """The request as it goes out: the client's headers and credentials for trusted origins only."""
+    trusted = is_trusted(request.url, home, settings.allowed_origins)
+    base = settings.headers if trusted else Headers()
+    return replace(request, trusted=trusted, headers=Headers({"Accept": ACCEPT}).merged(base, request.headers))
+
+
+def exchange(
+    request: Request, settings: Settings, *, deadline: float | None = None, attempts: int | None = None
+) -> Steps[Answer]:
+    """Send until there is an answer that is not "not now"; the last one is handed back when the retries are used up.
+
+    429 and 503 say that nothing was done, so any request is sent again after them, as after a connection that could not
+    be made. After 408, 500, 502, 504 and a lost connection only what is repeatable is.
+
+    Raises:
+        DeadlinePassed: the time was up first.
+        ServiceUnreachable: there was no answer at all.
+    """
+    repeatable = is_repeatable(request.method, request.headers)
+    attempts = settings.retries.attempts if attempts is None else attempts
+    failures = 0
+    while True:
+        failures += 1
+        timeout = settings.limits.request_seconds
+        if deadline is not None:
+            timeout = min(timeout, deadline - settings.clock())
+            if timeout <= 0:
+                raise DeadlinePassed
+        try:
+            answer = yield from send(request, timeout)
+        except Lost as lost:
+            if deadline is not None and settings.clock() >= deadline:
+                raise DeadlinePassed from lost
+            if (lost.was_sent and not repeatable) or failures >= attempts:
+                raise _unreachable(request, lost, repeatable) from lost
+            asked = None
+        else:
+            again = TRANSIENT if repeatable else NOT_TAKEN
+            if answer.status_code not in again or failures >= attempts:
+                return answer
+            asked = retry_after(answer.headers, settings.today())
+        delay = settings.retries.delay(failures, settings.chance)
+        yield from pause(max(delay, asked or 0.0), settings, deadline)
+
+
+def _unreachable(request: Request, lost: Lost, repeatable: bool) -> ServiceUnreachable:
+    tail = "" if repeatable or not lost.was_sent else " The service may have taken the request all the same."
+    return ServiceUnreachable(f"No answer from {without_query(request.url)}: {lost}.{tail}")

@@ -1,0 +1,67 @@
+"""OData's two forms of a final answer (OData 4.01 Protocol, 11.6), and HTTP messages inside of bodies."""
+
+import re
+from http import HTTPStatus
+
+from lro_client.errors import UnexpectedAnswer
+from lro_client.messages import Answer, Headers
+
+_STATUS_LINE = re.compile(r"HTTP/\d(?:\.\d)? (\d{3})(?: .*)?")
+_MOST_FIELDS = 200
+
+
+def unwrap(answer: Answer) -> Answer:
+    """The answer that a finished asynchronous request encloses; `answer` itself where it encloses none.
+
+    Form A is a 200 with `AsyncResult: nnn`, the true status code. Form B is a 200 whose body is a whole HTTP message.
+
+    Raises:
+        UnexpectedAnswer: what is enclosed is no answer.
+    """
+    if answer.status_code != HTTPStatus.OK:
+        return answer
+    if (told := answer.headers.get("asyncresult")) is not None:
+        told = told.strip()
+        if not re.fullmatch(r"[1-5]\d\d", told, re.ASCII):
+            raise UnexpectedAnswer(f"The header AsyncResult is {told[:40]!r}, not a status code.", answer=answer)
+        return Answer(answer.method, answer.url, int(told), answer.headers, answer.body)
+    if answer.media_type == "application/http":
+        status, headers, body = enclosed(answer.body, answer)
+        return Answer(answer.method, answer.url, status, headers, body)
+    return answer
+
+
+def enclosed(message: bytes, answer: Answer) -> tuple[int, Headers, bytes]:
+    """Status code, headers and body of an HTTP message in a body (RFC 9112, section 2); line ends may be bare LF.
+
+    Raises:
+        UnexpectedAnswer: it has no status line, or its header fields are none.
+    """
+    head, body = _split_head(message.lstrip(b"\r\n"))
+    lines = head.decode("latin-1").splitlines()
+    found = _STATUS_LINE.fullmatch(lines[0].rstrip()) if lines else None
+    if found is None:
+        raise UnexpectedAnswer("The enclosed HTTP message has no status line.", answer=answer)
+    headers = fields(lines[1:], answer)
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and len(length) < 12 and int(length) > len(body):
+        raise UnexpectedAnswer("The enclosed HTTP message is cut off.", answer=answer)
+    return int(found[1]), headers, body
+
+
+def fields(lines: list[str], answer: Answer) -> Headers:
+    """Header fields, one a line."""
+    if len(lines) > _MOST_FIELDS:
+        raise UnexpectedAnswer(f"An enclosed HTTP message has more than {_MOST_FIELDS} header fields.", answer=answer)
+    pairs = [line.partition(":") for line in lines if line.strip()]
+    if any(not colon or not name.strip() for name, colon, _ in pairs):
+        raise UnexpectedAnswer("An enclosed HTTP message has a header field without a name.", answer=answer)
+    return Headers((name.strip(), value.strip()) for name, _, value in pairs)
+
+
+def _split_head(message: bytes) -> tuple[bytes, bytes]:
+    ends = [(at, at + len(gap)) for gap in (b"\r\n\r\n", b"\n\n") if (at := message.find(gap)) >= 0]
+    if not ends:
+        return message, b""
+    head, body = min(ends)
+    return message[:head], message[body:]

@@ -1,0 +1,114 @@
+"""The seam between what is to be done and who does it.
+
+Whatever needs the network is a generator of steps: it yields `Send` and `Sleep` and is handed the answer. Two drivers
+run one, a blocking and an asynchronous one; they differ in how they send and sleep, and in nothing else.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from lro_client.cancellation import CancellationToken
+from lro_client.messages import Answer, Request
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send `request` and hand its answer back, or raise `Lost`. `timeout` bounds the whole exchange, in seconds."""
+
+    request: Request
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    seconds: float
+
+
+Steps = Generator[Send | Sleep, Any, T]
+
+
+class Lost(Exception):
+    """No answer came. `was_sent`: the service may have got the request all the same."""
+
+    def __init__(self, message: str, *, was_sent: bool) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
+
+
+class Interrupted(Exception):
+    """The caller's cancellation token was used."""
+
+
+class Sender(Protocol):
+    """What a blocking driver needs. `send` raises `Lost` and `Interrupted`, `sleep` raises `Interrupted`."""
+
+    def send(self, request: Request, timeout: float, token: CancellationToken | None) -> Answer: ...
+
+    def sleep(self, seconds: float, token: CancellationToken | None) -> None: ...
+
+
+class AsyncSender(Protocol):
+    """What an asynchronous driver needs."""
+
+    async def send(self, request: Request, timeout: float, token: CancellationToken | None) -> Answer: ...
+
+    async def sleep(self, seconds: float, token: CancellationToken | None) -> None: ...
+
+
+def send(request: Request, timeout: float) -> Steps[Answer]:
+    """One exchange, as a step."""
+    answer: Answer = yield Send(request, timeout)
+    return answer
+
+
+def drive(steps: Steps[T], sender: Sender, token: CancellationToken | None = None) -> T:
+    """Run the steps to their end. A used token interrupts them once; what they do about it is not interrupted."""
+    outcome: Any = None
+    failure: Exception | None = None
+    try:
+        while True:
+            try:
+                step = steps.send(outcome) if failure is None else steps.throw(failure)
+            except StopIteration as end:
+                return end.value
+            outcome, failure = None, None
+            try:
+                if token is not None and token.is_canceled:
+                    raise Interrupted
+                if isinstance(step, Send):
+                    outcome = sender.send(step.request, step.timeout, token)
+                else:
+                    sender.sleep(step.seconds, token)
+            except Exception as error:
+                failure = error
+                token = None if isinstance(error, Interrupted) else token
+    finally:
+        steps.close()
+
+
+async def drive_async(steps: Steps[T], sender: AsyncSender, token: CancellationToken | None = None) -> T:
+    """`drive`, on an event loop. Cancellation of the task passes through at once."""
+    outcome: Any = None
+    failure: Exception | None = None
+    try:
+        while True:
+            try:
+                step = steps.send(outcome) if failure is None else steps.throw(failure)
+            except StopIteration as end:
+                return end.value
+            outcome, failure = None, None
+            try:
+                if token is not None and token.is_canceled:
+                    raise Interrupted
+                if isinstance(step, Send):
+                    outcome = await sender.send(step.request, step.timeout, token)
+                else:
+                    await sender.sleep(step.seconds, token)
+            except Exception as error:
+                failure = error
+                token = None if isinstance(error, Interrupted) else token
+    finally:
+        steps.close()

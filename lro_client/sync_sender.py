@@ -1,0 +1,136 @@
+"""The blocking sender: an azure-core pipeline over `requests`.
+
+Each exchange runs in a thread of its own, so that the caller can stop waiting for it at any moment: a socket's time-out
+bounds one read, not a server that drips a byte a second. What is given up is left to end by itself.
+"""
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Sequence
+from http.client import HTTPException
+from typing import Any
+
+from azure.core.credentials import AzureKeyCredential, TokenCredential
+from azure.core.exceptions import AzureError
+from azure.core.pipeline import Pipeline
+
+from lro_client.cancellation import CancellationToken
+from lro_client.messages import Answer, Request
+from lro_client.model import Limits
+from lro_client.pipelines import Body, authentication_for, check_carrier, lost, options_for, outgoing, policies_for
+from lro_client.steps import Interrupted, Lost
+
+
+class SyncSender:
+    """Sends through azure-core. `transport` replaces `requests`: any azure-core `HttpTransport`, for tests too."""
+
+    def __init__(
+        self,
+        *,
+        credential: TokenCredential | AzureKeyCredential | None = None,
+        scopes: Sequence[str] = (),
+        key_header: str,
+        policies: Sequence[Any] = (),
+        transport: Any = None,
+        limits: Limits,
+    ) -> None:
+        self._limits = limits
+        self._has_credential = credential is not None
+        self._bears_token = credential is not None and not isinstance(credential, AzureKeyCredential)
+        self._transport = transport or _requests_transport()
+        authentication = authentication_for(credential, scopes, key_header, is_async=False)
+        self._trusted: Pipeline[Any, Any] = Pipeline(self._transport, policies_for(policies, authentication))
+        self._anonymous: Pipeline[Any, Any] = Pipeline(self._transport, policies_for((), ()))
+
+    def send(self, request: Request, timeout: float, token: CancellationToken | None) -> Answer:
+        check_carrier(request.url, self._has_credential and request.trusted)
+        exchange = _Exchange(lambda given_up: self._exchange(request, timeout, given_up))
+        return exchange.outcome(timeout, token)
+
+    def sleep(self, seconds: float, token: CancellationToken | None) -> None:
+        if token is None:
+            time.sleep(seconds)
+            return
+        woken = threading.Event()
+        forget = token.on_cancel(woken.set)
+        try:
+            if woken.wait(seconds):
+                raise Interrupted
+        finally:
+            forget()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _exchange(self, request: Request, timeout: float, given_up: threading.Event) -> Answer:
+        pipeline = self._trusted if request.trusted else self._anonymous
+        options = options_for(request.url, timeout, self._limits, bears_token=self._bears_token and request.trusted)
+        response: Any = pipeline.run(outgoing(request), stream=True, **options).http_response
+        try:
+            body = Body(request, response, self._limits)
+            for part in response.iter_bytes():
+                body.add(part)
+                if given_up.is_set():
+                    raise Lost("given up", was_sent=True)
+            return body.answer()
+        finally:
+            response.close()
+
+
+class _Exchange:
+    """One exchange in its thread, and the two things that end the wait for it: its outcome, and the caller's token."""
+
+    def __init__(self, work: Callable[[threading.Event], Answer]) -> None:
+        self._work = work
+        self._woken = threading.Event()
+        self._given_up = threading.Event()
+        self._answer: Answer | None = None
+        self._error: BaseException | None = None
+        self._is_done = False
+
+    def outcome(self, timeout: float, token: CancellationToken | None) -> Answer:
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(self._run,), name="lro-client", daemon=True)
+        forget = token.on_cancel(self._woken.set) if token is not None else None
+        thread.start()
+        try:
+            self._woken.wait(timeout)
+        finally:
+            self._given_up.set()
+            if forget is not None:
+                forget()
+        if self._answer is not None:
+            return self._answer
+        if self._error is not None:
+            raise self._error
+        if token is not None and token.is_canceled:
+            raise Interrupted
+        raise Lost(f"no whole answer within {timeout:.1f} s", was_sent=True)
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._work(self._given_up)
+        except (AzureError, OSError, HTTPException, ValueError, Lost) as error:
+            self._error = lost(error)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._woken.set()
+
+
+def _requests_transport() -> Any:
+    """`requests` without memory: no cookies, which are credentials too, and no `.netrc`, which would override ours."""
+    from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415
+
+    import requests  # noqa: PLC0415 - a third of the import time; the asynchronous client does without
+    from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415
+
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.auth = _no_netrc
+    return RequestsTransport(session=session)
+
+
+def _no_netrc(request: Any) -> Any:
+    return request

@@ -1,0 +1,193 @@
+"""The client against the app on the local host: the data plane's start patterns, on every store."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import BaseModel
+
+from lro_client import OperationCanceled, OperationFailed, Pace, StartRefused, Status, StoppedWaiting
+from tests.client.twins import Twins
+from tests.host import LocalHost
+from tests.lro import identity
+
+pytestmark = pytest.mark.timeout(60)
+
+PATTERNS = ("post", "put", "delete", "put-operation")
+
+
+class Waited(BaseModel):
+    seconds: float
+    attempt: int
+
+
+@pytest.fixture
+def client(host: LocalHost, callers: Twins) -> Any:
+    """A caller that nobody has been before."""
+    return callers.client("DataPlaneClient", host.url, headers=identity(uuid4().hex), pace=Pace(first=0.1, longest=1))
+
+
+def start_of(pattern: str, how: str) -> tuple[str, str, Any]:
+    """A start of each pattern that ends well, fails, or takes a minute: method, path, body."""
+    name = {"good": "good", "fail": "bad", "cancel": "slow"}[how] + uuid4().hex[:8]
+    seconds = 60 if how == "cancel" else 0.2
+    if pattern == "post":
+        return (
+            ("POST", f"trial/{name}:fail", {})
+            if how == "fail"
+            else ("POST", f"trial/{name}:wait", {"seconds": seconds})
+        )
+    return {
+        "put": ("PUT", f"trial/{name}", {"note": "new"}),
+        "delete": ("DELETE", f"trial/{name}", None),
+        "put-operation": ("PUT", f"trial-jobs/{name}", {"seconds": seconds, "fail": how == "fail"}),
+    }[pattern]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_start_ends_with_its_value(client: Any, pattern: str) -> None:
+    """The value is what the action returned: the monitor's result, or the resource that a PUT has made."""
+    method, path, body = start_of(pattern, "good")
+    operation = client.start(method, path, json=body)
+    assert not operation.has_completed
+    value = operation.wait(timeout=20)
+    name = path.rpartition("/")[2]
+    expected = {
+        "post": {"seconds": 0.2, "attempt": 1},
+        "put": {"id": name, "note": "new"},
+        "delete": None,
+        "put-operation": {"seconds": 0.2, "attempt": 1},
+    }
+    assert (operation.status, value) == (Status.SUCCEEDED, expected[pattern])
+    assert pattern != "put-operation" or operation.id == name
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_failure_raises(client: Any, pattern: str) -> None:
+    """Code, message and monitor of a failure reach the caller, whatever started it."""
+    method, path, body = start_of(pattern, "fail")
+    operation = client.start(method, path, json=body)
+    with pytest.raises(OperationFailed, match="This trial always fails") as caught:
+        operation.wait(timeout=20)
+    assert (caught.value.code, caught.value.monitor_url) == ("TrialFailed", operation.monitor_url)
+    assert pattern != "post" or [detail.code for detail in caught.value.details] == ["Cracked"]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_cancel_reaches_the_end(client: Any, pattern: str) -> None:
+    """Cancel is taken, and the wait for the end says that it was canceled."""
+    method, path, body = start_of(pattern, "cancel")
+    operation = client.start(method, path, json=body)
+    operation.cancel()
+    assert operation.status in (Status.CANCELING, Status.CANCELED)
+    with pytest.raises(OperationCanceled) as caught:
+        operation.wait(timeout=20)
+    assert caught.value.code == "OperationCanceled"
+    assert operation.try_cancel() is False
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_start_can_be_run_at_once(client: Any, pattern: str) -> None:
+    """Start and wait in one call; with `Prefer: wait` the first answer may be the last."""
+    method, path, body = start_of(pattern, "good")
+    value = client.run(method, path, json=body, headers={"Prefer": "wait=10"}, timeout=20)
+    assert (value is None) == (pattern == "delete")
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_start_is_resumed(host: LocalHost, callers: Twins, pattern: str) -> None:
+    """Another client goes on from either token, ours or .NET's, to the same value."""
+    caller = identity(uuid4().hex)
+    method, path, body = start_of(pattern, "good")
+    first = callers.client("DataPlaneClient", host.url, headers=caller).start(method, path, json=body)
+    tokens = [first.token(), first.dotnet_token()]
+    second = callers.client("DataPlaneClient", host.url, headers=caller, pace=Pace(first=0.1, longest=1))
+    values = [second.resume(token).wait(timeout=20) for token in tokens]
+    assert values[0] == values[1] == first.wait(timeout=20)
+
+
+def test_typed_value_and_progress(client: Any) -> None:
+    """A pydantic model is the value's type; snapshots show percent, message and data; each has its raw answer."""
+    operation = client.start("POST", "trial/p1:progress", json={"seconds": 2.5}, result=Waited)
+    snapshots = list(operation)
+    assert operation.value == Waited(seconds=2.5, attempt=1)
+    running = [shown for shown in snapshots if shown.status is Status.RUNNING]
+    assert (running[-1].percent, running[-1].message, running[-1].data) == (75, "step 3", {"step": 3})
+    assert all(shown.answer.status_code == 200 for shown in snapshots)
+    assert snapshots[-1].status is Status.SUCCEEDED
+
+
+def test_manual_polling(client: Any) -> None:
+    """Nothing is asked but by `update_status`; what has ended is not asked again."""
+    operation = client.start("POST", "trial/m1:wait", json={"seconds": 0})
+    while not operation.has_completed:
+        operation.update_status()
+    last = operation.response
+    operation.update_status()
+    assert operation.response is last
+    assert operation.value == {"seconds": 0.0, "attempt": 1}
+
+
+def test_time_out_is_no_failure(client: Any) -> None:
+    """Whoever stops waiting is told that the operation goes on; it can still be seen and canceled."""
+    operation = client.start("POST", "trial/slow:wait", json={"seconds": 60})
+    with pytest.raises(StoppedWaiting, match="goes on"):
+        operation.wait(timeout=0.3)
+    assert operation.update_status().status in (Status.NOT_STARTED, Status.RUNNING)
+    assert operation.try_cancel() is True
+
+
+def test_repeated_start(client: Any) -> None:
+    """The same operation id and body is the same operation; another body is refused with the service's words."""
+    id = uuid4().hex
+    operations = [
+        client.start("POST", "trial/r1:wait", json={"seconds": 0}, operation_id=id, timeout=10) for _ in range(2)
+    ]
+    assert {operation.id for operation in operations} == {id}
+    with pytest.raises(StartRefused) as caught:
+        client.start("POST", "trial/r1:wait", json={"seconds": 1}, operation_id=id)
+    assert (caught.value.status_code, caught.value.code) == (409, "OperationIdInUse")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("trial/busy1:refused", {}, 409, "TrialBusy"),
+        ("trial/t1:wait", {"seconds": "soon"}, 400, "InvalidInput"),
+        ("no/such:thing", {}, 404, None),
+    ],
+)
+def test_refused_starts(client: Any, path: str, body: Any, status: int, code: str | None) -> None:
+    """A start that is refused raises with status and code, and nothing runs."""
+    with pytest.raises(StartRefused) as caught:
+        client.start("POST", path, json=body)
+    assert caught.value.status_code == status
+    assert code is None or caught.value.code == code
+
+
+def test_list_and_delete(client: Any) -> None:
+    """The list follows every page and filters; what has ended can be deleted, and is gone then."""
+    operations = [client.start("POST", "trial:tick") for _ in range(5)]
+    failed = client.start("POST", "trial/f1:fail", json={})
+    for operation in operations:
+        operation.wait(timeout=20)
+    with pytest.raises(OperationFailed):
+        failed.wait(timeout=20)
+    ids = {operation.id for operation in operations}
+    listed = list(client.operations("status", top=2))
+    assert {item["id"] for item in listed} == ids | {failed.id}
+    assert {item["id"] for item in client.operations("status", filter="status eq 'Failed'")} == {failed.id}
+    operations[0].delete()
+    assert {item["id"] for item in client.operations("status")} == ids - {operations[0].id} | {failed.id}
+    operations[0].delete()
+
+
+def test_somebody_elses_operation(client: Any, host: LocalHost, callers: Twins) -> None:
+    """Another caller gets the error for what is not there, from the monitor and from the token."""
+    from lro_client import MonitorGone, Retries
+
+    operation = client.start("POST", "trial/o1:wait", json={"seconds": 0})
+    other = callers.client("DataPlaneClient", host.url, headers=identity(uuid4().hex), retries=Retries(attempts=1))
+    for found in (other.open(operation.monitor_url), other.resume(operation.token())):
+        with pytest.raises(MonitorGone):
+            found.wait(timeout=10)
