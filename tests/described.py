@@ -41,7 +41,7 @@ REGISTRIES = {"sample": sample, "trial": trial, "empty": Registry}
 
 def described(registry: Registry, *, version: str = "3.1", **environment: str) -> Json:
     examples = read_examples(registry.example_files)
-    return describe(registry, Settings.read(environment), base_url=BASE, version=version, examples=examples)
+    return describe(registry, Settings.read(environment), version=version, examples=examples)
 
 
 def operations(document: Json) -> dict[str, tuple[str, str, Json]]:
