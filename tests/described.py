@@ -76,7 +76,7 @@ def resolved(document: Json, node: Json) -> Json:
     return node
 
 
-def answer(document: Json, function_name: str, status: int) -> Json:
+def answer(document: Json, function_name: str, status: int | str) -> Json:
     """A declared answer, its references to headers resolved."""
     found = resolved(document, operations(document)[function_name][2]["responses"][str(status)])
     return {**found, "headers": {n: resolved(document, h) for n, h in found.get("headers", {}).items()}}

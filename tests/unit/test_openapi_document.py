@@ -7,6 +7,9 @@ from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValida
 
 from shared.actions import ActionContext, ReadContext, action, read
 from shared.actions.registry import Registry
+from shared.contracts.openapi.parts import TYPES, Scope
+from shared.contracts.openapi.schemas import Schemas
+from shared.settings import Settings
 from tests.described import (
     REGISTRIES,
     Json,
@@ -131,7 +134,7 @@ def test_only_starts_are_marked(registry: str) -> None:
     assert marked == starts
 
 
-FIRST: dict[tuple[str, int], set[str]] = {
+FIRST: dict[tuple[str, int | str], set[str]] = {
     ("book_upload_start", 202): {"Operation-Location", "Operation-Id", "Retry-After", "Preference-Applied"},
     ("book_put", 201): {"Operation-Location", "Operation-Id", "Retry-After", "Preference-Applied"},
     ("book_import", 201): {"Operation-Location", "Operation-Id", "Retry-After", "Preference-Applied"},
@@ -152,19 +155,55 @@ FIRST: dict[tuple[str, int], set[str]] = {
     ("odata_async-delete", 405): {"OData-Version", "x-ms-error-code", "Allow"},
     ("openapi", 304): {"ETag", "Cache-Control"},
     ("status", 404): {"x-ms-error-code"},
+    ("status_result", 409): {"x-ms-error-code", "Retry-After"},
     ("status", 405): {"x-ms-error-code", "Allow"},
     ("status", 503): {"x-ms-error-code", "Retry-After"},
     (f"{ARM}_get", 404): {"x-ms-error-code"},
+    (f"{ARM}_startMigration_action", "default"): {"x-ms-error-code"},
+    ("Contoso_Library_operationResults", "default"): {"x-ms-error-code"},
+    ("book_put", "default"): {"x-ms-error-code"},
+    ("odata_Books_Export", "default"): {"x-ms-error-code", "OData-Version"},
 }
 EVERYWHERE = {"x-ms-request-id", "x-ms-client-request-id", "Access-Control-Expose-Headers"}
 
 
 @pytest.mark.parametrize(("name", "status"), FIRST)
-def test_headers(name: str, status: int) -> None:
+def test_headers(name: str, status: int | str) -> None:
     """Answers list the headers that they carry; ARM's have a correlation id beside those of every answer."""
     headers = set(answer(described(sample()), name, status)["headers"])
     arm = {"x-ms-correlation-request-id"} if name.startswith("Contoso_Library") else set[str]()
     assert headers == FIRST[name, status] | EVERYWHERE | arm
+
+
+WAITS: dict[tuple[str, int], bool] = {
+    (f"{ARM}_write", 200): True,
+    (f"{ARM}_write", 201): True,
+    (f"{ARM}_delete", 202): True,
+    ("Contoso_Library_operationResults", 202): True,
+    ("Contoso_Library_operationStatuses", 200): False,
+    ("odata_Books_Export", 202): True,
+    ("odata_async", 202): True,
+    ("odata_async-delete", 202): True,
+    ("status", 503): True,
+    ("status", 200): False,
+    ("status_result", 409): False,
+    ("book_upload_start", 202): False,
+}
+
+
+@pytest.mark.parametrize(("name", "status"), WAITS)
+def test_where_there_is_always_something_to_wait_for(name: str, status: int) -> None:
+    """Retry-After is required of the answers that always have it, and of no other."""
+    assert answer(described(sample()), name, status)["headers"]["Retry-After"]["required"] == WAITS[name, status]
+
+
+def test_errors_of_one_name() -> None:
+    """What shares a name has the same headers: another set is found, not left out."""
+    scope = Scope(registry=Registry(), settings=Settings.read({}), schemas=Schemas(TYPES))
+    assert scope.error(404) == scope.error(404)
+    assert scope.errors([404], headers=("ETag",), name="Other")["404"] != scope.error(404)
+    with pytest.raises(AssertionError, match="Error404"):
+        scope.error(404, headers=("ETag",))
 
 
 def test_a_monitor_names_its_result() -> None:
@@ -215,8 +254,10 @@ def test_security_follows_the_settings(name: str) -> None:
     assert document["security"] == security
     assert document["components"]["securitySchemes"].keys() == schemes | {"operationSecret"}
     found = operations(document)
-    assert all(("401" in o["responses"]) == bool(security) for _, _, o in found.values())
-    assert found["health"][2]["security"] == found["docs"][2]["security"] == []
+    anonymous = {"health", "docs", "docs_file"}
+    assert {name for name, (_, _, each) in found.items() if each.get("security") == []} == anonymous
+    asked = {name for name, (_, _, each) in found.items() if "401" in each["responses"]}
+    assert asked == (found.keys() - anonymous if security else set())
     assert found["status_update"][2]["security"] == [{"operationSecret": []}]
     assert "security" not in found["book_put"][2]
 
