@@ -1,12 +1,15 @@
 """The description as a whole: it is valid, nothing declared is missing, and starts say how they end."""
 
-from typing import Any
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal
 
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+from pydantic import ConfigDict, Field, create_model
 
-from shared.actions import ActionContext, ReadContext, action, read
+from shared.actions import ActionContext, Model, ReadContext, RequestError, action, read
 from shared.actions.registry import Registry
+from shared.contracts.bodies import parse_input
 from shared.contracts.openapi.parts import TYPES, Scope
 from shared.contracts.openapi.schemas import Schemas
 from shared.settings import Settings
@@ -21,6 +24,7 @@ from tests.described import (
     resolved,
     sample,
     trial,
+    validator,
 )
 from tests.unit.parts import Input
 
@@ -323,3 +327,72 @@ def test_nothing_unused() -> None:
     for kind in ("schemas", "parameters", "headers", "responses"):
         for name in document["components"][kind]:
             assert f"#/components/{kind}/{name}'" in text, name
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Word(StrEnum):
+    ONE = "one"
+
+
+Three: Any = Annotated[str, Field(pattern="^.{3}$")]
+ROUTE_VALUES: list[tuple[Any, list[Any], list[Any]]] = [
+    (str, ["a"], ["a/b", "-", 1]),
+    (Level, [1, 2], [3, "1"]),
+    (Level | None, [1], ["1", None]),
+    (int | float, [1, 1.5], ["1"]),
+    (int | str, [1, "a"], ["a/b"]),
+    (Word, ["one"], ["two"]),
+    (Word | int, ["one", 5], ["two"]),
+    (Three, ["abc"], ["ab", "a/b"]),
+    (Three | None, ["abc"], ["ab", "a/b"]),
+    (Literal[1, "a"], [1], [2]),
+]
+
+
+@pytest.mark.parametrize(("annotation", "fit", "unfit"), ROUTE_VALUES, ids=str)
+@pytest.mark.parametrize("version", VALIDATORS)
+def test_route_parameters(annotation: Any, fit: list[Any], unfit: list[Any], version: str) -> None:
+    """A parameter of a route takes what its field takes and can be an id, and nothing else."""
+    model: Any = create_model("Keyed", __base__=Model, key=(annotation, ...))
+
+    async def start(context: ActionContext, request: Any) -> None: ...
+
+    start.__annotations__["request"] = model
+    document = described(Registry([action("thing:start", post="thing/{key}")(start)]), version=version)
+    VALIDATORS[version](document).validate()
+    parameters = operations(document)["thing_start"][2]["parameters"]
+    [schema] = [each["schema"] for each in parameters if each.get("in") == "path"]
+    assert [value for value in fit if not validator(document, schema).is_valid(value)] == []
+    assert [value for value in unfit if validator(document, schema).is_valid(value)] == []
+
+
+def test_open_models_are_closed_in_requests() -> None:
+    """What a model keeps of unknown members, a request may not have and an answer may."""
+
+    class Inner(Model):
+        model_config = ConfigDict(extra="allow")
+
+        a: int = 1
+
+    class Open(Inner):
+        id: str
+        inner: Inner = Inner()
+
+    @action("open:start", post="open/{id}")
+    async def start(context: ActionContext, request: Open) -> Inner:
+        return request
+
+    document = described(Registry([start]))
+    operation = operations(document)["open_start"][2]
+    given = validator(document, operation["requestBody"]["content"]["application/json"]["schema"])
+    assert given.is_valid({"a": 2, "inner": {"a": 3}})
+    for body in ({"b": 1}, {"inner": {"b": 1}}):
+        assert not given.is_valid(body)
+        with pytest.raises(RequestError, match="InvalidInput"):
+            parse_input(Open, {"id": "1"}, body)
+    monitor = resolved(document, answer(document, "open_start", 202)["content"]["application/json"]["schema"])
+    assert validator(document, monitor["properties"]["result"]).is_valid({"a": 1, "b": 2})
