@@ -68,7 +68,7 @@ class Input:
         untyped = None if shown.keys() & {"enum", "oneOf"} else "string"
         if shown.get("type", untyped) != "string":
             return schema
-        if "pattern" in shown:
+        if shown.get("pattern", ID_SCHEMA["pattern"]) != ID_SCHEMA["pattern"]:
             return {**shown, "allOf": [ID_SCHEMA]}
         return {**ID_SCHEMA, **shown}
 
