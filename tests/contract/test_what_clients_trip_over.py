@@ -1,5 +1,5 @@
-"""What real clients trip over, on the data plane: a test for each thing that was observed with the released clients, and
-what .NET clients were seen to need. What concerns ARM and OData alone has tests of its own.
+"""What real clients trip over, on the data plane: a test for each thing that was observed with the released clients,
+and what .NET clients were seen to need. What concerns ARM and OData alone has tests of its own.
 """
 
 import re
