@@ -124,7 +124,8 @@ def _takes(model: type[BaseModel], name: str, value: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
-    return TypeAdapter(model.model_fields[name].annotation)
+    annotation: Any = model.model_fields[name].annotation
+    return TypeAdapter(annotation)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -39,11 +39,9 @@ class _Generator(GenerateJsonSchema):
 
     def _closed(self, found: Json) -> Json:
         """Requests are read with `extra="forbid"` (bodies.parse_input), whatever a model says of itself."""
-        return (
-            found | {"additionalProperties": False}
-            if self.mode == "validation" and "additionalProperties" in found
-            else found
-        )
+        if self.mode == "validation" and "additionalProperties" in found:
+            found["additionalProperties"] = False
+        return found
 
 
 class Schemas:
