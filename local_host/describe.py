@@ -28,7 +28,10 @@ _ADDRESS = "http://localhost:7071"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write, or compare with `--check`; returns the exit code: 0, or 1 for a difference or an error."""
-    flags = _parser().parse_args(arguments)
+    parser = _parser()
+    flags = parser.parse_args(arguments)
+    if flags.check and flags.output is None:
+        parser.error("--check compares with a file: name it with --output")
     # Relative to where the command was given; the app runs in a folder of its own.
     output: Path | None = flags.output and flags.output.resolve()
     try:
@@ -44,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         print(f"describe: {output} is not what the app says of itself; write it again", file=sys.stderr)
         return 1
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        print(f"describe: {output} cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -4,10 +4,11 @@ Every name here is an app setting in Azure, a value in `local.settings.json`, or
 host; docs/configuration.md has the same table and a test holds the two together.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from shared.errors import SettingsError
 
@@ -18,6 +19,18 @@ def _blank_is_absent(value: object) -> object:
 
 
 OptionalText = Annotated[str | None, BeforeValidator(_blank_is_absent)]
+
+
+_PUBLIC_URL = re.compile(
+    r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
+)
+"""RFC 3986 without user, query and fragment: links are added to it, and its host is named to browsers."""
+
+
+def _is_public_url(value: str | None) -> str | None:
+    if value is not None and not _PUBLIC_URL.fullmatch(value):
+        raise ValueError("write https://host, with a port and a path if need be, and no user, query or fragment")
+    return value
 
 
 class StorageConnection(BaseModel):
@@ -45,7 +58,7 @@ class Settings(BaseModel):
     data_dir: str = Field(".data", alias="DATA_DIR")
     http_auth_level: Literal["function", "anonymous"] = Field("function", alias="HTTP_AUTH_LEVEL")
     api_version_required: bool = Field(False, alias="API_VERSION_REQUIRED")
-    public_base_url: OptionalText = Field(None, alias="PUBLIC_BASE_URL", pattern=r"^https?://[^?#]+$")
+    public_base_url: Annotated[OptionalText, AfterValidator(_is_public_url)] = Field(None, alias="PUBLIC_BASE_URL")
     trust_forwarded_headers: bool = Field(False, alias="TRUST_FORWARDED_HEADERS")
     trust_referer: bool = Field(False, alias="TRUST_REFERER")
     trust_platform_auth: bool = Field(False, alias="TRUST_PLATFORM_AUTH")

@@ -41,7 +41,7 @@ REGISTRIES = {"sample": sample, "trial": trial, "empty": Registry}
 
 def described(registry: Registry, *, version: str = "3.1", **environment: str) -> Json:
     examples = read_examples(registry.example_files)
-    return describe(registry, Settings.read(environment), base_url=BASE, version=version, examples=examples)
+    return describe(registry, Settings.read(environment), version=version, examples=examples)
 
 
 def operations(document: Json) -> dict[str, tuple[str, str, Json]]:
@@ -76,7 +76,7 @@ def resolved(document: Json, node: Json) -> Json:
     return node
 
 
-def answer(document: Json, function_name: str, status: int) -> Json:
+def answer(document: Json, function_name: str, status: int | str) -> Json:
     """A declared answer, its references to headers resolved."""
     found = resolved(document, operations(document)[function_name][2]["responses"][str(status)])
     return {**found, "headers": {n: resolved(document, h) for n, h in found.get("headers", {}).items()}}

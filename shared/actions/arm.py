@@ -20,6 +20,7 @@ from shared.actions.arm_handlers import Handler, adapt, check_final_result, inpu
 from shared.actions.arm_headers import ArmAsyncOperationHeader, ArmLroLocationHeader, LroHeaders
 from shared.actions.arm_models import PROVISIONING_STATE, ArmTrackedResource
 from shared.actions.declaration import Action, function_name
+from shared.actions.input_models import check_model
 from shared.actions.policies import NO_RETRY, Duration, Retry, duration
 from shared.actions.routes import Endpoint
 from shared.errors import DeclarationError
@@ -204,6 +205,7 @@ class ArmResource:
             raise DeclarationError(f"{self.where}: the type is one word such as 'shelves', and not 'locations'")
         if not self.api_versions or not all(_VERSION.fullmatch(version) for version in self.api_versions):
             raise DeclarationError(f"{self.where}: api_versions needs dates such as '2026-01-01'")
+        check_model(self.properties, self.where)
         for name, field in self.properties.model_fields.items():
             if field.is_required():
                 raise DeclarationError(f"{self.where}: the property {name!r} is required; give it a default")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, Vali
 from shared.actions.arm_headers import RESOURCE, FinalResult, LroHeaders
 from shared.actions.arm_models import PROVISIONING_STATE
 from shared.actions.context import ActionContext
+from shared.actions.input_models import check_model
 from shared.actions.models import Model
 from shared.errors import ActionFailed, DeclarationError
 
@@ -70,6 +71,8 @@ def read_handler(function: Callable[..., Any], resource: Any, *, takes_request: 
     request: Any = hints.get(names[2]) if len(names) == 3 else None
     if len(names) == 3 and not (isinstance(request, type) and issubclass(request, BaseModel)):
         raise DeclarationError(f"{where}: the request {names[2]!r} must be annotated with a pydantic model")
+    if request is not None:
+        check_model(request, where)
     output = None if hints["return"] is type(None) else hints["return"]
     return Handler(
         function=function,

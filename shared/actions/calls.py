@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.actions.declaration import Read, read
+from shared.actions.declaration import Read, answered_at_once
 from shared.actions.routes import Endpoint
 
 
@@ -43,6 +43,6 @@ def call(name: str, *, post: str) -> Callable[[Callable[..., Awaitable[Any]]], C
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Call:
-        return Call(read(name, get=post)(handler))
+        return Call(answered_at_once(name, post, handler))
 
     return declare

@@ -14,6 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from shared.actions import patterns, routes
 from shared.actions.context import ActionContext, ReadContext
+from shared.actions.input_models import check_texts
 from shared.actions.patterns import Accepted, Pattern
 from shared.actions.policies import NO_RETRY, Duration, Retry, duration
 from shared.actions.signatures import read_signature, where_of
@@ -174,6 +175,7 @@ def action(
             post=post, put=put, delete=delete, names=_names(input_model), where=where
         )
         patterns.check_members(pattern, input=_names(input_model), output=output, where=where)
+        check_texts(input_model, routes.parameters(route, where), where)
         if exclusive is not None:
             patterns.check_exclusive(exclusive, route, where)
         return Action(
@@ -205,19 +207,27 @@ def at_least_a_second(retry_after: int, where: str) -> int:
 def read(name: str, *, get: str) -> Callable[[Callable[..., Awaitable[Any]]], Read]:
     """Declare an async function `(context, input) -> output` as the answer to `GET {get}`. Raises DeclarationError.
 
-    Input fields come from the route and the query string. It refuses by raising RequestError (404 for what is absent).
+    Input fields come from the route and the query string, so that text has to be enough for them. It
+    refuses by raising RequestError (404 for what is absent).
     """
 
     def declare(handler: Callable[..., Awaitable[Any]]) -> Read:
-        _check_name(name, where_of(handler))
-        signature = read_signature(handler, ReadContext)
-        where, input_model, output = signature.where, signature.input_model, signature.output
-        if output is None:
-            raise DeclarationError(f"{where}: a read returns something; annotate what")
-        _check_route(get, input_model, where)
-        return Read(name=name, handler=handler, route=get, input_model=input_model, output=output, where=where)
+        declared = answered_at_once(name, get, handler)
+        check_texts(declared.input_model, _names(declared.input_model), declared.where)
+        return declared
 
     return declare
+
+
+def answered_at_once(name: str, route: str, handler: Callable[..., Awaitable[Any]]) -> Read:
+    """What a read and a call have in common. Raises DeclarationError."""
+    _check_name(name, where_of(handler))
+    signature = read_signature(handler, ReadContext)
+    where, input_model, output = signature.where, signature.input_model, signature.output
+    if output is None:
+        raise DeclarationError(f"{where}: a read returns something; annotate what")
+    _check_route(route, input_model, where)
+    return Read(name=name, handler=handler, route=route, input_model=input_model, output=output, where=where)
 
 
 def _check_name(name: str, where: str) -> None:
@@ -228,7 +238,9 @@ def _check_name(name: str, where: str) -> None:
 
 
 def _check_route(route: str, input_model: type[BaseModel] | None, where: str) -> None:
-    for name in routes.parameters(route, where):
+    names = routes.parameters(route, where)
+    check_texts(input_model, names, where)
+    for name in names:
         if name not in _names(input_model):
             raise DeclarationError(f"{where}: the route has {{{name}}}, but the input model has no field {name!r}")
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter
 
 from shared.actions.context import ActionContext, ReadContext
+from shared.actions.input_models import check_model
 from shared.errors import DeclarationError
 
 
@@ -52,6 +53,8 @@ def read_signature(handler: Callable[..., Any], context: type[ActionContext | Re
     annotation: Any = hints.get(names[0]) if names else None
     if names and not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         raise DeclarationError(f"{where}: the input {names[0]!r} must be annotated with a pydantic model")
+    if names:
+        check_model(annotation, where)
     returns: Any = hints["return"]
     return Signature(
         where=where,

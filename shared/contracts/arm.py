@@ -89,7 +89,7 @@ class Monitors:
 def status_response(operation: Operation, content: bytes | None, monitors: Monitors) -> Response:
     """operationStatuses: 200 whatever the state ("Azure-AsyncOperation Resource format").
 
-    No `Location`: .NET would adopt it for its final GET (trap 9). `content` is the stored JSON result, if any; it is
+    No `Location`: .NET would adopt it for its final GET. `content` is the stored JSON result, if any; it is
     `properties` once it has succeeded. `error` is there when it failed and when it was canceled.
     """
     body: dict[str, Any] = {
@@ -115,7 +115,7 @@ def results_response(operation: Operation, content: bytes | None, monitors: Moni
     """operationResults: 202 with `Location` until it has ended, then what a synchronous call would have answered.
 
     "202 Accepted and Location Headers": the header is repeated on every 202, whose body is empty. A failure is a real
-    4xx or 5xx: clients that poll `Location` know no other way to see one (trap 12).
+    4xx or 5xx: clients that poll `Location` know no other way to see one.
     """
     if not operation.status.is_terminal:
         return Response(status=202, headers={"Location": monitors.results(operation.id), **_pace(operation)})
@@ -131,5 +131,5 @@ def results_response(operation: Operation, content: bytes | None, monitors: Moni
 
 
 def _pace(operation: Operation) -> dict[str, str]:
-    """Whole seconds, at least one, and only while there is something to wait for (trap 8)."""
+    """Whole seconds, at least one, and only while there is something to wait for."""
     return {} if operation.status.is_terminal else {"Retry-After": str(max(1, operation.retry_after))}

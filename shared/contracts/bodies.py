@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NoReturn, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared.contracts.errors import validation_error
 from shared.contracts.http import Request
@@ -104,12 +105,27 @@ def _wire_name(model: type[BaseModel], name: str) -> str:
 def _route_value(model: type[BaseModel], name: str, value: str) -> Any:
     """A route parameter as JSON: text stays text unless the field wants something else and it reads as that."""
     field = model.model_fields.get(name)
-    if field is None or field.annotation is str:
+    if field is None or field.annotation is str or _takes(model, name, value):
         return value
     try:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def _takes(model: type[BaseModel], name: str, value: str) -> bool:
+    """Whether the field's type takes the text as it is; `0` may be a name where text or nothing is wanted."""
+    try:
+        _adapter(model, name).validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    annotation: Any = model.model_fields[name].annotation
+    return TypeAdapter(annotation)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

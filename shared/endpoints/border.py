@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from shared.contracts.errors import error_response
 from shared.contracts.headers import complete
 from shared.contracts.http import Request, Response
-from shared.errors import RequestError, SettingsError, StorageError, StorageRefused
+from shared.errors import DeclarationError, RequestError, SettingsError, StorageError, StorageRefused
 
 STORAGE_RETRY_AFTER = "5"
 _UNEXPECTED = "Something went wrong; the app's log has more."
@@ -32,6 +32,9 @@ async def answer(request: Request, endpoint: Callable[[Request], Awaitable[Respo
         unavailable = "Storage cannot be reached right now; try again."
         headers = {"Retry-After": STORAGE_RETRY_AFTER}
         response = error_response(RequestError(503, "StorageUnavailable", unavailable, headers=headers))
+    except DeclarationError as error:
+        _log.error("The app is declared wrongly: %s", error, extra={"action": "invalid_declaration"})
+        response = error_response(RequestError(500, "InternalError", _UNEXPECTED))
     except SettingsError as error:
         _log.error("The app is not configured: %s", error, extra={"action": "invalid_settings"})
         response = error_response(RequestError(500, "InvalidConfiguration", "The app's settings cannot be read."))

@@ -34,15 +34,15 @@ def is_installed() -> bool:
     return importlib.util.find_spec(UI_PACKAGE) is not None
 
 
+def is_on_the_page(name: str) -> bool:
+    """Whether `page_file` has a file of that name."""
+    return name in OWN_FILES or (name in UI_FILES and is_installed())
+
+
 @cache
-def page_file(name: str) -> PageFile | None:
-    """The file of that name; None for a name that is not on the page. Blocks: it reads and compresses."""
-    if name in OWN_FILES:
-        content = (_OWN / name).read_bytes()
-    elif name in UI_FILES and is_installed():
-        content = _ui_file(name).read_bytes()
-    else:
-        return None
+def page_file(name: str) -> PageFile:
+    """A file that is on the page, kept from then on. Blocks: it reads and compresses."""
+    content = ((_OWN / name) if name in OWN_FILES else _ui_file(name)).read_bytes()
     content_type = CONTENT_TYPES[Path(name).suffix]
     compressed = gzip.compress(content, mtime=0) if content_type.startswith("text/") else None
     return PageFile(content, compressed, content_type, f'"{sha256(content).hexdigest()[:32]}"')

@@ -12,6 +12,28 @@ from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValida
 
 from tests.host import ROOT, LocalHost
 
+UNDESCRIBED = """
+from collections.abc import Callable
+
+import azure.functions as func
+
+from blueprints import description
+from shared.actions import ActionContext, Model, action
+from shared.actions.registry import Registry
+from shared.composition import Application
+
+
+class Odd(Model):
+    work: Callable[[], int] | None = None
+
+
+@action("odd:start", post="odd")
+async def start(context: ActionContext, request: Odd) -> None: ...
+
+
+app = func.FunctionApp()
+app.register_functions(description.build(Application(Registry([start]))))
+"""
 KEPT = ROOT / "docs" / "openapi.json"
 
 
@@ -41,6 +63,22 @@ def test_a_difference_is_found(tmp_path: Path) -> None:
     assert not (tmp_path / "none.json").exists()
 
 
+def test_what_to_compare_with() -> None:
+    """Without a file there is nothing to compare with: that is said, and is no success."""
+    done = describe("--check")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--output" in done.stderr
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """A file that cannot be written is named, in one line, and the command ends with 1."""
+    done = describe("--output", str(tmp_path / "none" / "openapi.json"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == f"describe: {tmp_path / 'none' / 'openapi.json'} cannot be written: No such file or directory\n"
+    )
+
+
 def test_it_is_written(tmp_path: Path) -> None:
     """Both versions are written, to a file or the standard output, each valid, with the public address and security."""
     address = {"PUBLIC_BASE_URL": "https://api.example/library", "HTTP_AUTH_LEVEL": "anonymous"}
@@ -52,6 +90,16 @@ def test_it_is_written(tmp_path: Path) -> None:
     older = json.loads(describe("--version", "3.0").stdout)
     assert (older["openapi"], older["security"]) == ("3.0.3", [{"functionKey": []}])
     OpenAPIV30SpecValidator(older).validate()
+
+
+def test_an_action_that_cannot_be_described(tmp_path: Path) -> None:
+    """The action and its side are named."""
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(UNDESCRIBED)
+    done = describe("--app-root", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "what odd:start takes cannot be described" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_it_is_what_is_served(tmp_path: Path) -> None:

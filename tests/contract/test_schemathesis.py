@@ -1,5 +1,6 @@
 """schemathesis asks the running app what its description allows and what it does not, and compares the answers."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,9 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
+from shared.composition import now
 from shared.contracts.openapi.examples import with_examples
+from shared.operations.external import ExternalOperations
+from shared.operations.records import OperationRecords
+from tests.described import Json
 from tests.host import ROOT, LocalHost
 from tests.record_examples import Recorded, record
+from tests.unit.parts import sqlite
 
 CHECKS = (
     "not_a_server_error",
@@ -30,6 +36,7 @@ CHECKS = (
 REACHED = (
     "GET /book/moby-dick 200",
     "GET /docs/page.js 200",
+    "GET /status/nobody-works-on-it/result 409",
     "GET /odata/Books('emma') 200",
     "PATCH /odata/Books('emma') 2",
     "POST /odata/Books('emma')/Library.Export 200",
@@ -38,6 +45,8 @@ REACHED = (
     "POST /odata/Books/Library.ProcessLargeFile 202",
 )
 """Lines of the log, or how they begin, that have to come of it, so that not only errors are compared."""
+
+UNFINISHED = "nobody-works-on-it"
 
 CONFIG = Path(__file__).parent / "schemathesis" / "schemathesis.toml"
 
@@ -58,14 +67,31 @@ class Used:
         for methods in document["paths"].values():
             for method, operation in methods.items():
                 methods[method] = with_examples(operation, self.found.get(operation["operationId"], {}))
+        _also_unfinished(document["paths"]["/status/{operation_id}/result"]["get"])
         file.write_text(json.dumps(document))
         return sum(len(methods) for methods in document["paths"].values())
+
+
+def _also_unfinished(operation: Json) -> None:
+    """Ask for the result of the operation that does not end as well as for one that is there."""
+    [parameter] = [each for each in operation["parameters"] if each.get("name") == "operation_id"]
+    ids = (parameter.pop("example"), UNFINISHED)
+    parameter["examples"] = {name: {"value": name} for name in ids}
+
+
+async def _leave_unfinished(folder: Path) -> None:
+    """An operation that waits for another system, which never comes."""
+    async with sqlite(folder) as storage:
+        external = ExternalOperations(OperationRecords(storage), clock=now)
+        await external.create(kind="book:wait", owner="", operation_id=UNFINISHED)
 
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
     """The local host asks for no keys, so the description must not say that it does."""
-    with LocalHost(tmp_path_factory.mktemp("st"), environment={"HTTP_AUTH_LEVEL": "anonymous"}) as host:
+    folder = tmp_path_factory.mktemp("st")
+    asyncio.run(_leave_unfinished(folder / "data"))
+    with LocalHost(folder, environment={"HTTP_AUTH_LEVEL": "anonymous"}) as host:
         yield Used(host, record(host.url))
 
 

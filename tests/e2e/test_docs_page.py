@@ -65,6 +65,14 @@ def test_it_asks_for_a_key(page: Page) -> None:
     expect(page.locator(".opblock")).to_have_count(0)
 
 
+def test_what_is_no_key(page: Page) -> None:
+    """A text that no header can have is told apart from an app that cannot be reached."""
+    enter_key(page, "schl\u00fcssel\u2026")
+    expect(page.locator("#key-note")).to_contain_text("That is no key")
+    enter_key(page)
+    expect(page.locator("#operations-Data_plane-book_upload_start")).to_be_visible()
+
+
 def test_a_person_tries_an_action(page: Page, app: Gateway) -> None:
     """With the key every operation is there; an action is started and its monitor read, without leaving the page."""
     enter_key(page)

@@ -87,7 +87,7 @@ FINAL: list[tuple[str, Any, Any, tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("verb", "headers", "handler", "parts"), FINAL)
 def test_final_result_that_does_not_match(verb: str, headers: Any, handler: Any, parts: tuple[str, ...]) -> None:
-    """Seed 002: the final result is what the operation returns; anything else is refused, naming both."""
+    """The final result is what the operation returns; anything else is refused, naming both."""
     arguments = ("do",) if verb == "action" else ()
     declare = getattr(resource(), verb)(*arguments, lro_headers=headers)
     refused(lambda: declare(handler), f"{handler.__module__}.{handler.__qualname__}", *parts)

@@ -46,7 +46,7 @@ async def test_verb_by_header_model(api: ArmApi, type: str, verb: str) -> None:
     if method == "PUT":
         assert told(answer)["properties"]["provisioningState"] == "Accepted"
         assert answer.headers["ETag"]
-        assert "status" not in told(answer)  # trap 4: pollers would read it as the operation's
+        assert "status" not in told(answer)  # pollers would read it as the operation's
     else:
         assert answer.body == b""
     prefix = f"{BASE}/subscriptions/{SUB}/providers/Contoso.Things/locations/westeurope"
@@ -178,7 +178,7 @@ async def test_monitors_of_others(api: ArmApi) -> None:
 
 
 async def test_any_version_on_monitors(api: ArmApi) -> None:
-    """A client may poll with another supported version than it started with (trap 15), and is given URLs with it."""
+    """A client may poll with another supported version than it started with, and is given URLs with it."""
     await api("PUT", path_of("locationThings", "one"), CREATE)
     _, results = await _monitors(api)
     other = results.replace(VERSION, "2026-02-02-preview")
@@ -187,8 +187,8 @@ async def test_any_version_on_monitors(api: ArmApi) -> None:
     assert code(await api("GET", results.partition("?")[0], version=None)) == (400, "MissingApiVersionParameter")
 
 
-async def test_traps(api: ArmApi) -> None:
-    """What real clients trip over: URLs 7, 16; pace 8; redirects 14; errors 20; numbers 25."""
+async def test_what_clients_trip_over(api: ArmApi) -> None:
+    """URLs are absolute and plain, paces whole seconds, nothing redirects, errors are whole, percentages numbers."""
     answers = [await api("PUT", path_of("bothThings", "one"), CREATE)]
     status, results = await _monitors(api)
     answers += [await api("GET", status), await api("GET", results)]
@@ -216,13 +216,13 @@ async def test_traps(api: ArmApi) -> None:
 
 
 async def test_monitor_is_there_before_its_202(api: ArmApi) -> None:
-    """Trap 6: clients poll at once and do not repeat a 404, so the record is stored before the answer is made."""
+    """Clients poll at once and do not repeat a 404, so the record is stored before the answer is made."""
     answer = await api("PUT", path_of("asyncThings", "one"), CREATE)
     assert (await api("GET", answer.headers["Azure-AsyncOperation"])).status == 200
 
 
 async def test_status_monitor_never_points_elsewhere(api: ArmApi) -> None:
-    """Traps 9, 11: clients adopt a `Location` or `resourceLocation` of a status monitor for their final GET."""
+    """Clients adopt a `Location` or `resourceLocation` of a status monitor for their final GET."""
     await api("PUT", path_of("bothThings", "one"), CREATE)
     status, _ = await _monitors(api)
     answers = [await api("GET", status)]
@@ -234,7 +234,7 @@ async def test_status_monitor_never_points_elsewhere(api: ArmApi) -> None:
 
 
 async def test_results_are_202_until_they_are_the_result(api: ArmApi) -> None:
-    """Traps 3, 10, 12: anything but 202 is the result to a client that polls `Location`; a finished monitor is 200."""
+    """Anything but 202 is the result to a client that polls `Location`; a finished monitor is 200."""
     await api("PUT", path_of("bothThings", "one"), CREATE)
     await api.drain()
     await api("POST", path_of("bothThings", "one") + "/add", {"a": 2, "b": 3})
@@ -248,7 +248,7 @@ async def test_results_are_202_until_they_are_the_result(api: ArmApi) -> None:
 
 @pytest.mark.parametrize("type", MODELS)
 async def test_monitors_outlive_the_deleted_resource(api: ArmApi, type: str) -> None:
-    """Trap 17: a 404 while a DELETE is polled is a failure to .NET, so the monitors do not go with the resource."""
+    """A 404 while a DELETE is polled is a failure to .NET, so the monitors do not go with the resource."""
     await api("PUT", path_of(type, "one"), CREATE)
     await api.drain()
     await api("DELETE", path_of(type, "one"))
@@ -260,7 +260,7 @@ async def test_monitors_outlive_the_deleted_resource(api: ArmApi, type: str) -> 
 
 
 async def test_put_without_a_monitor_header_is_still_polled(api: ArmApi) -> None:
-    """Trap 18: ARMPolling reads provisioningState from the resource; a missing one would mean that it has finished."""
+    """ARMPolling reads provisioningState from the resource; a missing one would mean that it has finished."""
     answer = await api("PUT", path_of("locationThings", "one"), CREATE)
     assert "Azure-AsyncOperation" not in answer.headers
     assert told(answer)["properties"]["provisioningState"] not in ("Succeeded", "Failed", "Canceled")
@@ -268,13 +268,13 @@ async def test_put_without_a_monitor_header_is_still_polled(api: ArmApi) -> None
 
 @pytest.mark.parametrize("type", MODELS)
 async def test_asynchronous_patch_is_202(api: ArmApi, type: str) -> None:
-    """Trap 21: .NET ignores the LRO headers of a PATCH that answers 200."""
+    """.NET ignores the LRO headers of a PATCH that answers 200."""
     await api("PUT", path_of(type, "one"), CREATE)
     await api.drain()
     assert (await api("PATCH", path_of(type, "one"), {"tags": {"a": "b"}})).status == 202
 
 
 async def test_monitor_urls_are_short(api: ArmApi) -> None:
-    """Trap 26: long URLs in two headers exceed what many servers and proxies take; state is kept here, not in them."""
+    """Long URLs in two headers exceed what many servers and proxies take; state is kept here, not in them."""
     answer = await api("PUT", path_of("bothThings", "n" * 60), CREATE)
     assert len(answer.headers["Location"]) + len(answer.headers["Azure-AsyncOperation"]) < 2083

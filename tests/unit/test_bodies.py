@@ -1,10 +1,11 @@
 """Request bodies: every kind of bad input, and that no answer repeats a value."""
 
 import json
-from typing import Any
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, create_model
 
 from shared.actions import Model
 from shared.contracts.bodies import canonical_json, fingerprint, parse_input, read_json_object
@@ -141,3 +142,36 @@ def test_fingerprint() -> None:
         fingerprint("a", "POST", canonical_json(None)),
     }
     assert len(prints) == 6
+
+
+Short = Annotated[str, Field(max_length=3)]
+
+
+class Level(IntEnum):
+    LOW = 0
+
+
+class Word(StrEnum):
+    ZERO = "0"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (str, "0"),
+        (str | None, "0"),
+        (Short | None, "0"),
+        (Literal["0", "1"], "0"),
+        (Word, Word.ZERO),
+        (int, 0),
+        (int | None, 0),
+        (float, 0.0),
+        (Level, Level.LOW),
+        (Literal[0, 1], 0),
+    ],
+    ids=str,
+)
+def test_route_values(annotation: Any, value: Any) -> None:
+    """What stands in the path stays text where the field takes text, and is a number where it wants one."""
+    model = create_model("Keyed", __base__=Model, key=(annotation, ...))
+    assert dict(parse_input(model, {"key": "0"}, {}) or {}) == {"key": value}

@@ -1,12 +1,16 @@
 """Declaring actions and reads: what is understood, and what refuses to start and why."""
 
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import AliasChoices, AliasPath, BeforeValidator, ConfigDict, Field, create_model
 
 from shared.actions import ActionContext, Model, ReadContext, Retry, action, read
+from shared.actions.arm import ArmResource
+from shared.actions.calls import call
 from shared.actions.declaration import function_name
 from shared.errors import DeclarationError
 from tests.unit.parts import Input
@@ -122,6 +126,120 @@ def test_bad_parameters(changes: dict[str, Any], said: str) -> None:
     """A duration, a route or a parameter that does not fit is refused, naming it."""
     with pytest.raises(DeclarationError, match=said):
         action("a", **{"post": "a", **changes})(handler)
+
+
+def reading(annotation: Any, default: Any = ...) -> Callable[..., Any]:
+    """A handler, of a read or an action, whose input has a member `n` like this."""
+    model: Any = create_model("Numbers", __base__=Model, n=(annotation, default))
+
+    async def handler(context: Any, request: Any) -> Any: ...
+
+    handler.__annotations__ |= {"request": model, "return": Text}
+    return handler
+
+
+class Text(Model):
+    text: str
+
+
+class Tree(Model):
+    below: "Tree | None" = None
+
+
+def commas(value: Any) -> Any:
+    return value.split(",")
+
+
+def for_read(handler: Callable[..., Any]) -> Callable[..., Any]:
+    handler.__annotations__["context"] = ReadContext
+    return handler
+
+
+def for_action(handler: Callable[..., Any]) -> Callable[..., Any]:
+    handler.__annotations__["context"] = ActionContext
+    return handler
+
+
+STRUCTURES = [
+    list[int],
+    list[str] | None,
+    set[str],
+    tuple[int, int],
+    dict[str, str],
+    Text,
+    Tree | None,
+    list[int] | Text,
+]
+
+
+@pytest.mark.parametrize("annotation", STRUCTURES, ids=str)
+def test_what_no_url_can_say(annotation: Any) -> None:
+    """A structure cannot be a read's member, nor in any route; in a body it can."""
+    for declare in (
+        lambda: read("a", get="a")(for_read(reading(annotation))),
+        lambda: call("a", post="a/{n}")(for_read(reading(annotation))),
+        lambda: action("a", post="a/{n}")(for_action(reading(annotation))),
+    ):
+        with pytest.raises(DeclarationError, match="'n' cannot be read from text"):
+            declare()
+    assert call("a", post="a")(for_read(reading(annotation))).declared.input_model is not None
+    assert action("a", post="a")(for_action(reading(annotation))).input_model is not None
+
+
+TEXTS = [int, str | None, Literal["a", "b"], datetime, list[int] | int, IntEnum("Level", {"LOW": 1}), bytes]
+
+
+@pytest.mark.parametrize("annotation", [*TEXTS, Annotated[list[str], BeforeValidator(commas)]], ids=str)
+def test_what_a_url_can_say(annotation: Any) -> None:
+    """All else can be, a structure that is read from text included."""
+    assert read("a", get="a/{n}")(for_read(reading(annotation))).input_model is not None
+
+
+class Nested(Model):
+    x: str = Field(validation_alias=AliasPath("deep", "x"))
+
+
+DEEP = Field(validation_alias=AliasPath("deep", "x"))
+CHOSEN = Field(validation_alias=AliasChoices("n", AliasPath("deep", 0)))
+
+
+@pytest.mark.parametrize(("annotation", "default"), [(str, DEEP), (str, CHOSEN), (Nested, ...), (list[Nested], ...)])
+def test_members_from_below_others(annotation: Any, default: Any) -> None:
+    """A member that is read from another one's inside is refused, wherever it is."""
+    with pytest.raises(DeclarationError, match="'deep'"):
+        action("a", post="a")(for_action(reading(annotation, default)))
+
+
+def test_one_step_is_a_name() -> None:
+    """A path of one step, and names to choose from, are names."""
+    for alias in (AliasPath("other"), AliasChoices("one", "two")):
+        assert action("a", post="a")(for_action(reading(str, Field(validation_alias=alias)))).input_model is not None
+
+
+def test_properties_from_below_others() -> None:
+    """ARM's properties and the requests of its actions are read in the same way."""
+
+    class Properties(Model):
+        x: str | None = Field(None, validation_alias=AliasPath("deep", "x"))
+
+    with pytest.raises(DeclarationError, match="'deep'"):
+        ArmResource("Contoso.A", "things", api_versions=["2026-01-01"], properties=Properties)
+
+
+def test_defaults_that_cannot_be_stored() -> None:
+    """Bytes are stored as UTF-8 unless the model says otherwise, so that a default has to be that."""
+    with pytest.raises(DeclarationError, match="the default of 'n' is not UTF-8"):
+        action("a", post="a")(for_action(reading(bytes, b"\xff")))
+
+    class Encoded(Model):
+        model_config = ConfigDict(ser_json_bytes="base64")
+
+        n: bytes = b"\xff"
+
+    async def handler(context: ActionContext, request: Encoded) -> None: ...
+
+    assert action("a", post="a")(handler).input_model is Encoded
+    assert action("a", post="a")(for_action(reading(bytes, b"text"))).input_model is not None
 
 
 def test_route_parameter_without_input() -> None:

@@ -1,20 +1,27 @@
 """The routes of the description and its page, in process."""
 
+import asyncio
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ConfigDict, Field
 
+from shared.actions import ActionContext, Model, action
+from shared.actions.declaration import Action
+from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.contracts import docs_page
 from shared.contracts.http import Request, Response
+from shared.contracts.openapi.document import describe
 from shared.endpoints import docs_files
 from shared.endpoints.border import answer
 from shared.endpoints.description import Description
 from tests.described import sample
-from tests.unit.parts import settings
+from tests.unit.parts import Input, settings
 
 URL = "http://h:1"
 SIGNED_IN = {"TRUST_PLATFORM_AUTH": "true", "WEBSITE_AUTH_ENABLED": "true"}
@@ -70,11 +77,114 @@ async def test_odd_queries(endpoints: Description, query: dict[str, str], code: 
     assert (refused.status, refused.headers["x-ms-error-code"]) == (400, code)
 
 
-async def test_many_addresses_are_not_kept(endpoints: Description) -> None:
-    """Callers that name ever other hosts do not fill the memory."""
+async def test_it_is_generated_once(endpoints: Description, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks, at once or later and at whatever address, each version is generated once."""
+    times: list[str] = []
+
+    def counted(registry: Any, settings: Any, *, version: str, examples: Any) -> Any:
+        times.append(version)
+        return describe(registry, settings, version=version, examples=examples)
+
+    monkeypatch.setattr("shared.contracts.openapi.document.describe", counted)
+    versions = ("3.1", "3.0")
+    asked = [(f"http://h{number}", versions[number % 2]) for number in range(12)]
+    answers = await asyncio.gather(*(get(endpoints.openapi, url=u, query={"version": v}) for u, v in asked))
+    for (url, version), found in zip(asked, answers, strict=True):
+        document = json.loads(found.body)
+        assert (document["servers"], document["openapi"][:3]) == ([{"url": url}], version)
+    assert sorted(times) == ["3.0", "3.1"]
+
+
+async def test_unknown_names_are_not_kept(endpoints: Description) -> None:
+    """Anybody may ask for any name of a file: those that are not there do not fill the memory."""
+    before = docs_files.page_file.cache_info().currsize
     for number in range(30):
-        assert (await get(endpoints.openapi, url=f"http://h{number}")).status == 200
-    assert endpoints._written.cache_info().currsize <= 8
+        assert (await get(endpoints.file, route={"file": f"{number}.js"})).status == 404
+    assert docs_files.page_file.cache_info().currsize == before
+
+
+async def test_numbers_that_are_no_json(tmp_path: Path) -> None:
+    """Defaults and limits that JSON cannot write are left out: what is served is JSON, in both versions."""
+
+    class Odd(Model):
+        id: str
+        most: float = float("inf")
+        least: float = Field(0, gt=float("-inf"))
+        never: float = float("nan")
+        half: str = "\ud800"
+
+    @action("odd:take", post="odd/{id}:take")
+    async def take(context: ActionContext, request: Odd) -> Odd:
+        return request
+
+    endpoints = Description(Application(Registry([take]), settings=settings(tmp_path)))
+    for version in ("3.1", "3.0"):
+        answer = await get(endpoints.openapi, query={"version": version})
+        document = json.loads(answer.body, parse_constant=pytest.fail)
+        odd = document["components"]["schemas"]["Odd"]["properties"]
+        assert odd["most"] == {"type": "number"}
+        assert odd["least"] == {"type": "number", "default": 0}
+        assert odd["never"] == {"type": "number"}
+        assert odd["half"] == {"type": "string"}
+
+
+class Undescribed(Model):
+    id: str
+    work: Callable[[], int] | None = None
+
+
+class Thing:
+    pass
+
+
+class Arbitrary(Model):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    thing: Thing | None = None
+
+
+@action("odd:given", post="odd/{id}:given")
+async def given(context: ActionContext, request: Undescribed) -> None: ...
+
+
+@action("odd:returned", post="odd/{id}:returned")
+async def returned(context: ActionContext, request: Input) -> Arbitrary:
+    return Arbitrary()
+
+
+@pytest.mark.parametrize(("declared", "side"), [(given, "takes"), (returned, "answers")])
+async def test_a_model_without_a_description(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, declared: Action, side: str
+) -> None:
+    """The log names the action, which side of it, and the member's kind; the caller is told nothing of that."""
+    endpoints = Description(Application(Registry([declared]), settings=settings(tmp_path)))
+    assert (await get(endpoints.openapi)).status == 500
+    [record] = caplog.records
+    assert f"what {declared.name} {side} cannot be described" in record.getMessage()
+    assert record.exc_info is None
+
+
+BROKEN = [
+    '{"a": }',
+    "[]",
+    '{"fn": []}',
+    '{"fn": {"responses": []}}',
+    '{"fn": {"responses": {"200": 1}}}',
+    '{"fn": {"request": "\\ud800"}}',
+    '{"fn": {"request": NaN}}',
+]
+
+
+@pytest.mark.parametrize("content", BROKEN)
+async def test_broken_examples(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str) -> None:
+    """The log names the file."""
+    file = tmp_path / "examples.json"
+    file.write_text(content)
+    endpoints = Description(Application(Registry(example_files=[file]), settings=settings(tmp_path)))
+    assert (await get(endpoints.openapi)).status == 500
+    [record] = caplog.records
+    assert str(file) in record.getMessage()
+    assert record.exc_info is None
 
 
 async def test_callers_are_known_where_all_are(tmp_path: Path) -> None:

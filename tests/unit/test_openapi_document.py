@@ -1,14 +1,19 @@
 """The description as a whole: it is valid, nothing declared is missing, and starts say how they end."""
 
-from typing import Any
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal
 
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+from pydantic import ConfigDict, Field, create_model
 
-from shared.actions import ActionContext, ReadContext, action, read
+from shared.actions import ActionContext, Model, ReadContext, RequestError, action, read
 from shared.actions.registry import Registry
+from shared.contracts.bodies import parse_input
+from shared.contracts.openapi.parts import TYPES, Scope
+from shared.contracts.openapi.schemas import Schemas
+from shared.settings import Settings
 from tests.described import (
-    BASE,
     REGISTRIES,
     Json,
     answer,
@@ -19,6 +24,7 @@ from tests.described import (
     resolved,
     sample,
     trial,
+    validator,
 )
 from tests.unit.parts import Input
 
@@ -132,7 +138,7 @@ def test_only_starts_are_marked(registry: str) -> None:
     assert marked == starts
 
 
-FIRST: dict[tuple[str, int], set[str]] = {
+FIRST: dict[tuple[str, int | str], set[str]] = {
     ("book_upload_start", 202): {"Operation-Location", "Operation-Id", "Retry-After", "Preference-Applied"},
     ("book_put", 201): {"Operation-Location", "Operation-Id", "Retry-After", "Preference-Applied"},
     ("book_import", 201): {"Operation-Location", "Operation-Id", "Retry-After", "Preference-Applied"},
@@ -153,19 +159,55 @@ FIRST: dict[tuple[str, int], set[str]] = {
     ("odata_async-delete", 405): {"OData-Version", "x-ms-error-code", "Allow"},
     ("openapi", 304): {"ETag", "Cache-Control"},
     ("status", 404): {"x-ms-error-code"},
+    ("status_result", 409): {"x-ms-error-code", "Retry-After"},
     ("status", 405): {"x-ms-error-code", "Allow"},
     ("status", 503): {"x-ms-error-code", "Retry-After"},
     (f"{ARM}_get", 404): {"x-ms-error-code"},
+    (f"{ARM}_startMigration_action", "default"): {"x-ms-error-code"},
+    ("Contoso_Library_operationResults", "default"): {"x-ms-error-code"},
+    ("book_put", "default"): {"x-ms-error-code"},
+    ("odata_Books_Export", "default"): {"x-ms-error-code", "OData-Version"},
 }
 EVERYWHERE = {"x-ms-request-id", "x-ms-client-request-id", "Access-Control-Expose-Headers"}
 
 
 @pytest.mark.parametrize(("name", "status"), FIRST)
-def test_headers(name: str, status: int) -> None:
+def test_headers(name: str, status: int | str) -> None:
     """Answers list the headers that they carry; ARM's have a correlation id beside those of every answer."""
     headers = set(answer(described(sample()), name, status)["headers"])
     arm = {"x-ms-correlation-request-id"} if name.startswith("Contoso_Library") else set[str]()
     assert headers == FIRST[name, status] | EVERYWHERE | arm
+
+
+WAITS: dict[tuple[str, int], bool] = {
+    (f"{ARM}_write", 200): True,
+    (f"{ARM}_write", 201): True,
+    (f"{ARM}_delete", 202): True,
+    ("Contoso_Library_operationResults", 202): True,
+    ("Contoso_Library_operationStatuses", 200): False,
+    ("odata_Books_Export", 202): True,
+    ("odata_async", 202): True,
+    ("odata_async-delete", 202): True,
+    ("status", 503): True,
+    ("status", 200): False,
+    ("status_result", 409): False,
+    ("book_upload_start", 202): False,
+}
+
+
+@pytest.mark.parametrize(("name", "status"), WAITS)
+def test_where_there_is_always_something_to_wait_for(name: str, status: int) -> None:
+    """Retry-After is required of the answers that always have it, and of no other."""
+    assert answer(described(sample()), name, status)["headers"]["Retry-After"]["required"] == WAITS[name, status]
+
+
+def test_errors_of_one_name() -> None:
+    """What shares a name has the same headers: another set is found, not left out."""
+    scope = Scope(registry=Registry(), settings=Settings.read({}), schemas=Schemas(TYPES))
+    assert scope.error(404) == scope.error(404)
+    assert scope.errors([404], headers=("ETag",), name="Other")["404"] != scope.error(404)
+    with pytest.raises(AssertionError, match="Error404"):
+        scope.error(404, headers=("ETag",))
 
 
 def test_a_monitor_names_its_result() -> None:
@@ -216,8 +258,10 @@ def test_security_follows_the_settings(name: str) -> None:
     assert document["security"] == security
     assert document["components"]["securitySchemes"].keys() == schemes | {"operationSecret"}
     found = operations(document)
-    assert all(("401" in o["responses"]) == bool(security) for _, _, o in found.values())
-    assert found["health"][2]["security"] == found["docs"][2]["security"] == []
+    anonymous = {"health", "docs", "docs_file"}
+    assert {name for name, (_, _, each) in found.items() if each.get("security") == []} == anonymous
+    asked = {name for name, (_, _, each) in found.items() if "401" in each["responses"]}
+    assert asked == (found.keys() - anonymous if security else set())
     assert found["status_update"][2]["security"] == [{"operationSecret": []}]
     assert "security" not in found["book_put"][2]
 
@@ -270,11 +314,9 @@ def test_profiles_are_tags() -> None:
     assert [tag["name"] for tag in described(Registry())["tags"]] == ["Operations", "App"]
 
 
-def test_where_the_app_is() -> None:
-    """The address is the one it was asked for, and the package of actions gives the title."""
-    document = described(sample())
-    assert document["servers"] == [{"url": BASE}]
-    assert document["info"]["title"] == "Library"
+def test_what_the_app_is_called() -> None:
+    """The package of actions gives the title."""
+    assert described(sample())["info"]["title"] == "Library"
     assert described(Registry())["info"]["title"] == "Long-running actions"
 
 
@@ -285,3 +327,72 @@ def test_nothing_unused() -> None:
     for kind in ("schemas", "parameters", "headers", "responses"):
         for name in document["components"][kind]:
             assert f"#/components/{kind}/{name}'" in text, name
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Word(StrEnum):
+    ONE = "one"
+
+
+Three: Any = Annotated[str, Field(pattern="^.{3}$")]
+ROUTE_VALUES: list[tuple[Any, list[Any], list[Any]]] = [
+    (str, ["a"], ["a/b", "-", 1]),
+    (Level, [1, 2], [3, "1"]),
+    (Level | None, [1], ["1", None]),
+    (int | float, [1, 1.5], ["1"]),
+    (int | str, [1, "a"], ["a/b"]),
+    (Word, ["one"], ["two"]),
+    (Word | int, ["one", 5], ["two"]),
+    (Three, ["abc"], ["ab", "a/b"]),
+    (Three | None, ["abc"], ["ab", "a/b"]),
+    (Literal[1, "a"], [1], [2]),
+]
+
+
+@pytest.mark.parametrize(("annotation", "fit", "unfit"), ROUTE_VALUES, ids=str)
+@pytest.mark.parametrize("version", VALIDATORS)
+def test_route_parameters(annotation: Any, fit: list[Any], unfit: list[Any], version: str) -> None:
+    """A parameter of a route takes what its field takes and can be an id, and nothing else."""
+    model: Any = create_model("Keyed", __base__=Model, key=(annotation, ...))
+
+    async def start(context: ActionContext, request: Any) -> None: ...
+
+    start.__annotations__["request"] = model
+    document = described(Registry([action("thing:start", post="thing/{key}")(start)]), version=version)
+    VALIDATORS[version](document).validate()
+    parameters = operations(document)["thing_start"][2]["parameters"]
+    [schema] = [each["schema"] for each in parameters if each.get("in") == "path"]
+    assert [value for value in fit if not validator(document, schema).is_valid(value)] == []
+    assert [value for value in unfit if validator(document, schema).is_valid(value)] == []
+
+
+def test_open_models_are_closed_in_requests() -> None:
+    """What a model keeps of unknown members, a request may not have and an answer may."""
+
+    class Inner(Model):
+        model_config = ConfigDict(extra="allow")
+
+        a: int = 1
+
+    class Open(Inner):
+        id: str
+        inner: Inner = Inner()
+
+    @action("open:start", post="open/{id}")
+    async def start(context: ActionContext, request: Open) -> Inner:
+        return request
+
+    document = described(Registry([start]))
+    operation = operations(document)["open_start"][2]
+    given = validator(document, operation["requestBody"]["content"]["application/json"]["schema"])
+    assert given.is_valid({"a": 2, "inner": {"a": 3}})
+    for body in ({"b": 1}, {"inner": {"b": 1}}):
+        assert not given.is_valid(body)
+        with pytest.raises(RequestError, match="InvalidInput"):
+            parse_input(Open, {"id": "1"}, body)
+    monitor = resolved(document, answer(document, "open_start", 202)["content"]["application/json"]["schema"])
+    assert validator(document, monitor["properties"]["result"]).is_valid({"a": 1, "b": 2})

@@ -305,5 +305,5 @@ async def test_storage_requests_of_a_start(tmp_path: Path) -> None:
 
 
 def test_status_words() -> None:
-    """Terminal words are exactly ARM's (trap 1), and the same as the operation's."""
+    """Terminal words are exactly ARM's, and the same as the operation's."""
     assert {s.value for s in Status if s.is_terminal} == {"Succeeded", "Failed", "Canceled"}

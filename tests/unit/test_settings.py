@@ -47,6 +47,14 @@ def test_blanks_are_not_set() -> None:
         ("API_VERSION_REQUIRED", "perhaps"),
         ("PUBLIC_BASE_URL", "api.example"),
         ("PUBLIC_BASE_URL", "https://h/?a"),
+        ("PUBLIC_BASE_URL", "https://h/#a"),
+        ("PUBLIC_BASE_URL", "https://"),
+        ("PUBLIC_BASE_URL", "ftp://h"),
+        ("PUBLIC_BASE_URL", "https://a.b;script-src *"),
+        ("PUBLIC_BASE_URL", "https://user:pw@a.b"),
+        ("PUBLIC_BASE_URL", "https://a.b/x y"),
+        ("PUBLIC_BASE_URL", "https://a.b:port"),
+        ("PUBLIC_BASE_URL", "https://a.b/\nx"),
         ("MAX_BODY_BYTES", "0"),
         ("MAX_UPLOAD_BYTES", "big"),
         ("SYNC_HANDLER_THREADS", "257"),
@@ -57,6 +65,16 @@ def test_wrong_values(name: str, value: str) -> None:
     """A value that cannot be read is an error that names the setting."""
     with pytest.raises(SettingsError, match=name):
         Settings.read({name: value})
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.example", "http://localhost:7071/", "https://[::1]:8443/a/b-c~d/%20;v=1/"], ids=str
+)
+def test_public_addresses(url: str) -> None:
+    """A host, a port, a path: what links may begin with. What else stands there is refused, and said."""
+    assert Settings.read({"PUBLIC_BASE_URL": url}).public_base_url == url
+    with pytest.raises(SettingsError, match="no user, query or fragment"):
+        Settings.read({"PUBLIC_BASE_URL": f"{url}?x"})
 
 
 def test_every_wrong_value_is_named() -> None:

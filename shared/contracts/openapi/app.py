@@ -32,7 +32,10 @@ def operations(scope: Scope) -> Iterator[Operation]:
         route="health",
         tag=TAG,
         summary="Ask whether the app answers",
-        responses={"200": scope.response("It does.", scope.schemas.of("health")), **scope.errors([405])},
+        responses={
+            "200": scope.response("It does.", scope.schemas.of("health")),
+            **scope.errors([405], anonymous=True),
+        },
         anonymous=True,
     )
     versions = {"type": "string", "enum": ["3.1", "3.0"], "default": "3.1"}
@@ -67,7 +70,7 @@ def operations(scope: Scope) -> Iterator[Operation]:
         summary="Read this description as a page",
         responses={
             "200": scope.response("The page.", {"type": "string"}, headers=_OF_THE_PAGE, content_type="text/html"),
-            **scope.errors([404, 405]),
+            **scope.errors([404, 405], anonymous=True),
         },
         anonymous=True,
     )
@@ -82,7 +85,7 @@ def operations(scope: Scope) -> Iterator[Operation]:
         responses={
             "200": scope.response("The file.", {}, headers=_OF_A_FILE, content_type="*/*"),
             "304": scope.response("It still has that ETag.", headers=_OF_A_FILE),
-            **scope.errors([404, 405]),
+            **scope.errors([404, 405], anonymous=True),
         },
         anonymous=True,
     )

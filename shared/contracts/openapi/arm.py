@@ -89,7 +89,7 @@ def _start(scope: Scope, resource: ArmResource, verb: ArmVerb, shown: Json, writ
         responses={
             **_first_answers(scope, verb, shown),
             **scope.errors(errors, headers=_CORRELATION, name="Arm"),
-            **(scope.other_error() if action.preconditions or verb.also_hold else {}),
+            **(scope.other_error(headers=_CORRELATION, name="Arm") if action.preconditions or verb.also_hold else {}),
         },
         extensions=lro(final_state_via(verb), final),
     )
@@ -100,7 +100,7 @@ def _first_answers(scope: Scope, verb: ArmVerb, shown: Json) -> dict[str, Json]:
     polled = (
         *(("Azure-AsyncOperation",) if verb.headers.async_operation else ()),
         *(("Location",) if verb.headers.location else ()),
-        "Retry-After",
+        "Wait.Retry-After",
         *_CORRELATION,
     )
     if verb.verb is Verb.WRITE:
@@ -196,10 +196,10 @@ def _monitors(scope: Scope, resources: Sequence[ArmResource]) -> Iterator[Operat
         "Read what an operation came to",
         {
             "200": scope.response("What a synchronous call would have answered.", {}, headers=_CORRELATION),
-            "202": scope.response("Not ended yet.", headers=("Location", "Retry-After", *_CORRELATION)),
+            "202": scope.response("Not ended yet.", headers=("Location", "Wait.Retry-After", *_CORRELATION)),
             "204": scope.response("It has succeeded and answers nothing.", headers=_CORRELATION),
             **scope.errors([400, 404, 405, 409, 410], headers=_CORRELATION, name="Arm"),
-            **scope.other_error(),
+            **scope.other_error(headers=_CORRELATION, name="Arm"),
         },
     )
 

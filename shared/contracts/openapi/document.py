@@ -19,10 +19,11 @@ _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 _PARAMETER = re.compile(r"\{([^}]+)\}")
 
 
-def describe(
-    registry: Registry, settings: Settings, *, base_url: str, version: str = "3.1", examples: Examples | None = None
-) -> Json:
-    """The app's description, for clients that reach it at `base_url`; `version` is a key of VERSIONS."""
+def describe(registry: Registry, settings: Settings, *, version: str = "3.1", examples: Examples | None = None) -> Json:
+    """The app's description but for `servers`, where it is; `version` is a key of VERSIONS.
+
+    Raises DeclarationError for a model that JSON Schema has no words for.
+    """
     types = [
         *parts.TYPES,
         *app.types(),
@@ -47,7 +48,6 @@ def describe(
             "version": versions.DEFAULT,
             "description": registry.description or "Actions that take longer than a request, and what they work on.",
         },
-        "servers": [{"url": base_url}],
         "security": _security(scope),
         "tags": [
             {"name": each.TAG, "description": each.DESCRIPTION}

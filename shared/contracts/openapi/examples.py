@@ -10,17 +10,44 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # pydantic reads it from there below Python 3.12
+
 from shared.contracts.openapi.dialect import Json
+from shared.errors import DeclarationError
+
+
+class _Recorded(TypedDict, total=False):
+    path: dict[str, Any]
+    request: Any
+    responses: dict[str, dict[str, Any]]
+
+
+_FILE = TypeAdapter(dict[str, _Recorded])
 
 Examples = Mapping[str, Mapping[str, Any]]
 
 
 def read_examples(files: Iterable[Path]) -> Examples:
-    """What the files say that are there; the first one that names an operation counts."""
+    """What the files say that are there; the first one that names an operation counts.
+
+    Raises DeclarationError, naming the file, for one that is not as said above.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for file in files:
         if file.is_file():
-            found = {**json.loads(file.read_text(encoding="utf-8")), **found}
+            found = {**_read(file), **found}
+    return found
+
+
+def _read(file: Path) -> Examples:
+    try:
+        found: Any = json.loads(file.read_text(encoding="utf-8"))
+        _FILE.validate_python(found)
+        # Neither NaN nor half a surrogate pair can be sent, and the reader takes both.
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise DeclarationError(f"{file} cannot be read as examples: {error}") from None
     return found
 
 

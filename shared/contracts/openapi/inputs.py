@@ -13,7 +13,7 @@ from shared.contracts.openapi.schemas import Schemas
 from shared.operations.ids import ID_PATTERN
 
 ID_SCHEMA: Json = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
-"""What the parameters of our routes have to match, whatever else their field asks for."""
+"""What texts in our routes have to match, whatever else their field asks for."""
 
 
 class Input:
@@ -43,9 +43,8 @@ class Input:
         found: list[Json] = []
         for name, wire in self._in_route.items():
             schema = without_null(dict(self.members.get(wire, {}))) if wire in self._taken else {}
-            if schema.get("type", "string") == "string":
-                schema = {**ID_SCHEMA, **{key: value for key, value in schema.items() if key != "default"}}
-            found.append(path_parameter(name, schema))
+            schema.pop("default", None)
+            found.append(path_parameter(name, self._as_id(schema)))
         return found
 
     def query(self) -> list[Json]:
@@ -60,6 +59,18 @@ class Input:
         if self.model is None:
             return None
         return body_of(self._schemas.without(self._key, self._taken), required=bool(self.required_rest))
+
+    def _as_id(self, schema: Json) -> Json:
+        """The schema with its texts held to what ids have to match; all else stays what it is."""
+        shown = self._schemas.resolved(schema)
+        if "anyOf" in shown:
+            return {**shown, "anyOf": [self._as_id(each) for each in shown["anyOf"]]}
+        untyped = None if shown.keys() & {"enum", "oneOf"} else "string"
+        if shown.get("type", untyped) != "string":
+            return schema
+        if shown.get("pattern", ID_SCHEMA["pattern"]) != ID_SCHEMA["pattern"]:
+            return {**shown, "allOf": [ID_SCHEMA]}
+        return {**ID_SCHEMA, **shown}
 
     def _wire_name(self, name: str) -> str:
         field: Any = self.model.model_fields.get(name) if self.model is not None else None

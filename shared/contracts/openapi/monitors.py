@@ -123,7 +123,9 @@ def operations(scope: Scope) -> Iterator[Operation]:
         responses={
             "200": scope.response("The result.", {}),
             "204": scope.response("There is none."),
-            **scope.errors([400, 404, 409, 410]),
+            **scope.errors([400, 404, 410]),
+            # Only while it is not finished there is something to wait for.
+            "409": scope.error(409, headers=("Retry-After",), name="Result"),
         },
     )
     yield _update(scope, at)

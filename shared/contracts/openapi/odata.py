@@ -79,7 +79,7 @@ def _batch(scope: Scope, at: Endpoint) -> Operation:
 
 def _monitors(scope: Scope, monitor: Endpoint, cancellation: Endpoint) -> Iterator[Operation]:
     at = [path_parameter("operation_id", dict(ID_SCHEMA), "The operation's id."), version(scope)]
-    running = answer(scope, "Not ended yet.", headers=("Monitor.Location", "Retry-After"))
+    running = answer(scope, "Not ended yet.", headers=("Monitor.Location", "Wait.Retry-After"))
     message: Json = {"schema": {"type": "string"}}
     final = answer(
         scope,
@@ -108,7 +108,7 @@ def _monitors(scope: Scope, monitor: Endpoint, cancellation: Endpoint) -> Iterat
         description="Only what leaves nothing behind when it is canceled takes this while it runs; else it is 405.",
         parameters=at,
         responses={
-            "202": answer(scope, "It is being canceled.", headers=("Monitor.Location", "Retry-After")),
+            "202": answer(scope, "It is being canceled.", headers=("Monitor.Location", "Wait.Retry-After")),
             "204": answer(scope, "Canceled, or forgotten."),
             **errors(scope, 400, 404, 405, 409),
         },

@@ -58,7 +58,7 @@ def prefer_async(scope: Scope, *, batch: bool = False, required: bool = False) -
 
 def accepted(scope: Scope) -> Json:
     """202, of which nobody gets one without asking."""
-    headers = ("Monitor.Location", "Retry-After", "Preferences.Preference-Applied", "Vary")
+    headers = ("Monitor.Location", "Wait.Retry-After", "RespondAsync.Preference-Applied", "Vary")
     return answer(scope, "Begun, as `Prefer: respond-async` asked for.", headers=headers)
 
 

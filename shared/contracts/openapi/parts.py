@@ -58,8 +58,10 @@ HEADERS: Mapping[str, tuple[Json, str, bool]] = {
     "Operation-Location": ({"type": "string", "format": "uri"}, "Where to poll: the operation's monitor.", True),
     "Preference-Applied": ({"type": "string"}, "How long was waited for at most, where that was asked for.", False),
     "Preferences.Preference-Applied": ({"type": "string"}, "What was honored of `Prefer`.", False),
+    "RespondAsync.Preference-Applied": ({"type": "string"}, "`respond-async`, and how long was waited for.", True),
     "Referrer-Policy": ({"type": "string"}, "Keeps the page's address from others.", True),
     "Retry-After": ({"type": "integer", "minimum": 1}, "Seconds to wait; until the operation has ended.", False),
+    "Wait.Retry-After": ({"type": "integer", "minimum": 1}, "Seconds to wait.", True),
     "Vary": ({"type": "string"}, "The headers of the request that have chosen the answer.", True),
     "X-Content-Type-Options": ({"type": "string"}, "The content type is meant.", True),
     "X-Frame-Options": ({"type": "string"}, "Keeps the page out of frames.", True),
@@ -129,30 +131,32 @@ class Scope:
         found: Json = {"description": description, "headers": {n.rpartition(".")[2]: self.header(n) for n in every}}
         return found if schema is None else found | {"content": {content_type: {"schema": schema}}}
 
-    def errors(self, statuses: Iterable[int], *, headers: Iterable[str] = (), name: str = "") -> dict[str, Json]:
+    def errors(
+        self, statuses: Iterable[int], *, headers: Iterable[str] = (), name: str = "", anonymous: bool = False
+    ) -> dict[str, Json]:
         """References to the error answers, by status. 401 is there where callers have to show something."""
-        wanted = {*statuses, *SERVER_ERRORS} | ({401} if self.asks_for_a_key or self.asks_who_calls else set[int]())
-        return {str(status): self._error(status, tuple(headers), name) for status in sorted(wanted)}
+        asks = not anonymous and (self.asks_for_a_key or self.asks_who_calls)
+        wanted = {*statuses, *SERVER_ERRORS} | ({401} if asks else set[int]())
+        return {str(status): self.error(status, headers=headers, name=name) for status in sorted(wanted)}
 
     def other_error(self, *, headers: Iterable[str] = (), name: str = "") -> dict[str, Json]:
         """For code of the app's own that refuses with a status of its choice."""
         description = "Any other error that the action's own checks answer."
         error = self.response(description, self.schemas.of(ERROR), headers=("x-ms-error-code", *headers))
-        self.responses[f"{name}OtherError"] = {**error, "x-ms-error-response": True}
-        return {"default": {"$ref": f"#/components/responses/{name}OtherError"}}
+        return {"default": self._shared(f"{name}OtherError", error)}
 
-    def _error(self, status: int, headers: tuple[str, ...], name: str) -> Json:
-        component = f"{name}Error{status}"
-        if component not in self.responses:
-            more = {405: ("Allow",), 503: ("Retry-After",)}.get(status, ())
-            if status == 401:
-                # The platform's own has neither body nor headers of ours.
-                found = self.response(ERRORS[status], self.schemas.of(ERROR))
-                found["headers"] = {}
-            else:
-                names = ("x-ms-error-code", *headers, *more)
-                found = self.response(ERRORS[status], self.schemas.of(ERROR), headers=names)
-            self.responses[component] = {**found, "x-ms-error-response": True}
+    def error(self, status: int, *, headers: Iterable[str] = (), name: str = "") -> Json:
+        """A reference to one error answer. Those of one name and status have the same headers."""
+        more = {405: ("Allow",), 503: ("Wait.Retry-After",)}.get(status, ())
+        found = self.response(ERRORS[status], self.schemas.of(ERROR), headers=("x-ms-error-code", *headers, *more))
+        if status == 401:
+            # The platform's own has neither body nor headers of ours.
+            found["headers"] = {}
+        return self._shared(f"{name}Error{status}", found)
+
+    def _shared(self, component: str, error: Json) -> Json:
+        kept = self.responses.setdefault(component, {**error, "x-ms-error-response": True})
+        assert kept["headers"] == error["headers"], f"{component} is declared with other headers; name it otherwise"
         return {"$ref": f"#/components/responses/{component}"}
 
 

@@ -5,18 +5,22 @@ its schema here: a body without the route's parameters, a monitor with its actio
 """
 
 import copy
+import json
 import re
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, Literal, cast
 
-from pydantic import TypeAdapter
+from pydantic import PydanticInvalidForJsonSchema, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from shared.contracts.openapi.dialect import Json, mapped
+from shared.errors import DeclarationError
 
 _Mode = Literal["validation", "serialization"]
 TypeOf = tuple[str, _Mode, Any]
 """A key of its own, whether it is read or written, and the type or its TypeAdapter."""
+
+_Adapter = tuple[str, _Mode, TypeAdapter[Any]]
 
 _PREFIX = "#/components/schemas/"
 
@@ -27,18 +31,28 @@ class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
+    def model_schema(self, schema: Any) -> Json:
+        return self._closed(super().model_schema(schema))
+
+    def typed_dict_schema(self, schema: Any) -> Json:
+        return self._closed(super().typed_dict_schema(schema))
+
+    def _closed(self, found: Json) -> Json:
+        """Requests are read with `extra="forbid"` (bodies.parse_input), whatever a model says of itself."""
+        if self.mode == "validation" and "additionalProperties" in found:
+            found["additionalProperties"] = False
+        return found
+
 
 class Schemas:
     """The components, and the schema of every type by its key."""
 
     def __init__(self, types: Iterable[TypeOf]) -> None:
-        adapters: list[tuple[str, _Mode, TypeAdapter[Any]]] = [
+        adapters: list[_Adapter] = [
             (key, mode, cast(TypeAdapter[Any], each) if isinstance(each, TypeAdapter) else TypeAdapter[Any](each))
             for key, mode, each in types
         ]
-        found, rest = TypeAdapter.json_schemas(
-            adapters, ref_template=f"{_PREFIX}{{model}}", schema_generator=_Generator
-        )
+        found, rest = _generated(adapters)
         names = {name: _component_name(name) for name in rest.get("$defs", {})}
         self.components: dict[str, Json] = {
             names[name]: _renamed(schema, names) for name, schema in rest.get("$defs", {}).items()
@@ -110,13 +124,39 @@ class Schemas:
         return found
 
 
+def _generated(adapters: list[_Adapter]) -> tuple[Mapping[Any, Any], Mapping[str, Any]]:
+    """Pydantic's schemas by key and mode, and what they share. Raises DeclarationError for one that it cannot make."""
+    try:
+        return TypeAdapter.json_schemas(adapters, ref_template=f"{_PREFIX}{{model}}", schema_generator=_Generator)
+    except PydanticInvalidForJsonSchema:
+        # Of them all it does not say which.
+        for key, mode, adapter in adapters:
+            try:
+                adapter.json_schema(mode=mode, schema_generator=_Generator)
+            except PydanticInvalidForJsonSchema as error:
+                name = re.sub("^(odata:)?(in|out|new|result):", "", key)
+                side = "takes" if mode == "validation" else "answers"
+                message = f"what {name} {side} cannot be described as JSON: {error.message}"
+                raise DeclarationError(message) from None
+        raise
+
+
+def _is_json(value: Any) -> bool:
+    """False for numbers and texts that cannot be sent: NaN, infinities, half a surrogate pair."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
+
+
 def _component_name(name: str) -> str:
     """Names of components are letters, digits, `.`, `-` and `_` (OpenAPI 3.1, "Components Object")."""
     return re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_") or "Unnamed"
 
 
 def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
-    """The schema with its references renamed, and without `default: null`, which says no more than "may be absent"."""
+    """With references renamed, and without what is no JSON or only repeats that it may be absent: `default: null`."""
     if not isinstance(schema, dict):
         return schema
     found = mapped(cast(Json, schema), lambda each: _renamed(each, names))
@@ -128,4 +168,4 @@ def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
         found["discriminator"] = {**found["discriminator"], "mapping": renamed}
     if found.get("default", "") is None:
         del found["default"]
-    return found
+    return {word: each for word, each in found.items() if _is_json(each)}

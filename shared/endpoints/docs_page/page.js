@@ -46,9 +46,17 @@
   }
 
   async function load() {
+    let headers;
+    try {
+      headers = new Headers(key ? { [KEY_HEADER]: key } : {});
+    } catch {
+      key = "";
+      note.textContent = "That is no key: it has characters that no header can have.";
+      return;
+    }
     let answer;
     try {
-      answer = await fetch(description, { headers: key ? { [KEY_HEADER]: key } : {}, cache: "no-store" });
+      answer = await fetch(description, { headers, cache: "no-store" });
     } catch {
       note.textContent = "The app cannot be reached.";
       return;

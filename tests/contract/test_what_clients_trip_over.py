@@ -1,5 +1,5 @@
-"""What real clients trip over, on the data plane: a test per trap that was observed with the released clients,
-numbered, and what .NET clients were seen to need. Traps of ARM and OData alone have their own tests.
+"""What real clients trip over, on the data plane: a test for each thing that was observed with the released clients,
+and what .NET clients were seen to need. What concerns ARM and OData alone has tests of its own.
 """
 
 import re
@@ -63,15 +63,15 @@ def monitors(polled: list[httpx.Response]) -> list[httpx.Response]:
     return polled[1:] if "note" in polled[0].json() else polled
 
 
-def test_traps_1_2_status_words(polled: list[httpx.Response]) -> None:
-    """(1, 2) `status` is always there, a string, and one of our six words, spelled as clients know."""
+def test_status_words(polled: list[httpx.Response]) -> None:
+    """`status` is always there, a string, and one of our six words, spelled as clients know."""
     for answer in monitors(polled):
         assert answer.json()["status"] in WORDS
     assert polled[-1].json()["status"] in {"Succeeded", "Failed", "Canceled"}
 
 
-def test_traps_3_5_monitor_is_200_with_a_body(polled: list[httpx.Response]) -> None:
-    """(3, 5; .NET: 202 or 201 with Succeeded fails, an empty body fails) A monitor answers 200 with JSON, always."""
+def test_monitor_is_200_with_a_body(polled: list[httpx.Response]) -> None:
+    """(.NET: 202 or 201 with Succeeded fails, an empty body fails) A monitor answers 200 with JSON, always."""
     for answer in polled[1:]:
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "application/json"
@@ -79,26 +79,26 @@ def test_traps_3_5_monitor_is_200_with_a_body(polled: list[httpx.Response]) -> N
 
 
 @pytest.mark.parametrize("prefer", ["", "wait=10"])
-def test_trap_4_resource_without_status(client: httpx.Client, prefer: str) -> None:
-    """(4) The resource in the answer to a PUT has no `status` at its top, however far the operation is."""
+def test_resource_without_status(client: httpx.Client, prefer: str) -> None:
+    """The resource in the answer to a PUT has no `status` at its top, however far the operation is."""
     assert set(start(client, "put", Prefer=prefer).json()) == {"id", "note"}
 
 
 @pytest.mark.parametrize("pattern", STARTS)
-def test_trap_6_readable_at_once(client: httpx.Client, pattern: str) -> None:
-    """(6; .NET: a first 404 is final) The first poll follows at once and finds the operation, every time."""
+def test_readable_at_once(client: httpx.Client, pattern: str) -> None:
+    """(.NET: a first 404 is final) The first poll follows at once and finds the operation, every time."""
     for _ in range(10):
         assert client.get(start(client, pattern).headers["operation-location"]).status_code == 200
 
 
-def test_trap_7_absolute_urls(polled: list[httpx.Response], client: httpx.Client) -> None:
-    """(7) Operation-Location is absolute, with the scheme and host the caller used."""
+def test_absolute_urls(polled: list[httpx.Response], client: httpx.Client) -> None:
+    """Operation-Location is absolute, with the scheme and host the caller used."""
     base = str(client.base_url).rstrip("/")
     assert polled[0].headers["operation-location"].startswith(f"{base}/")
 
 
-def test_trap_8_retry_after(polled: list[httpx.Response]) -> None:
-    """(8; .NET: `2.5`, dates and words) Whole seconds from 1, until it has ended; the finished answer has none."""
+def test_retry_after(polled: list[httpx.Response]) -> None:
+    """(.NET: `2.5`, dates and words) Whole seconds from 1, until it has ended; the finished answer has none."""
     for answer in polled[:2]:
         if answer.json().get("status") not in {"Succeeded", "Failed", "Canceled"}:
             assert re.fullmatch(r"[1-9][0-9]*", answer.headers["retry-after"])
@@ -106,42 +106,42 @@ def test_trap_8_retry_after(polled: list[httpx.Response]) -> None:
     assert "retry-after-ms" not in polled[-1].headers
 
 
-def test_traps_9_10_no_location(polled: list[httpx.Response]) -> None:
-    """(9, 10; .NET: LOC is kept for the final GET) Neither starts nor monitors have `Location`, nor ARM's header."""
+def test_no_location(polled: list[httpx.Response]) -> None:
+    """(.NET: LOC is kept for the final GET) Neither starts nor monitors have `Location`, nor ARM's header."""
     for answer in polled:
         assert "location" not in answer.headers
         assert "azure-asyncoperation" not in answer.headers
     assert all("operation-location" not in answer.headers for answer in polled[1:])
 
 
-def test_trap_11_no_resource_location(polled: list[httpx.Response]) -> None:
-    """(11) No body names `resourceLocation`, which every client would fetch."""
+def test_no_resource_location(polled: list[httpx.Response]) -> None:
+    """No body names `resourceLocation`, which every client would fetch."""
     assert all("resourceLocation" not in answer.text for answer in polled)
 
 
-def test_trap_14_no_redirects(polled: list[httpx.Response]) -> None:
-    """(14; .NET: redirects are not followed) Nothing answers 3xx."""
+def test_no_redirects(polled: list[httpx.Response]) -> None:
+    """(.NET: redirects are not followed) Nothing answers 3xx."""
     assert all(answer.status_code < 300 for answer in polled)
 
 
-def test_trap_15_api_version(client: httpx.Client) -> None:
-    """(15; .NET replaces it) The URL carries api-version; without it, or with any supported one, it is the same."""
+def test_api_version(client: httpx.Client) -> None:
+    """(.NET replaces it) The URL carries api-version; without it, or with any supported one, it is the same."""
     location = start(client, "post").headers["operation-location"]
     assert location.endswith("?api-version=2026-01-01")
     assert client.get(location.partition("?")[0]).status_code == 200
 
 
 @pytest.mark.parametrize("pattern", STARTS)
-def test_trap_16_plain_urls(client: httpx.Client, pattern: str) -> None:
-    """(16) No braces, quotes or backslashes in a monitor's URL: ids with such are refused at the start."""
+def test_plain_urls(client: httpx.Client, pattern: str) -> None:
+    """No braces, quotes or backslashes in a monitor's URL: ids with such are refused at the start."""
     assert re.fullmatch(r"[A-Za-z0-9:/.?=_-]+", start(client, pattern).headers["operation-location"])
     for id in ("{x}", 'x"y', "x\\y"):
         answer = client.post("/trial/t1:nothing", headers={"Operation-Id": id})
         assert answer.status_code == 400
 
 
-def test_trap_17_monitor_outlives_the_resource(client: httpx.Client) -> None:
-    """(17; .NET: a 404 while a DELETE is polled is a failure) The monitor stays when the resource is gone."""
+def test_monitor_outlives_the_resource(client: httpx.Client) -> None:
+    """(.NET: a 404 while a DELETE is polled is a failure) The monitor stays when the resource is gone."""
     name = f"good{uuid4().hex[:8]}"
     client.put(f"/trial/{name}", json={}, headers={"Prefer": "wait=10"})
     answer = client.delete(f"/trial/{name}", headers={"Prefer": "wait=10"})
@@ -151,15 +151,15 @@ def test_trap_17_monitor_outlives_the_resource(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["post", "put-operation"])
-def test_trap_19_terminal_first_answer(client: httpx.Client, pattern: str) -> None:
-    """(19) A first answer that says Succeeded carries the result, for nobody polls after it."""
+def test_terminal_first_answer(client: httpx.Client, pattern: str) -> None:
+    """A first answer that says Succeeded carries the result, for nobody polls after it."""
     answer = start(client, pattern, Prefer="wait=10")
     assert answer.json()["status"] == "Succeeded"
     assert answer.json()["result"]["seconds"] == 0.1
 
 
-def test_trap_20_errors_are_whole(client: httpx.Client) -> None:
-    """(20; .NET: an error that is a string is lost) Failed and Canceled have `error` with both code and message."""
+def test_errors_are_whole(client: httpx.Client) -> None:
+    """(.NET: an error that is a string is lost) Failed and Canceled have `error` with both code and message."""
     for how in ("bad", "slow"):
         first = start(client, "post", how)
         if how == "slow":
@@ -171,15 +171,15 @@ def test_trap_20_errors_are_whole(client: httpx.Client) -> None:
         assert error["message"]
 
 
-def test_trap_25_percent_is_a_number(client: httpx.Client) -> None:
-    """(25) percentComplete is a number from 0 to 100."""
+def test_percent_is_a_number(client: httpx.Client) -> None:
+    """percentComplete is a number from 0 to 100."""
     state = run(client, "/trial/t1:progress", {"seconds": 0})
     assert isinstance(state["percentComplete"], int | float)
     assert 0 <= state["percentComplete"] <= 100
 
 
-def test_trap_26_short_urls(client: httpx.Client) -> None:
-    """(26, and 414 above 2083 characters) The longest ids make a short monitor URL: all state is kept by us."""
+def test_short_urls(client: httpx.Client) -> None:
+    """(414 above 2083 characters) The longest ids make a short monitor URL: all state is kept by us."""
     answer = client.put(f"/trial-jobs/{'j' * 64}", json={"seconds": 0})
     assert answer.status_code in {200, 201}
     assert len(answer.headers["operation-location"]) < 200
