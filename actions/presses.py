@@ -6,9 +6,10 @@ A sample to start from: replace it, together with `library/presses.py`, by your 
 from library.presses import WorkOrder, WorkOrders
 from shared.actions import ActionContext, ReadContext, RequestError, call
 from shared.actions.arm import ArmResource
-from shared.actions.arm_external import HandOver, put_elsewhere
+from shared.actions.arm_external import put_elsewhere
 from shared.actions.arm_headers import ArmAsyncOperationHeader
 from shared.actions.arm_models import ArmTrackedResource, read_only
+from shared.actions.hand_over import HandOver
 from shared.actions.models import Model
 from shared.composition import operations, storage
 

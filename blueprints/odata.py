@@ -32,6 +32,8 @@ def build(application: Application) -> df.Blueprint:
 
             return OData(application, service)
 
+        application.runs_also(lambda: endpoints().batches.action)
+
         async def answer(request: Request, engine: Engine | None) -> Response:
             return await endpoints().answer(request, engine)
 

@@ -5,11 +5,11 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from local_host.errors import HostError, SettingsError
-from local_host.settings_file import Cors, LocalSettings, merged, parse_local_settings
+from local_host.options import Options
+from local_host.settings_file import LocalSettings, merged, parse_local_settings
 
 DEFAULT_PORT = 7071
 STORES = ("sqlite", "azurite")
@@ -19,19 +19,6 @@ _EPILOG = """\
 Values of local.settings.json become environment variables, as with `func start`; a variable that is already set wins.
 Ctrl-C stops; a second Ctrl-C stops at once.
 """
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to run, settled from flags, environment and local.settings.json."""
-
-    app_root: Path
-    port: int
-    store: str
-    data_dir: Path
-    cors: Cors
-    ready_file: Path | None
-    started: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,6 @@ from aiohttp import web
 
 from local_host import console
 from local_host.azurite import Azurite
-from local_host.cli import Options
 from local_host.durable.api import DurableApi
 from local_host.durable.binding import durable_client
 from local_host.durable.replay import close_sdk, prepare_sdk
@@ -27,6 +26,7 @@ from local_host.functions import AppFunction, Trigger, load_functions, of_trigge
 from local_host.host_settings import HostSettings, parse_host_settings
 from local_host.http_server import HttpLimits, Server, build_app
 from local_host.invocation import Invoker
+from local_host.options import Options
 from local_host.routing import HttpRoute, Router
 from local_host.settings_file import Cors, merged
 from local_host.timers import Timer, build_timers, run_timer

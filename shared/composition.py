@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
@@ -115,6 +115,7 @@ class Application:
         registry.check_timeouts(function_timeout)
         self._settings = settings
         self._storage = storage
+        self._more: list[Callable[[], Action]] = []
         for action in registry.resource_actions.values():
             action.after_end = self._roll_forward
         if settings is None and storage is None:
@@ -163,15 +164,15 @@ class Application:
             function_timeout=self.function_timeout,
         )
 
+    def runs_also(self, make: Callable[[], Action]) -> None:
+        """Have operations of an action that is not declared but a part of a profile; it is made once it is needed."""
+        self._more.append(make)
+
     @cached_property
     def runnable(self) -> Mapping[str, Action]:
-        """All that an operation can be of: what is declared, and asynchronous batches."""
-        if self.registry.odata is None:
-            return self.registry.runnable
-        from shared.endpoints.odata import batch_action  # noqa: PLC0415 - it is made of an application
-
-        batch = batch_action(self, self.registry.odata)
-        return MappingProxyType({**self.registry.runnable, batch.name: batch})
+        """All that an operation can be of: what is declared, and what profiles have added."""
+        more = [make() for make in self._more]
+        return MappingProxyType({**self.registry.runnable, **{action.name: action for action in more}})
 
     @property
     def longest_attempt(self) -> timedelta | None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -20,13 +20,11 @@ from shared.actions.arm_handlers import Handler, adapt, check_final_result, inpu
 from shared.actions.arm_headers import ArmAsyncOperationHeader, ArmLroLocationHeader, LroHeaders
 from shared.actions.arm_models import PROVISIONING_STATE, ArmTrackedResource
 from shared.actions.declaration import Action, function_name
+from shared.actions.hand_over import Elsewhere
 from shared.actions.input_models import check_model
 from shared.actions.policies import NO_RETRY, Duration, Retry, duration
 from shared.actions.routes import Endpoint
 from shared.errors import DeclarationError
-
-if TYPE_CHECKING:
-    from shared.actions.arm_external import Elsewhere
 
 GROUP_ROUTE = "subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers"
 SUBSCRIPTION_ROUTE = "subscriptions/{subscriptionId}/providers"
@@ -60,7 +58,7 @@ class ArmVerb:
     """With `final_result` resolved."""
     replaces: bool = False
     """PUT: properties that a request leaves out are reset, not kept."""
-    elsewhere: "Elsewhere | None" = None
+    elsewhere: Elsewhere | None = None
     """Set where another system does the work (shared/actions/arm_external.py)."""
     also_hold: Callable[[Any, Any], Iterable[str]] | None = None
     """`(resource, request)` -> names of resources of this type and group that the operation holds as well."""

@@ -8,42 +8,16 @@ its result are properties of the resource.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from typing import Any, cast
 
 from pydantic import ValidationError
 
 from shared.actions.arm import ArmResource, ArmVerb
 from shared.actions.context import ActionContext
+from shared.actions.hand_over import Elsewhere, HandsOver
 from shared.actions.policies import Duration, duration
 from shared.errors import ActionFailed, DeclarationError, RequestError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandOver:
-    """All that another system needs to drive the operation: `POST {update_url}` with `x-operation-secret: {secret}`."""
-
-    operation_id: str
-    update_url: str
-    secret: str = field(repr=False)
-    """Shown here and never again."""
-    owner: str
-    run: str
-    """Never used twice: derive names of what you create from it."""
-    created: datetime
-
-
-HandsOver = Callable[[HandOver, Any], Awaitable[None]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Elsewhere:
-    """What makes a verb one whose work is done elsewhere."""
-
-    hand_over: HandsOver
-    deadline: timedelta
 
 
 def put_elsewhere(

@@ -2,7 +2,7 @@
 
 import logging
 
-from shared.actions.arm_external import Elsewhere, HandOver
+from shared.actions.hand_over import Elsewhere, HandOver
 from shared.composition import Application
 from shared.contracts import external, headers, versions
 from shared.contracts.http import Request

@@ -1,15 +1,8 @@
 """The OData routes: one way in for every request below the service root, alone or inside a batch."""
 
 import time
-from datetime import timedelta
-from typing import Any
 
-from pydantic import TypeAdapter
-
-from shared.actions.declaration import Action
 from shared.actions.odata import ODataService
-from shared.actions.odata_routes import ROOT
-from shared.actions.policies import Retry
 from shared.composition import Application
 from shared.contracts import headers
 from shared.contracts.http import Request, Response, json_response
@@ -20,14 +13,13 @@ from shared.contracts.odata.service_document import service_document
 from shared.contracts.odata.targets import Kind, Target, resolve
 from shared.endpoints import odata_border
 from shared.endpoints.odata_answers import json_answer
-from shared.endpoints.odata_batch import NAME, Batches, BatchInput, attempt_timeout
+from shared.endpoints.odata_batch import Batches
 from shared.endpoints.odata_caller import Caller
 from shared.endpoints.odata_calls import Calls
 from shared.endpoints.odata_entities import Entities
 from shared.endpoints.odata_monitors import Monitors
 from shared.engine.port import Engine
 from shared.errors import RequestError
-from shared.operations.model import Operation
 
 
 class OData:
@@ -101,25 +93,3 @@ class OData:
             return json_response(200, metadata_json(self._service, version))
         body = metadata_xml(self._service, version)
         return Response(status=200, body=body, content_type="application/xml")
-
-
-def batch_action(application: Application, service: ODataService) -> Action:
-    """Asynchronous batches as an action like any other: dispatched, retried, timed and kept by the same code."""
-
-    async def forget(operation: Operation) -> None:
-        await application.journal(operation.run).clear()
-
-    return Action(
-        name=NAME,
-        handler=OData(application, service).batches.run,
-        method="POST",
-        route=f"{ROOT}/$batch",
-        input_model=BatchInput,
-        output=TypeAdapter(list[Any]),
-        timeout=attempt_timeout(application),
-        retry=Retry(max_attempts=3),
-        keep=timedelta(hours=24),
-        retry_after=1,
-        where="shared.endpoints.odata",
-        after_end=forget,
-    )

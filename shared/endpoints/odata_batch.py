@@ -11,13 +11,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
-from pydantic import Base64Bytes, BaseModel
+from pydantic import Base64Bytes, BaseModel, TypeAdapter
 
 from shared.actions.context import ActionContext
+from shared.actions.declaration import Action
 from shared.actions.odata import ODataService
 from shared.actions.odata_routes import ROOT
+from shared.actions.policies import Retry
 from shared.composition import Application, now
 from shared.contracts import bodies
 from shared.contracts.http import Request, Response
@@ -31,6 +34,7 @@ from shared.endpoints.odata_batch_work import BatchWork, Serve
 from shared.endpoints.odata_caller import Caller
 from shared.endpoints.odata_calls import Calls
 from shared.operations.journal import Journal
+from shared.operations.model import Operation
 from shared.operations.service import StartRequest
 
 NAME = "odata:batch"
@@ -38,11 +42,6 @@ _TIMEOUT = timedelta(minutes=9)
 
 _KEPT = ("odata-version", "odata-maxversion", "accept-language")
 """Headers of the batch that its requests inherit."""
-
-
-def attempt_timeout(application: Application) -> timedelta:
-    """What an attempt at an asynchronous batch may take."""
-    return min(_TIMEOUT, application.longest_attempt or _TIMEOUT)
 
 
 class BatchInput(BaseModel):
@@ -66,6 +65,24 @@ class Batches:
         self._serve = serve
         self._calls = calls
 
+    @cached_property
+    def action(self) -> Action:
+        """Asynchronous batches as an action like any other: dispatched, retried, timed and kept by the same code."""
+        return Action(
+            name=NAME,
+            handler=self._run,
+            method="POST",
+            route=f"{ROOT}/$batch",
+            input_model=BatchInput,
+            output=TypeAdapter(list[Any]),
+            timeout=min(_TIMEOUT, self._app.longest_attempt or _TIMEOUT),
+            retry=Retry(max_attempts=3),
+            keep=timedelta(hours=24),
+            retry_after=1,
+            where=__name__,
+            after_end=self._forget,
+        )
+
     async def answer(self, request: Request, caller: Caller) -> Response:
         """The answers to all requests, or 202; 400 for a batch that breaks a rule, before any of it is done."""
         version = media.odata_version(request)
@@ -81,7 +98,7 @@ class Batches:
         response = write_batch(await work.run(), form)
         return replace(response, headers={**response.headers, "Vary": "Prefer"})
 
-    async def run(self, context: ActionContext, stored: BatchInput) -> list[Any]:
+    async def _run(self, context: ActionContext, stored: BatchInput) -> list[Any]:
         """The handler of an asynchronous batch: its answers in the form they are stored in."""
         seconds = (context.deadline - now()).total_seconds()
         headers = {**stored.headers, "content-type": stored.content_type}
@@ -92,7 +109,7 @@ class Batches:
             base=stored.base,
             engine=None,
             until=time.monotonic() + seconds,
-            longest=attempt_timeout(self._app).total_seconds(),
+            longest=self.action.timeout.total_seconds(),
             run=context.run_id,
             is_canceled=lambda: context.cancel_requested,
         )
@@ -102,6 +119,9 @@ class Batches:
             context.report_progress(done=done, total=len(batch.requests), message=f"Served request {last}"[:200])
 
         return to_stored(await work.run(report))
+
+    async def _forget(self, operation: Operation) -> None:
+        await self._app.journal(operation.run).clear()
 
     def _work(
         self, request: Request, batch: Batch, caller: Caller, continues: bool, journal: Journal | None = None
@@ -143,7 +163,7 @@ class Batches:
         )
         input_json = bodies.canonical_json(input)
         return StartRequest(
-            action=self._app.runnable[NAME],
+            action=self.action,
             input=input,
             input_json=input_json,
             owner=caller.owner,

@@ -10,9 +10,10 @@ import pytest
 
 from shared.actions import ActionContext, RequestError
 from shared.actions.arm import ArmResource
-from shared.actions.arm_external import HandOver, put_elsewhere
+from shared.actions.arm_external import put_elsewhere
 from shared.actions.arm_headers import ArmAsyncOperationHeader, ArmCombinedLroHeaders
 from shared.actions.arm_models import ArmTrackedResource, read_only
+from shared.actions.hand_over import HandOver
 from shared.actions.models import Model
 from shared.actions.registry import Registry
 from shared.contracts.http import Response

@@ -67,7 +67,9 @@ async def run(storage: Storage) -> list[dict[str, Any]]:
         continues=True,
     )
     _, odata = application_of(storage)
-    return await odata.batches.run(context(run_id=RUN, deadline=datetime.now(UTC) + timedelta(minutes=5)), stored)
+    return await odata.batches.action.handler(
+        context(run_id=RUN, deadline=datetime.now(UTC) + timedelta(minutes=5)), stored
+    )
 
 
 def statuses(answers: list[dict[str, Any]]) -> list[int]:
@@ -112,14 +114,14 @@ async def test_what_others_changed_meanwhile_stays(tmp_path: Path) -> None:
 async def test_it_goes_with_the_end(tmp_path: Path) -> None:
     """Nothing is left of the journal, its blobs neither, once the operation has ended or is removed."""
     async with sqlite(tmp_path) as storage:
-        application, _ = application_of(storage)
+        application, odata = application_of(storage)
         journal = application.journal(RUN)
         for number, size in enumerate([10, 40_000, 10], start=1):
             await journal.add(number, b'"' + b"x" * size + b'"')
         blob = storage.container("operations")
         assert await blob.info(f"{RUN}/journal-2") is not None
         assert [len(entry) for entry in await journal.read()] == [12, 40_002, 12]
-        after_end = application.runnable["odata:batch"].after_end
+        after_end = odata.batches.action.after_end
         assert after_end is not None
         for _ in range(2):
             await after_end(cast(Operation, SimpleNamespace(run=RUN)))
