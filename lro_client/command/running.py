@@ -15,6 +15,7 @@ from lro_client.command.interrupts import Interrupts
 from lro_client.command.options import Manner, Output
 from lro_client.command.output import described, known, print_json, print_result, say, silence
 from lro_client.errors import (
+    InvalidRequest,
     LroError,
     MonitorGone,
     OperationCanceled,
@@ -86,7 +87,7 @@ def exit_code(error: LroError) -> Exit:
         return Exit.CANCELED
     if isinstance(error, StoppedWaiting | WaitCanceled):
         return Exit.TIMED_OUT
-    if isinstance(error, TokenError):
+    if isinstance(error, TokenError | InvalidRequest):
         return Exit.USAGE
     return Exit.UNREACHABLE if isinstance(error, ServiceUnreachable) else Exit.FAILED
 

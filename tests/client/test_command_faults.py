@@ -276,6 +276,16 @@ def test_argument_that_is_no_text() -> None:
     assert (done.code, "-d" in done.err, "Traceback" in done.err) == (USAGE, True, False)
 
 
+@pytest.mark.parametrize("words", [["GE T", "/x"], ["POST", "/x", "-H", "X: €"], ["POST", "/x#y"]], ids=" ".join)
+def test_request_that_cannot_be_sent(words: list[str]) -> None:
+    """A method, a header or a URL that no request can have is a usage error, and nothing is sent."""
+    with serving() as server:
+        method, path, *options = words
+        done = lro("start", method, server.url + path, *options, "-o", "json")
+        assert (done.code, done.json["error"]["code"]) == (USAGE, "InvalidRequest")
+        assert server.heads == []
+
+
 def test_output_that_cannot_be_written() -> None:
     """A full disk exits 6, and says where the operation is; a pipe that nobody reads exits 6 without a word."""
     with serving(monitor=SUCCEEDED) as server, open("/dev/full", "w") as full:
