@@ -137,7 +137,7 @@ def described(
     if error is not None:
         code = error.code or type(error).__name__
         message = (error.error and error.error.message) or error.message
-        told: dict[str, Any] = {"code": code, "message": message}
+        told: dict[str, Any] = {"code": code, "message": " ".join([message, *getattr(error, "__notes__", ())])}
         if error.status_code:
             told["statusCode"] = error.status_code
         if error.details:
