@@ -212,7 +212,8 @@ def check_sendable(method: str, headers: Mapping[str, str]) -> None:
 
 def _without_fragment(url: str) -> str:
     if "#" in url:
-        raise InvalidRequest(f"{without_query(url)!r} has a '#', behind which nothing is sent; in a path it is %23")
+        shown = re.split("[?#]", url)[0]
+        raise InvalidRequest(f"a '#' follows {shown!r}, behind which nothing is sent; in a path it is %23")
     return url
 
 
