@@ -60,7 +60,10 @@ class ArmClient(LroClient):
         return self.start("PATCH", id, result=result, **(options | {"json": changes}))
 
     def delete(self, id: str, **options: Unpack[StartWithin]) -> Operation[None]:
-        """DELETE a resource. Its value is None; a monitor that has gone with the resource means that it is deleted."""
+        """DELETE a resource. Its value is None.
+
+        404 at the resource or at a polled `Location` means that it is deleted; at a status monitor it is `MonitorGone`.
+        """
         return self.start("DELETE", id, result=None, **options)
 
     @overload

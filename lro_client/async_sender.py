@@ -5,8 +5,6 @@ import zlib
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from azure.core.credentials import AzureKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
@@ -17,6 +15,7 @@ from lro_client.cancellation import CancellationToken
 from lro_client.messages import Answer, Request
 from lro_client.model import Limits
 from lro_client.pipelines import Body, authentication_for, check_carrier, lost, options_for, outgoing, policies_for
+from lro_client.proxies import proxy_for
 from lro_client.steps import Interrupted, Lost
 
 T = TypeVar("T")
@@ -40,7 +39,8 @@ class AsyncSender:
         self._has_credential = credential is not None
         self._bears_token = credential is not None and not isinstance(credential, AzureKeyCredential)
         self._transport = transport
-        self._finds_proxies = transport is None
+        self._is_own_transport = transport is None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._policies = policies
         self._authentication = authentication_for(credential, scopes, key_header, is_async=True)
         self._pipelines: tuple[Any, Any] | None = None
@@ -64,8 +64,9 @@ class AsyncSender:
         trusted, anonymous = self._opened()
         pipeline = trusted if request.trusted else anonymous
         options = options_for(request.url, timeout, self._limits, bears_token=self._bears_token and request.trusted)
-        if self._finds_proxies and (proxies := _proxies_for(request.url)):
-            options["proxies"] = proxies
+        if self._is_own_transport:
+            # `aiohttp` would look into the environment itself, but it would read `.netrc` as well.
+            options["proxy"] = proxy_for(request.url)
         try:
             response: Any = (await pipeline.run(outgoing(request), stream=True, **options)).http_response
             try:
@@ -81,8 +82,14 @@ class AsyncSender:
             raise lost(error) from error
 
     def _opened(self) -> tuple[Any, Any]:
-        """The pipelines; `aiohttp` wants an event loop before there can be any."""
+        """The pipelines; `aiohttp` wants an event loop before there can be any, and stays with it."""
+        loop = asyncio.get_running_loop()
+        if self._is_own_transport and self._loop not in (None, loop):
+            raise RuntimeError(
+                "an asynchronous client belongs to the event loop of its first request; make another one"
+            )
         if self._pipelines is None:
+            self._loop = loop
             self._transport = self._transport or _aiohttp_transport()
             self._pipelines = (
                 AsyncPipeline[Any, Any](self._transport, policies_for(self._policies, self._authentication)),
@@ -121,12 +128,6 @@ def _wake(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]") -> No
 def _resolve(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _proxies_for(url: str) -> dict[str, str]:
-    """The environment's proxies. `aiohttp` would look for them itself, but it would read `.netrc` as well."""
-    host = urlsplit(url).hostname or ""
-    return {} if proxy_bypass(host) else {name: found for name, found in getproxies().items() if name in url[:5]}
 
 
 def _aiohttp_transport() -> Any:

@@ -54,10 +54,10 @@ def after_cancel(reading: Reading, answer: Answer) -> Reading:
     if track.profile is Profile.ODATA:
         return _after_delete(track, answer)
     body = answer.object()
-    if body is not None and isinstance(body.get("status"), str) and track.source is not Source.RESULT:
+    is_monitor = track.source in (Source.OPERATION_LOCATION, Source.AZURE_ASYNC_OPERATION)
+    if is_monitor and body is not None and isinstance(body.get("status"), str):
         # Its headers and its URL are those of the cancel, not of the monitor.
-        shown = read(track, Answer(answer.method, track.poll_url, 200, Headers(), answer.body))
-        return replace(shown, track=replace(shown.track, poll_url=track.poll_url))
+        return read(track, Answer(answer.method, track.poll_url, 200, Headers(), answer.body))
     return Reading(track, Status.CANCELING, body=reading.body)
 
 

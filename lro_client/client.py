@@ -6,6 +6,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack, overload
 
 from azure.core.credentials import AzureKeyCredential, TokenCredential
 
+from lro_client.cancellation import CancellationToken
 from lro_client.exchange import Settings
 from lro_client.messages import Headers
 from lro_client.model import Limits, Profile
@@ -46,9 +47,10 @@ class RunOptions(StartOptions, WaitOptions, total=False):
 
 
 class StartWithin(StartOptions, total=False):
-    """A start, and how long it may take in seconds."""
+    """A start, how long it may take in seconds, and what stops the wait for its answer."""
 
     timeout: float | None
+    cancellation: CancellationToken | None
 
 
 KEY_HEADER = "x-functions-key"
@@ -109,11 +111,14 @@ class LroClient:
         anything else that pydantic reads from JSON; plain JSON without it.
 
         Raises:
+            InvalidRequest: it cannot be sent.
             StartRefused: nothing runs.
+            WaitCanceled: the token was used; the service may have taken it all the same.
             ServiceUnreachable: no answer; the message says whether the service may have taken it all the same.
             UnexpectedAnswer, UnsafeUrl: it runs, but the service does not say where it can be watched.
         """
-        tracker, _ = drive(self._starter.start(method, path, options, self._deadline(options)), self._sender)
+        steps = self._starter.start(method, path, options, self._deadline(options))
+        tracker, _ = drive(steps, self._sender, options.get("cancellation"))
         return self._operation(tracker, result)
 
     @overload
@@ -161,7 +166,13 @@ class LroClient:
         return self._operation(self._starter.resume(token), result)
 
     def operations(
-        self, path: str, *, filter: str | None = None, top: int | None = None, timeout: float | None = None
+        self,
+        path: str,
+        *,
+        filter: str | None = None,
+        top: int | None = None,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
     ) -> Iterator[dict[str, Any]]:
         """The status monitors that a service lists, every page followed.
 
@@ -169,13 +180,15 @@ class LroClient:
 
         Raises:
             StartRefused, ServiceUnreachable, UnexpectedAnswer: a page could not be had.
+            WaitCanceled: the token was used.
         """
         url: str | None = self._starter.url(path, filter=filter, top=None if top is None else str(top))
         deadline = self._deadline({"timeout": timeout})
+        read: set[str] = set()
         while url is not None:
-            page = drive(self._starter.page(url, deadline), self._sender)
+            page = drive(self._starter.page(url, deadline), self._sender, cancellation)
             yield from items_of(page)
-            url = self._starter.next_page(url, page)
+            url = self._starter.next_page(url, page, read)
 
     def close(self) -> None:
         self._sender.close()

@@ -8,6 +8,7 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.credentials_async import AsyncTokenCredential
 
 from lro_client.async_sender import AsyncSender
+from lro_client.cancellation import CancellationToken
 from lro_client.client import KEY_HEADER, ClientOptions, RunOptions, StartWithin, deadline_of, settings_of, wait_options
 from lro_client.model import Profile
 from lro_client.operation import AsyncOperation
@@ -57,7 +58,7 @@ class AsyncLroClient:
     ) -> AsyncOperation[Any]:
         """As `LroClient.start`."""
         steps = self._starter.start(method, path, options, self._deadline(options))
-        tracker, _ = await drive_async(steps, self._sender)
+        tracker, _ = await drive_async(steps, self._sender, options.get("cancellation"))
         return self._operation(tracker, result)
 
     @overload
@@ -94,16 +95,23 @@ class AsyncLroClient:
         return self._operation(self._starter.resume(token), result)
 
     async def operations(
-        self, path: str, *, filter: str | None = None, top: int | None = None, timeout: float | None = None
+        self,
+        path: str,
+        *,
+        filter: str | None = None,
+        top: int | None = None,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """As `LroClient.operations`."""
         url: str | None = self._starter.url(path, filter=filter, top=None if top is None else str(top))
         deadline = self._deadline({"timeout": timeout})
+        read: set[str] = set()
         while url is not None:
-            page = await drive_async(self._starter.page(url, deadline), self._sender)
+            page = await drive_async(self._starter.page(url, deadline), self._sender, cancellation)
             for item in items_of(page):
                 yield item
-            url = self._starter.next_page(url, page)
+            url = self._starter.next_page(url, page, read)
 
     async def close(self) -> None:
         await self._sender.close()

@@ -15,6 +15,7 @@ LroError
 │   └── ResultMismatch      the result does not fit the type that was asked for
 ├── CredentialUnavailable   the credential gave no token
 ├── UnsafeUrl               a URL that is not followed: http after https, too long, no URL at all
+├── InvalidRequest          what was to be sent cannot be: a method, a header, a path (a ValueError too)
 └── TokenError              a resume token that cannot be used
     ├── UnknownTokenVersion
     ├── ForeignToken        it belongs to another origin
@@ -130,6 +131,10 @@ class CredentialUnavailable(LroError):
 
 class UnsafeUrl(LroError):
     """The service named a URL that is not followed."""
+
+
+class InvalidRequest(LroError, ValueError):
+    """What the caller wants to be sent cannot be sent; nothing was."""
 
 
 class TokenError(LroError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from lro_client.errors import ServiceUnreachable
-from lro_client.messages import Answer, Headers, Request
+from lro_client.messages import Answer, Headers, Request, error_of
 from lro_client.model import Limits
 from lro_client.pacing import NOT_TAKEN, TRANSIENT, Pace, Retries, retry_after
 from lro_client.steps import Lost, Sleep, Steps, send
@@ -39,20 +39,41 @@ class Settings:
 
 
 class DeadlinePassed(Exception):
-    """The caller's time is up. Whoever called says what that means."""
+    """The caller's time is up. Whoever called says what that means.
+
+    `failure` is what the last try came to, where it failed: an answer, or why there was none.
+    """
+
+    def __init__(self, failure: Lost | Answer | None = None) -> None:
+        super().__init__("the time was up")
+        self.failure = failure
+
+    @property
+    def answer(self) -> Answer | None:
+        return self.failure if isinstance(self.failure, Answer) else None
+
+    @property
+    def told(self) -> str:
+        """The failure in words; empty where nothing had failed."""
+        if isinstance(self.failure, Answer):
+            said = error_of(self.failure)
+            return f"{self.failure.status_code}{f' {said}' if said else ''}"
+        return "" if self.failure is None else str(self.failure)
 
 
-def pause(seconds: float, settings: Settings, deadline: float | None) -> Steps[None]:
-    """Sleep, but not beyond the deadline."""
+def pause(
+    seconds: float, settings: Settings, deadline: float | None, failure: Lost | Answer | None = None
+) -> Steps[None]:
+    """Sleep, but not beyond the deadline. `failure` is what is slept after."""
     if deadline is None:
         yield Sleep(seconds)
         return
     left = deadline - settings.clock()
     if left <= 0:
-        raise DeadlinePassed
+        raise DeadlinePassed(failure)
     yield Sleep(min(seconds, left))
     if seconds >= left:
-        raise DeadlinePassed
+        raise DeadlinePassed(failure)
 
 
 def is_repeatable(method: str, headers: Headers) -> bool:
@@ -83,28 +104,29 @@ def exchange(
     repeatable = is_repeatable(request.method, request.headers)
     attempts = settings.retries.attempts if attempts is None else attempts
     failures = 0
+    failure: Lost | Answer | None = None
     while True:
         failures += 1
         timeout = settings.limits.request_seconds
         if deadline is not None:
             timeout = min(timeout, deadline - settings.clock())
             if timeout <= 0:
-                raise DeadlinePassed
+                raise DeadlinePassed(failure)
         try:
             answer = yield from send(request, timeout)
         except Lost as lost:
             if deadline is not None and settings.clock() >= deadline:
-                raise DeadlinePassed from lost
+                raise DeadlinePassed(lost) from lost
             if (lost.was_sent and not repeatable) or failures >= attempts:
                 raise _unreachable(request, lost, repeatable) from lost
-            asked = None
+            failure, asked = lost, None
         else:
             again = TRANSIENT if repeatable else NOT_TAKEN
             if answer.status_code not in again or failures >= attempts:
                 return answer
-            asked = retry_after(answer.headers, settings.today())
+            failure, asked = answer, retry_after(answer.headers, settings.today())
         delay = settings.retries.delay(failures, settings.chance)
-        yield from pause(max(delay, asked or 0.0), settings, deadline)
+        yield from pause(max(delay, asked or 0.0), settings, deadline, failure)
 
 
 def _unreachable(request: Request, lost: Lost, repeatable: bool) -> ServiceUnreachable:

@@ -1,31 +1,21 @@
 """Clients for OData 4 services that answer asynchronously (OData 4.01 Protocol, 8.2.8.8 and 11.6)."""
 
-from typing import Any, Literal, TypeVar, Unpack, overload
-from uuid import uuid4
+from collections.abc import Callable
+from typing import Any, TypeVar, Unpack, overload
 
 from azure.core.credentials import AzureKeyCredential, TokenCredential
 
 from lro_client.cancellation import CancellationToken
-from lro_client.client import ClientOptions, LroClient, deadline_of
-from lro_client.model import Profile
-from lro_client.odata_batch import Batch, BatchResponse, read_batch
-from lro_client.odata_state import (
-    CallOptions,
-    CallResult,
-    ODataWords,
-    WaitedCall,
-    preferring_async,
-    versioned,
-)
+from lro_client.client import ClientOptions, LroClient
+from lro_client.model import Profile, Snapshot
+from lro_client.odata_batch import Batch, BatchResponse
+from lro_client.odata_calls import BATCH, Call, Format, batch_payload, json_body
+from lro_client.odata_state import CallOptions, CallResult, ODataWords, WaitedCall, versioned
 from lro_client.operation import Operation
 from lro_client.starting import StartOptions
 from lro_client.steps import drive
-from lro_client.urls import resolve
-from lro_client.values import Reader
 
 T = TypeVar("T")
-MOST_INTERIM = 1000
-"""Interim responses of one batch that are followed."""
 
 
 class ODataOperation(ODataWords[T], Operation[T]):
@@ -42,6 +32,7 @@ class ODataOperation(ODataWords[T], Operation[T]):
         poll_interval: float | None = None,
         timeout: float | None = None,
         cancellation: CancellationToken | None = None,
+        on_progress: Callable[[Snapshot], None] | None = None,
         cancel_operation: bool = False,
     ) -> T:
         """As `wait`."""
@@ -49,6 +40,7 @@ class ODataOperation(ODataWords[T], Operation[T]):
             interval=self._interval if poll_interval is None else poll_interval,
             timeout=timeout,
             cancellation=cancellation,
+            on_progress=on_progress,
             cancel_operation=cancel_operation,
         )
 
@@ -105,62 +97,54 @@ class ODataClient(LroClient):
         Raises:
             As `LroClient.start` and `Operation.wait`; a time-out says that the operation goes on.
         """
-        deadline = deadline_of(options, self._starter.settings)
-        sent: StartOptions = {"json": {} if parameters is None else parameters}
-        called = self._call("POST", name, sent, result, options)
-        return self._result(called, options, deadline)
+        sent = json_body({} if parameters is None else parameters)
+        steps = self._caller(options).finish("POST", name, sent, result)
+        return drive(steps, self._sender, options.get("cancellation"))
+
+    @overload
+    def request(
+        self, method: str, path: str, body: Any = None, *, result: type[T], **options: Unpack[CallOptions]
+    ) -> CallResult[T, ODataOperation[T]]: ...
+
+    @overload
+    def request(
+        self, method: str, path: str, body: Any = None, *, result: None = None, **options: Unpack[CallOptions]
+    ) -> CallResult[Any, ODataOperation[Any]]: ...
 
     def request(
         self, method: str, path: str, body: Any = None, *, result: Any = None, **options: Unpack[CallOptions]
     ) -> CallResult[Any, ODataOperation[Any]]:
         """Any request, preferring an asynchronous answer."""
-        return self._call(method, path, {} if body is None else {"json": body}, result, options)
+        return self._call(method, path, json_body(body), result, options)
 
     def execute_batch(
-        self, batch: Batch, *, format: Literal["json", "multipart"] = "json", **options: Unpack[CallOptions]
+        self, batch: Batch, *, format: Format = "json", **options: Unpack[CallOptions]
     ) -> CallResult[BatchResponse, ODataOperation[BatchResponse]]:
         """Send a batch as one asynchronous request. Requests that fail do not raise: each result has its status."""
-        return self._call("POST", "$batch", batch_payload(batch, format, options), Reader(read_batch), options)
+        return self._call("POST", "$batch", batch_payload(batch, format, options), BATCH, options)
 
     def execute_batch_and_wait(
-        self, batch: Batch, *, format: Literal["json", "multipart"] = "json", **options: Unpack[WaitedCall]
+        self, batch: Batch, *, format: Format = "json", **options: Unpack[WaitedCall]
     ) -> BatchResponse:
         """Send a batch, wait for it, and follow interim responses to the last one."""
-        deadline = deadline_of(options, self._starter.settings)
-        called = self._call("POST", "$batch", batch_payload(batch, format, options), Reader(read_batch), options)
-        return self._rest(self._result(called, options, deadline), options, deadline)
+        steps = self._caller(options).finish_batch(batch, format)
+        return drive(steps, self._sender, options.get("cancellation"))
 
     def rest_of_batch(self, response: BatchResponse, **options: Unpack[WaitedCall]) -> BatchResponse:
         """The response with all its interim parts (OData JSON Format 4.01, section 19.4), which `options` are for."""
-        return self._rest(response, options, deadline_of(options, self._starter.settings))
-
-    def _rest(self, response: BatchResponse, options: WaitedCall, deadline: float | None) -> BatchResponse:
-        for _ in range(MOST_INTERIM):
-            if response.next_url is None:
-                break
-            link = resolve(self._starter.url("$batch"), response.next_url)
-            more = self._call("GET", link, {}, Reader(read_batch), options)
-            response = response.joined(self._result(more, options, deadline))
-        return response
+        steps = self._caller(options).rest_of_batch(response)
+        return drive(steps, self._sender, options.get("cancellation"))
 
     def _call(
-        self, method: str, path: str, sent: StartOptions, result: Any, options: CallOptions | WaitedCall
+        self, method: str, path: str, sent: StartOptions, result: Any, options: CallOptions
     ) -> CallResult[Any, ODataOperation[Any]]:
-        sent["headers"] = preferring_async(options) | dict(sent.get("headers") or {})
-        steps = self._starter.start(method, path, sent, self._deadline(options))
+        steps = self._caller({**options}).begin(method, path, sent)
         tracker, answer = drive(steps, self._sender, options.get("cancellation"))
         operation = ODataOperation[Any](tracker, self._sender, result, options.get("poll_interval"))
         return CallResult(operation, lambda: operation.value, is_async=answer.status_code == 202)
 
-    def _result(self, called: CallResult[Any, ODataOperation[Any]], options: WaitedCall, deadline: float | None) -> Any:
-        if not called.is_async:
-            return called.synchronous_result
-        return called.operation.wait(
-            timeout=None if deadline is None else max(0.0, deadline - self._starter.settings.clock()),
-            interval=options.get("poll_interval"),
-            cancellation=options.get("cancellation"),
-            cancel_operation=options.get("cancel_operation", False),
-        )
+    def _caller(self, options: WaitedCall) -> Call:
+        return Call(self._starter, options, self._deadline(options))
 
     def _operation(self, tracker: Any, result: Any) -> ODataOperation[Any]:
         return ODataOperation(tracker, self._sender, result)
@@ -184,17 +168,3 @@ class ODataClient(LroClient):
     def resume(self, token: str, *, result: Any = None) -> ODataOperation[Any]:
         """As `LroClient.resume`."""
         return self._operation(self._starter.resume(token), result)
-
-
-def batch_payload(batch: Batch, format: Literal["json", "multipart"], options: CallOptions) -> StartOptions:
-    """The body of a batch and its content type. `continue-on-error` is a preference (OData 4.01, 8.2.8.3)."""
-    if batch.continue_on_error:
-        given = dict(options.get("headers") or {})
-        options["headers"] = given | {"Prefer": ", ".join(filter(None, [given.get("Prefer"), "continue-on-error"]))}
-    if format == "json":
-        return {"content": batch.json(), "headers": {"Content-Type": "application/json"}}
-    boundary = f"batch_{uuid4()}"
-    return {
-        "content": batch.multipart(boundary),
-        "headers": {"Content-Type": f"multipart/mixed; boundary={boundary}"},
-    }

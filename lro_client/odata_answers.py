@@ -6,7 +6,10 @@ from http import HTTPStatus
 from lro_client.errors import UnexpectedAnswer
 from lro_client.messages import Answer, Headers
 
-_STATUS_LINE = re.compile(r"HTTP/\d(?:\.\d)? (\d{3})(?: .*)?")
+_STATUS_LINE = re.compile(r"HTTP/\d(?:\.\d)? ([1-5]\d\d)(?: .*)?")
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_END_OF_LINE = re.compile(r"\r?\n")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _MOST_FIELDS = 200
 
 
@@ -31,15 +34,21 @@ def unwrap(answer: Answer) -> Answer:
     return answer
 
 
-def enclosed(message: bytes, answer: Answer) -> tuple[int, Headers, bytes]:
+def enclosed(message: bytes, answer: Answer, *, is_part: bool = False) -> tuple[int, Headers, bytes]:
     """Status code, headers and body of an HTTP message in a body (RFC 9112, section 2); line ends may be bare LF.
 
+    `is_part`: it lies between boundaries, which may have taken the empty line behind its head where it has no body.
+
     Raises:
-        UnexpectedAnswer: it has no status line, or its header fields are none.
+        UnexpectedAnswer: it has no status line, its header fields are none, or its head has no end.
     """
-    head, body = _split_head(message.lstrip(b"\r\n"))
-    lines = head.decode("latin-1").splitlines()
-    found = _STATUS_LINE.fullmatch(lines[0].rstrip()) if lines else None
+    message = message.lstrip(b"\r\n")
+    end = _END_OF_HEAD.search(message)
+    if end is None and not is_part:
+        raise UnexpectedAnswer("The enclosed HTTP message has a head without an end.", answer=answer)
+    head, body = (message.rstrip(b"\r\n"), b"") if end is None else (message[: end.start()], message[end.end() :])
+    lines = _END_OF_LINE.split(head.decode("latin-1"))
+    found = _STATUS_LINE.fullmatch(lines[0].rstrip())
     if found is None:
         raise UnexpectedAnswer("The enclosed HTTP message has no status line.", answer=answer)
     headers = fields(lines[1:], answer)
@@ -53,15 +62,7 @@ def fields(lines: list[str], answer: Answer) -> Headers:
     """Header fields, one a line."""
     if len(lines) > _MOST_FIELDS:
         raise UnexpectedAnswer(f"An enclosed HTTP message has more than {_MOST_FIELDS} header fields.", answer=answer)
-    pairs = [line.partition(":") for line in lines if line.strip()]
-    if any(not colon or not name.strip() for name, colon, _ in pairs):
+    pairs = [line.partition(":") for line in lines]
+    if any(not colon or not _NAME.fullmatch(name) for name, colon, _ in pairs):
         raise UnexpectedAnswer("An enclosed HTTP message has a header field without a name.", answer=answer)
-    return Headers((name.strip(), value.strip()) for name, _, value in pairs)
-
-
-def _split_head(message: bytes) -> tuple[bytes, bytes]:
-    ends = [(at, at + len(gap)) for gap in (b"\r\n\r\n", b"\n\n") if (at := message.find(gap)) >= 0]
-    if not ends:
-        return message, b""
-    head, body = min(ends)
-    return message[:head], message[body:]
+    return Headers((name, value.strip(" \t")) for name, _, value in pairs)

@@ -219,7 +219,7 @@ def _parts(content_type: str, body: bytes, answer: Answer, depth: int) -> list[B
     results: list[BatchResult] = []
     for part in pieces[2 : 2 * last + 1 : 2]:
         # A part is shaped like a message without a status line.
-        _, headers, inner = enclosed(b"HTTP/1.1 200 OK\r\n" + part, answer)
+        _, headers, inner = enclosed(b"HTTP/1.1 200 OK\r\n" + part, answer, is_part=True)
         if headers.get("content-type", "").lower().startswith("multipart/mixed"):
             results += _parts(headers["content-type"], inner, answer, depth - 1)
         else:
@@ -230,7 +230,7 @@ def _parts(content_type: str, body: bytes, answer: Answer, depth: int) -> list[B
 
 
 def _from_part(outer: Headers, inner: bytes, place: int, answer: Answer) -> BatchResult:
-    status, headers, body = enclosed(inner, answer)
+    status, headers, body = enclosed(inner, answer, is_part=True)
     shown = Answer("", "", status, headers, body.rstrip(b"\r\n"))
     content: Any = None
     if shown.body:

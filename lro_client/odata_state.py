@@ -7,7 +7,7 @@ from typing import Generic, TypedDict, TypeVar
 from lro_client.cancellation import CancellationToken
 from lro_client.errors import LroError
 from lro_client.messages import Headers
-from lro_client.model import Status
+from lro_client.model import Snapshot, Status
 from lro_client.operation_state import OperationState
 
 T = TypeVar("T")
@@ -76,8 +76,9 @@ class CallOptions(TypedDict, total=False):
 
 
 class WaitedCall(CallOptions, total=False):
-    """A call that is waited for; `timeout` is for all of it. `cancel_operation` as in `WaitOptions`."""
+    """A call that is waited for; `timeout` is for all of it. The rest is as in `WaitOptions`."""
 
+    on_progress: Callable[[Snapshot], None] | None
     cancel_operation: bool
 
 

@@ -1,17 +1,15 @@
 """An operation, blocking and asynchronous. The two differ in the driver that runs their steps."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeVar, Unpack
 
 from lro_client.cancellation import CancellationToken
-from lro_client.errors import CancelRefused, LroError, MonitorGone, StartRefused
-from lro_client.exchange import DeadlinePassed
+from lro_client.errors import CancelRefused, MonitorGone, StartRefused
 from lro_client.messages import Answer
 from lro_client.model import Snapshot
 from lro_client.operation_state import OperationState, WaitOptions
 from lro_client.steps import AsyncSender, Sender, drive, drive_async
-from lro_client.tracker import CANCEL_SECONDS, Tracker
+from lro_client.tracker import Tracker
 
 T = TypeVar("T")
 
@@ -76,7 +74,13 @@ class Operation(OperationState[T]):
     def __iter__(self) -> Iterator[Snapshot]:
         return self.snapshots()
 
-    def cancel(self, *, url: str | None = None, timeout: float | None = 60.0) -> Snapshot:
+    def cancel(
+        self,
+        *,
+        url: str | None = None,
+        timeout: float | None = 60.0,
+        cancellation: CancellationToken | None = None,
+    ) -> Snapshot:
         """Ask the service to end the operation. It may take its time: wait for the end to know what became of it.
 
         `url` names where, if the service has a way of its own (a POST); the contract's is the default.
@@ -84,30 +88,32 @@ class Operation(OperationState[T]):
         Raises:
             CancelRefused: the service does not cancel it.
             ServiceUnreachable, UnexpectedAnswer: the service could not be asked.
+            StoppedWaiting, WaitCanceled: it may have been asked.
         """
         tracker = self._tracker
-        return drive(tracker.guarded(tracker.cancel(tracker.deadline(timeout), url)), self._sender)
+        steps = tracker.guarded(tracker.cancel(tracker.deadline(timeout), url))
+        return drive(steps, self._sender, cancellation)
 
-    def try_cancel(self, *, timeout: float | None = 60.0) -> bool:
+    def try_cancel(self, *, timeout: float | None = 60.0, cancellation: CancellationToken | None = None) -> bool:
         """`cancel`, as a question: False where the service does not do it, or where the operation is over."""
+        if self.has_completed:
+            return False
         try:
-            before = self.has_completed
-            self.cancel(timeout=timeout)
+            self.cancel(timeout=timeout, cancellation=cancellation)
         except (CancelRefused, MonitorGone):
             return False
-        return not before
+        return self._is_ending
 
-    def delete(self, *, timeout: float | None = 60.0) -> None:
+    def delete(self, *, timeout: float | None = 60.0, cancellation: CancellationToken | None = None) -> None:
         """Have the service forget an operation that has ended (data plane).
 
         Raises:
             StartRefused: the service does not, for example because it still runs.
+            StoppedWaiting, WaitCanceled: it may have been asked.
         """
         tracker = self._tracker
-        try:
-            answer = drive(tracker.forget(tracker.deadline(timeout)), self._sender)
-        except DeadlinePassed:
-            raise tracker.stopped() from None
+        steps = tracker.guarded(tracker.forget(tracker.deadline(timeout)))
+        answer = drive(steps, self._sender, cancellation)
         check_deleted(answer, self.monitor_url)
 
 
@@ -129,19 +135,13 @@ class AsyncOperation(OperationState[T]):
     async def wait(self, **options: Unpack[WaitOptions]) -> T:
         """As `Operation.wait`. With `cancel_operation`, canceling the task asks for the end of the operation first."""
         tracker = self._tracker
-        cancel_too = options.get("cancel_operation", False)
         steps = tracker.watch(
             tracker.deadline(options.get("timeout")),
             options.get("interval", self._interval),
             options.get("on_progress"),
-            cancel_too,
+            options.get("cancel_operation", False),
         )
-        try:
-            await drive_async(steps, self._sender, options.get("cancellation"))
-        except asyncio.CancelledError as error:
-            if cancel_too:
-                await self._cancel_at_last(error)
-            raise
+        await drive_async(steps, self._sender, options.get("cancellation"))
         return self.value
 
     async def snapshots(
@@ -163,35 +163,34 @@ class AsyncOperation(OperationState[T]):
     def __aiter__(self) -> AsyncIterator[Snapshot]:
         return self.snapshots()
 
-    async def cancel(self, *, url: str | None = None, timeout: float | None = 60.0) -> Snapshot:
+    async def cancel(
+        self,
+        *,
+        url: str | None = None,
+        timeout: float | None = 60.0,
+        cancellation: CancellationToken | None = None,
+    ) -> Snapshot:
         """As `Operation.cancel`."""
         tracker = self._tracker
-        return await drive_async(tracker.guarded(tracker.cancel(tracker.deadline(timeout), url)), self._sender)
+        steps = tracker.guarded(tracker.cancel(tracker.deadline(timeout), url))
+        return await drive_async(steps, self._sender, cancellation)
 
-    async def try_cancel(self, *, timeout: float | None = 60.0) -> bool:
+    async def try_cancel(self, *, timeout: float | None = 60.0, cancellation: CancellationToken | None = None) -> bool:
         """As `Operation.try_cancel`."""
+        if self.has_completed:
+            return False
         try:
-            before = self.has_completed
-            await self.cancel(timeout=timeout)
+            await self.cancel(timeout=timeout, cancellation=cancellation)
         except (CancelRefused, MonitorGone):
             return False
-        return not before
+        return self._is_ending
 
-    async def delete(self, *, timeout: float | None = 60.0) -> None:
+    async def delete(self, *, timeout: float | None = 60.0, cancellation: CancellationToken | None = None) -> None:
         """As `Operation.delete`."""
         tracker = self._tracker
-        try:
-            answer = await drive_async(tracker.forget(tracker.deadline(timeout)), self._sender)
-        except DeadlinePassed:
-            raise tracker.stopped() from None
+        steps = tracker.guarded(tracker.forget(tracker.deadline(timeout)))
+        answer = await drive_async(steps, self._sender, cancellation)
         check_deleted(answer, self.monitor_url)
-
-    async def _cancel_at_last(self, cause: BaseException) -> None:
-        """Ask for the end although this task is being ended; another cancel cuts that short as well."""
-        try:
-            await self.cancel(timeout=CANCEL_SECONDS)
-        except LroError as error:
-            cause.add_note(f"The operation could not be canceled: {error}")
 
 
 def check_deleted(answer: Answer, monitor_url: str | None) -> None:

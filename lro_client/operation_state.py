@@ -20,12 +20,13 @@ class WaitOptions(TypedDict, total=False):
 
     `timeout`: how long at most. `interval`: between two looks at the least; the server's `Retry-After` may be longer.
     `on_progress`: called with every look. `cancellation`: stops the wait at once. `cancel_operation`: whoever stops the
-    wait, by the token or by canceling the task, asks for the end of the operation as well.
+    wait, by the token or by canceling the task, asks for the end of the operation as well; asking may take what is left
+    of the time-out, but two seconds at least and ten at most.
     """
 
     timeout: float | None
     interval: float | None
-    on_progress: Callable[[Snapshot], object] | None
+    on_progress: Callable[[Snapshot], None] | None
     cancellation: CancellationToken | None
     cancel_operation: bool
 
@@ -115,6 +116,11 @@ class OperationState(Generic[T]):
         return OperationFailed(
             f"The operation failed: {said}", monitor_url=self.monitor_url, answer=answer, error=reading.error
         )
+
+    @property
+    def _is_ending(self) -> bool:
+        """After a cancel: whether the operation is being canceled or has been, and is not over in another way."""
+        return not self.has_completed or self.status is Status.CANCELED
 
     def token(self) -> str:
         """JSON from which another process resumes the operation with `client.resume`. It holds no secret.

@@ -4,6 +4,7 @@ Whatever needs the network is a generator of steps: it yields `Send` and `Sleep`
 run one, a blocking and an asynchronous one; they differ in how they send and sleep, and in nothing else.
 """
 
+import asyncio
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -90,25 +91,43 @@ def drive(steps: Steps[T], sender: Sender, token: CancellationToken | None = Non
 
 
 async def drive_async(steps: Steps[T], sender: AsyncSender, token: CancellationToken | None = None) -> T:
-    """`drive`, on an event loop. Cancellation of the task passes through at once."""
+    """`drive`, on an event loop. Canceling the task interrupts the steps as a token does, and ends in `CancelledError`
+    all the same; canceling it once more ends it at once."""
     outcome: Any = None
     failure: Exception | None = None
+    canceled: asyncio.CancelledError | None = None
     try:
         while True:
             try:
                 step = steps.send(outcome) if failure is None else steps.throw(failure)
             except StopIteration as end:
-                return end.value
-            outcome, failure = None, None
+                if canceled is None:
+                    return end.value
+                raise canceled from None
+            except Exception as error:
+                if canceled is None:
+                    raise
+                for note in getattr(error, "__notes__", ()):
+                    canceled.add_note(note)
+                raise canceled from error
+            failure = None
             try:
-                if token is not None and token.is_canceled:
-                    raise Interrupted
-                if isinstance(step, Send):
-                    outcome = await sender.send(step.request, step.timeout, token)
-                else:
-                    await sender.sleep(step.seconds, token)
+                outcome = await _done(step, sender, token)
+            except asyncio.CancelledError as error:
+                if canceled is not None:
+                    raise
+                canceled, failure, token = error, Interrupted(), None
             except Exception as error:
                 failure = error
                 token = None if isinstance(error, Interrupted) else token
     finally:
         steps.close()
+
+
+async def _done(step: Send | Sleep, sender: AsyncSender, token: CancellationToken | None) -> Answer | None:
+    if token is not None and token.is_canceled:
+        raise Interrupted
+    if isinstance(step, Send):
+        return await sender.send(step.request, step.timeout, token)
+    await sender.sleep(step.seconds, token)
+    return None

@@ -1,13 +1,16 @@
 """The blocking sender: an azure-core pipeline over `requests`.
 
 Each exchange runs in a thread of its own, so that the caller can stop waiting for it at any moment: a socket's time-out
-bounds one read, not a server that drips a byte a second. What is given up is left to end by itself.
+bounds one read, not a server that drips a byte a second. What is given up is broken off, so that its thread ends too.
 """
 
 import contextvars
+import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from http.client import HTTPException
 from typing import Any
 
@@ -15,11 +18,45 @@ from azure.core.credentials import AzureKeyCredential, TokenCredential
 from azure.core.exceptions import AzureError
 from azure.core.pipeline import Pipeline
 
+from lro_client import proxies
 from lro_client.cancellation import CancellationToken
 from lro_client.messages import Answer, Request
 from lro_client.model import Limits
 from lro_client.pipelines import Body, authentication_for, check_carrier, lost, options_for, outgoing, policies_for
 from lro_client.steps import Interrupted, Lost
+from lro_client.urls import is_loopback
+
+
+class Line:
+    """What one exchange goes out by. Another thread can break it off: no time-out bounds a server that never ends."""
+
+    def __init__(self) -> None:
+        self.is_broken = False
+        self._connections: list[Any] = []
+
+    @contextmanager
+    def taken(self, connection: Any) -> Generator[None]:
+        """Send on a connection (of urllib3); neither before nor after it if the line is broken."""
+        self._connections.append(connection)
+        self.check()
+        yield
+        self.check()
+
+    def check(self) -> None:
+        """Raises `Lost` once the line is broken."""
+        if self.is_broken:
+            raise Lost("given up", was_sent=True)
+
+    def break_off(self) -> None:
+        self.is_broken = True
+        for connection in self._connections:
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+line: ContextVar[Line] = ContextVar("line")
+"""That of the exchange in this thread."""
 
 
 class SyncSender:
@@ -38,14 +75,19 @@ class SyncSender:
         self._limits = limits
         self._has_credential = credential is not None
         self._bears_token = credential is not None and not isinstance(credential, AzureKeyCredential)
-        self._transport = transport or _requests_transport()
+        self._is_own_transport = transport is None
+        if transport is None:
+            from lro_client.requests_transport import transport as made  # noqa: PLC0415 - a third of the import time
+
+            transport = made()
+        self._transport = transport
         authentication = authentication_for(credential, scopes, key_header, is_async=False)
         self._trusted: Pipeline[Any, Any] = Pipeline(self._transport, policies_for(policies, authentication))
         self._anonymous: Pipeline[Any, Any] = Pipeline(self._transport, policies_for((), ()))
 
     def send(self, request: Request, timeout: float, token: CancellationToken | None) -> Answer:
         check_carrier(request.url, self._has_credential and request.trusted)
-        exchange = _Exchange(lambda given_up: self._exchange(request, timeout, given_up))
+        exchange = _Exchange(lambda: self._exchange(request, timeout))
         return exchange.outcome(timeout, token)
 
     def sleep(self, seconds: float, token: CancellationToken | None) -> None:
@@ -63,16 +105,17 @@ class SyncSender:
     def close(self) -> None:
         self._transport.close()
 
-    def _exchange(self, request: Request, timeout: float, given_up: threading.Event) -> Answer:
+    def _exchange(self, request: Request, timeout: float) -> Answer:
         pipeline = self._trusted if request.trusted else self._anonymous
         options = options_for(request.url, timeout, self._limits, bears_token=self._bears_token and request.trusted)
+        if self._is_own_transport and is_loopback(request.url):
+            options["proxies"] = dict(proxies.NONE)
         response: Any = pipeline.run(outgoing(request), stream=True, **options).http_response
         try:
             body = Body(request, response, self._limits)
             for part in response.iter_bytes():
                 body.add(part)
-                if given_up.is_set():
-                    raise Lost("given up", was_sent=True)
+                line.get().check()
             return body.answer()
         finally:
             response.close()
@@ -81,13 +124,12 @@ class SyncSender:
 class _Exchange:
     """One exchange in its thread, and the two things that end the wait for it: its outcome, and the caller's token."""
 
-    def __init__(self, work: Callable[[threading.Event], Answer]) -> None:
+    def __init__(self, work: Callable[[], Answer]) -> None:
         self._work = work
         self._woken = threading.Event()
-        self._given_up = threading.Event()
+        self._line = Line()
         self._answer: Answer | None = None
         self._error: BaseException | None = None
-        self._is_done = False
 
     def outcome(self, timeout: float, token: CancellationToken | None) -> Answer:
         context = contextvars.copy_context()
@@ -97,7 +139,8 @@ class _Exchange:
         try:
             self._woken.wait(timeout)
         finally:
-            self._given_up.set()
+            if self._answer is None and self._error is None:
+                self._line.break_off()
             if forget is not None:
                 forget()
         if self._answer is not None:
@@ -109,28 +152,12 @@ class _Exchange:
         raise Lost(f"no whole answer within {timeout:.1f} s", was_sent=True)
 
     def _run(self) -> None:
+        line.set(self._line)
         try:
-            self._answer = self._work(self._given_up)
+            self._answer = self._work()
         except (AzureError, OSError, HTTPException, ValueError, Lost) as error:
             self._error = lost(error)
         except BaseException as error:
             self._error = error
         finally:
             self._woken.set()
-
-
-def _requests_transport() -> Any:
-    """`requests` without memory: no cookies, which are credentials too, and no `.netrc`, which would override ours."""
-    from http.cookiejar import DefaultCookiePolicy  # noqa: PLC0415
-
-    import requests  # noqa: PLC0415 - a third of the import time; the asynchronous client does without
-    from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415
-
-    session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.auth = _no_netrc
-    return RequestsTransport(session=session)
-
-
-def _no_netrc(request: Any) -> Any:
-    return request

@@ -41,11 +41,11 @@ def dump(track: Track) -> str:
     """The token of an operation, one line of JSON.
 
     Raises:
-        TokenError: there is nothing to resume, or the monitor's URL holds what looks like a key.
+        TokenError: there is nothing to resume, the monitor's URL holds what looks like a key, or it would be too long.
     """
     content = {name: value for name, value in asdict(_without_secrets(track)).items() if value not in (None, False)}
     ordered = {"version": VERSION, **content}
-    return json.dumps({**ordered, _CHECK: _checksum(ordered)}, separators=(",", ":"))
+    return _bounded({**ordered, _CHECK: _checksum(ordered)})
 
 
 def dump_dotnet(track: Track) -> str:
@@ -68,7 +68,7 @@ def dump_dotnet(track: Track) -> str:
     }
     if track.location_url:
         content["lastKnownLocation"] = track.location_url
-    return json.dumps(content, separators=(",", ":"))
+    return _bounded(content)
 
 
 def load(token: str, *, profile: Profile = Profile.AUTO, home: str | None = None) -> Track:
@@ -130,6 +130,8 @@ def _dotnet(content: dict[str, Any], profile: Profile) -> Track:
         raise TamperedToken("the .NET token lacks initialUri, or its headerSource is not known")
     try:
         poll = resolve(check(start), text.get("nextRequestUri") or start)
+        known = text.get("lastKnownLocation")
+        location = resolve(start, known) if known else None
     except UnsafeUrl as error:
         raise TamperedToken(f"the .NET token names {error.message}") from None
     states = {name: state for state, name in _FINAL_STATES.items()} | {"LocationOverride": FinalState.LOCATION}
@@ -139,7 +141,7 @@ def _dotnet(content: dict[str, Any], profile: Profile) -> Track:
         start_url=start,
         source=source,
         poll_url=poll,
-        location_url=text.get("lastKnownLocation"),
+        location_url=location,
         final_state=states.get(text.get("finalStateVia", "")),
         monitor_url=poll,
         operation_id=text.get("id"),
@@ -182,6 +184,13 @@ def _default_final_state(track: Track) -> FinalState:
     if track.method in ("PUT", "PATCH"):
         return FinalState.ORIGINAL_URI
     return FinalState.LOCATION if track.location_url else FinalState.OPERATION_LOCATION
+
+
+def _bounded(content: dict[str, Any]) -> str:
+    token = json.dumps(content, separators=(",", ":"))
+    if len(token) > MAX_TOKEN:
+        raise TokenError(f"no token is made: it would have {len(token)} characters, and {MAX_TOKEN} are read at most")
+    return token
 
 
 def _checksum(content: dict[str, Any]) -> str:

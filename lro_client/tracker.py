@@ -5,22 +5,27 @@ from dataclasses import replace
 from typing import TypeVar
 
 from lro_client.cancelling import after_cancel, cancel_request
-from lro_client.errors import LroError, StoppedWaiting, WaitCanceled
+from lro_client.errors import LroError, ServiceUnreachable, StoppedWaiting, WaitCanceled
 from lro_client.exchange import DeadlinePassed, Settings, addressed, exchange, pause
 from lro_client.messages import Answer, Headers, Request
 from lro_client.model import Reading, Snapshot, Track, snapshot_of
 from lro_client.pacing import SHORTEST, retry_after
 from lro_client.polling import read
 from lro_client.steps import Interrupted, Steps
+from lro_client.urls import without_query
 
 T = TypeVar("T")
 
 CANCEL_SECONDS = 10.0
 """How long a cancel may take that is asked for while waiting is given up."""
 
+LEAST_CANCEL_SECONDS = 2.0
+"""How long it may take even where the wait's own time is up before."""
+
 
 class Tracker:
-    """The state of one operation. Its methods are steps; whoever holds it runs one at a time.
+    """The state of one operation. Its methods are steps. Several may run at once on an event loop: an answer is read as
+    it was asked for, and counts only if no other has moved the operation on meanwhile.
 
     `home` is the URL whose origin may see credentials. `answer` is the first one, None where there was none yet.
     """
@@ -59,14 +64,14 @@ class Tracker:
             wait = self._due(interval) - self.settings.clock()
             if wait > 0:
                 yield from pause(wait, self.settings, deadline)
-            yield from self._named(self._look(deadline))
+            yield from self.update(deadline)
         return self.snapshot
 
     def watch(
         self,
         deadline: float | None,
         interval: float | None,
-        on_progress: Callable[[Snapshot], object] | None,
+        on_progress: Callable[[Snapshot], None] | None,
         cancel_too: bool,
     ) -> Steps[None]:
         """Wait for the end.
@@ -76,21 +81,21 @@ class Tracker:
             WaitCanceled: the caller's token was used; with `cancel_too` the operation is asked to stop first.
         """
         while not self.has_ended:
-            snapshot = yield from self.guarded(self.advance(deadline, interval), cancel_too)
+            snapshot = yield from self.guarded(self.advance(deadline, interval), cancel_too, deadline)
             if on_progress is not None:
                 on_progress(snapshot)
 
-    def guarded(self, steps: Steps[Snapshot], cancel_too: bool = False) -> Steps[Snapshot]:
+    def guarded(self, steps: Steps[T], cancel_too: bool = False, deadline: float | None = None) -> Steps[T]:
         """The steps, whose end of patience is told as what it is."""
         try:
             return (yield from steps)
-        except DeadlinePassed:
-            raise self.stopped() from None
+        except DeadlinePassed as passed:
+            raise self.stopped(passed) from None
         except Interrupted:
             told = WaitCanceled("Nobody waits any longer; the operation goes on.", monitor_url=self.track.monitor_url)
             if cancel_too:
                 try:
-                    yield from self.cancel(self.deadline(CANCEL_SECONDS))
+                    yield from self.cancel(self._last_moment(deadline))
                 except (LroError, DeadlinePassed, Interrupted) as error:
                     told.add_note(f"It could not be canceled: {error}")
                 else:
@@ -99,13 +104,21 @@ class Tracker:
                     )
             raise told from None
 
-    def stopped(self) -> StoppedWaiting:
-        """What to raise when the time is up."""
+    def stopped(self, passed: DeadlinePassed) -> StoppedWaiting | ServiceUnreachable:
+        """What to raise when the time is up. Nobody knows that an operation goes on that was never seen."""
+        seen = self.snapshot.answer if self.snapshot.answer.status_code else None
+        if seen is None and passed.told:
+            return ServiceUnreachable(
+                f"No answer from {without_query(self.track.poll_url)} in time: {passed.told}.",
+                monitor_url=self.track.monitor_url,
+                answer=passed.answer,
+            )
         word = self.snapshot.word or self.snapshot.status.value
+        failed = f" The last try failed: {passed.told}." if passed.told else ""
         return StoppedWaiting(
-            f"Stopped waiting; the operation goes on. Its last status was {word!r}.",
+            f"Stopped waiting; the operation goes on. Its last status was {word!r}.{failed}",
             monitor_url=self.track.monitor_url,
-            answer=self.snapshot.answer if self.snapshot.answer.status_code else None,
+            answer=seen,
         )
 
     def cancel(self, deadline: float | None, url: str | None = None) -> Steps[Snapshot]:
@@ -114,7 +127,8 @@ class Tracker:
             return self.snapshot
         request = addressed(cancel_request(self.track, url), self.home, self.settings)
         answer = yield from self._named(exchange(self._marked(request), self.settings, deadline=deadline))
-        self._take(after_cancel(self.reading, answer), answer)
+        if not self.has_ended and not self.reading.is_result_due:
+            self._take(after_cancel(self.reading, answer), answer)
         if self.reading.is_result_due:
             yield from self._named(self._look(deadline))
         return self.snapshot
@@ -126,14 +140,23 @@ class Tracker:
         return (yield from self._named(exchange(self._marked(request), self.settings, deadline=deadline)))
 
     def _look(self, deadline: float | None) -> Steps[None]:
-        answer = yield from self._ask(deadline)
-        self._take(read(self.track, answer), answer)
+        yield from self._see(deadline)
         if self.reading.is_result_due:
-            answer = yield from self._ask(deadline)
-            self._take(read(self.track, answer), answer)
+            yield from self._see(deadline)
 
-    def _ask(self, deadline: float | None) -> Steps[Answer]:
-        request = addressed(Request("GET", self.track.poll_url), self.home, self.settings)
+    def _see(self, deadline: float | None) -> Steps[None]:
+        track = self.track
+        try:
+            answer = yield from self._ask(track, deadline)
+        except (LroError, DeadlinePassed):
+            if self.has_ended:
+                return
+            raise
+        if not self.has_ended and self.track == track:
+            self._take(read(track, answer), answer)
+
+    def _ask(self, track: Track, deadline: float | None) -> Steps[Answer]:
+        request = addressed(Request("GET", track.poll_url), self.home, self.settings)
         tries = 0
         while True:
             answer = yield from exchange(self._marked(request), self.settings, deadline=deadline)
@@ -141,7 +164,7 @@ class Tracker:
             if answer.status_code != 404 or not self._may_lag() or tries >= self.settings.retries.attempts:
                 self._has_been_seen = self._has_been_seen or answer.status_code < 400
                 return answer
-            yield from pause(self.settings.retries.delay(tries, self.settings.chance), self.settings, deadline)
+            yield from pause(self.settings.retries.delay(tries, self.settings.chance), self.settings, deadline, answer)
 
     def _may_lag(self) -> bool:
         """A store that is behind answers 404 to the first look at what it has just accepted."""
@@ -164,6 +187,12 @@ class Tracker:
             return self._last + max(asked, interval)
         own = self.settings.pace.delay(self._polls - 1, self.settings.chance) if self._asked is None else SHORTEST
         return self._last + max(asked, own)
+
+    def _last_moment(self, deadline: float | None) -> float:
+        """When a cancel that ends a wait is given up."""
+        now = self.settings.clock()
+        latest = now + CANCEL_SECONDS
+        return latest if deadline is None else min(latest, max(deadline, now + LEAST_CANCEL_SECONDS))
 
     def _marked(self, request: Request) -> Request:
         """One `x-ms-client-request-id` for the whole operation, so that its requests are found together."""

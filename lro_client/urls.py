@@ -9,7 +9,9 @@ from lro_client.errors import UnsafeUrl
 MAX_URL = 16 * 1024
 """Characters. ARM monitors carry 6 KB and more in a query."""
 
-_SECRETS = frozenset({"code", "sig", "access_token", "token", "api-key", "apikey", "subscription-key", "key"})
+_SECRETS = frozenset(
+    {"access_token", "api-key", "api_key", "apikey", "code", "key", "password", "sig", "subscription-key", "token"}
+)
 _PORTS = {"http": 80, "https": 443}
 
 

@@ -1,30 +1,13 @@
 """`lro arm`: resources of Azure Resource Manager, or of any endpoint built like it."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from lro_client.arm import ENDPOINT, SCOPE, ArmClient
-from lro_client.command.following import Exit, Manner, Output, guarded
-from lro_client.command.options import (
-    AllowOrigin,
-    CancelOnInterrupt,
-    Data,
-    FinalStateOption,
-    Header,
-    Identity,
-    Interval,
-    OutputOption,
-    SaveToken,
-    Scope,
-    Timeout,
-    Wait,
-    body_of,
-    headers_of,
-)
-from lro_client.command.settings import credential_options, environment
-from lro_client.command.starting import checked, started
+from lro_client.command.options import Access, Data, FinalStateOption, Header, Manner, Wait, body_of, flat, headers_of
+from lro_client.command.running import Exit, Run, guarded
+from lro_client.command.starting import started
 from lro_client.model import FinalState
 
 app = typer.Typer(help="Create, change, delete and act on ARM resources.", no_args_is_help=True, rich_markup_mode=None)
@@ -32,28 +15,6 @@ app = typer.Typer(help="Create, change, delete and act on ARM resources.", no_ar
 Id = Annotated[str, typer.Argument(metavar="ID", help="A resource id: /subscriptions/...")]
 Version = Annotated[str, typer.Option("--api-version", help="The provider's version.")]
 Endpoint = Annotated[str, typer.Option("--endpoint", metavar="URL", help="Where the resource manager is.")]
-
-
-@dataclass(frozen=True, slots=True)
-class StartOf:
-    """What is sent."""
-
-    method: str
-    path: str
-    data: str | None
-    header: list[str] | None
-    final_state: FinalState | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Where it is sent, and as whom."""
-
-    endpoint: str
-    api_version: str
-    identity: bool
-    scope: str | None
-    allow_origin: list[str] | None
 
 
 def _on_resource(name: str, method: str, told: str) -> None:
@@ -67,22 +28,15 @@ def _on_resource(name: str, method: str, told: str) -> None:
         header: Header = None,
         endpoint: Endpoint = ENDPOINT,
         wait: Wait = False,
-        output: OutputOption = Output.TEXT,
-        timeout: Timeout = None,
-        interval: Interval = None,
-        save_token: SaveToken = None,
-        cancel_on_interrupt: CancelOnInterrupt = False,
-        identity: Identity = False,
-        scope: Scope = None,
-        allow_origin: AllowOrigin = None,
+        manner: Manner,
+        access: Access,
     ) -> None:
         if method == "DELETE" and data is not None:
             raise typer.BadParameter("a DELETE has no body")
-        manner = Manner(output, timeout, interval, save_token, cancel_on_interrupt)
-        access = Access(endpoint, api_version, identity, scope, allow_origin)
-        _send(StartOf(method, id, data, header), access, manner, wait=wait)
+        options = access.options(endpoint, SCOPE) | {"endpoint": endpoint, "api_version": api_version}
+        _send(method, id, options, manner, data=data, header=header, wait=wait)
 
-    app.command(name, help=told)(command)
+    app.command(name, help=told)(flat(command))
 
 
 _on_resource("put", "PUT", "Create or replace a resource.")
@@ -91,6 +45,7 @@ _on_resource("delete", "DELETE", "Delete a resource.")
 
 
 @app.command()
+@flat
 def action(
     id: Id,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The action, such as restart.")],
@@ -101,40 +56,38 @@ def action(
     final_state_via: FinalStateOption = None,
     endpoint: Endpoint = ENDPOINT,
     wait: Wait = False,
-    output: OutputOption = Output.TEXT,
-    timeout: Timeout = None,
-    interval: Interval = None,
-    save_token: SaveToken = None,
-    cancel_on_interrupt: CancelOnInterrupt = False,
-    identity: Identity = False,
-    scope: Scope = None,
-    allow_origin: AllowOrigin = None,
+    manner: Manner,
+    access: Access,
 ) -> None:
     """Call an action of a resource."""
-    manner = Manner(output, timeout, interval, save_token, cancel_on_interrupt)
-    access = Access(endpoint, api_version, identity, scope, allow_origin)
-    _send(StartOf("POST", f"{id.rstrip('/')}/{name}", data, header, final_state_via), access, manner, wait=wait)
+    options = access.options(endpoint, SCOPE) | {"endpoint": endpoint, "api_version": api_version}
+    path = f"{id.rstrip('/')}/{name}"
+    _send("POST", path, options, manner, data=data, header=header, wait=wait, final_state=final_state_via)
 
 
-def _send(start: StartOf, access: Access, manner: Manner, *, wait: bool) -> None:
-    body = body_of(start.data)
-    headers = headers_of(start.header, has_body=body is not None)
-    credential: dict[str, Any] = credential_options(
-        environment(), identity=access.identity, scope=access.scope, default_scope=SCOPE
-    )
-    allowed = checked(access.endpoint, access.allow_origin)
+def _send(
+    method: str,
+    path: str,
+    options: dict[str, Any],
+    manner: Manner,
+    *,
+    data: str | None,
+    header: list[str] | None,
+    wait: bool,
+    final_state: FinalState | None = None,
+) -> None:
+    body = body_of(data)
+    sent: dict[str, Any] = {"content": body, "headers": headers_of(header, has_body=body is not None)}
+    run = Run(manner)
 
     def work() -> Exit:
-        options: dict[str, Any] = {"api_version": access.api_version, "allowed_origins": allowed, **credential}
-        with ArmClient(endpoint=access.endpoint, **options) as client:
-            operation = client.start(
-                start.method,
-                start.path,
-                content=body,
-                headers=headers,
-                final_state=start.final_state,
-                timeout=manner.timeout,
+        with ArmClient(**options) as client:
+            return started(
+                run,
+                lambda: client.start(
+                    method, path, **sent, final_state=final_state, timeout=run.left, cancellation=run.token
+                ),
+                wait=wait,
             )
-            return started(operation, manner, wait=wait)
 
-    raise typer.Exit(int(guarded(work, manner)))
+    raise typer.Exit(guarded(run, work))

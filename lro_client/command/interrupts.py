@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one stops the wait, a second one is seen by whoever asks."""
+"""Ctrl-C: the first one stops the wait, a second one is seen by whoever asks, a third one ends the command at once."""
 
 import signal
 import threading
@@ -34,6 +34,9 @@ class Interrupts:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         self._count += 1
+        if self._count > 2:
+            # What the token does not stop: a pipe that nobody reads, a service that does not answer a cancel.
+            raise KeyboardInterrupt
         if self._count > 1:
             self._another.set()
         # In a thread: the handler may have interrupted whoever holds the token's lock.

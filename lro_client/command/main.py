@@ -1,9 +1,10 @@
 """The command `lro`.
 
 Exit codes: 0 succeeded, or accepted where nobody waits; 1 failed, or refused; 2 usage; 3 canceled; 4 stopped waiting;
-5 the service could not be reached.
+5 the service could not be reached; 6 the output could not be written.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,30 +12,31 @@ import typer
 
 from lro_client.client import LroClient
 from lro_client.command import arm, odata
-from lro_client.command.following import Exit, Manner, Output, ended, follow, guarded, save, show
+from lro_client.command.following import follow
 from lro_client.command.options import (
-    AllowOrigin,
+    Access,
     ApiVersion,
     CancelOnInterrupt,
     Data,
     FinalStateOption,
     Header,
-    Identity,
     Interval,
+    Manner,
+    Output,
     OutputOption,
     ProfileOption,
-    SaveToken,
-    Scope,
     Timeout,
     Wait,
     body_of,
+    flat,
     headers_of,
 )
-from lro_client.command.output import plain, print_json, say
-from lro_client.command.settings import credential_options, environment
-from lro_client.command.starting import checked, started
-from lro_client.errors import CancelRefused
-from lro_client.model import Profile, Status
+from lro_client.command.output import plain, prepare, print_json, say
+from lro_client.command.running import Exit, Run, ended, guarded, save, show
+from lro_client.command.settings import environment
+from lro_client.command.starting import started
+from lro_client.errors import StoppedWaiting, WaitCanceled
+from lro_client.model import Profile
 from lro_client.operation import Operation
 
 app = typer.Typer(
@@ -43,16 +45,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Keys: LRO_KEY (header LRO_KEY_HEADER), LRO_TOKEN (bearer), or --identity. Exit codes: 0 succeeded, "
-    "1 failed, 2 usage, 3 canceled, 4 stopped waiting, 5 could not reach.",
+    "1 failed, 2 usage, 3 canceled, 4 stopped waiting, 5 could not reach, 6 output not written.",
 )
 app.add_typer(arm.app, name="arm")
 app.add_typer(odata.app, name="odata")
 
 Target = Annotated[str, typer.Argument(metavar="URL|TOKEN", help="A monitor's URL, or a resume token.")]
-_CODES = {Status.FAILED: Exit.FAILED, Status.CANCELED: Exit.CANCELED}
+LOOK_SECONDS = 60.0
+"""How long one look may take."""
 
 
 @app.command()
+@flat
 def start(
     method: Annotated[str, typer.Argument(metavar="METHOD")],
     url: Annotated[str, typer.Argument(metavar="URL")],
@@ -60,63 +64,63 @@ def start(
     data: Data = None,
     header: Header = None,
     wait: Wait = False,
-    output: OutputOption = Output.TEXT,
-    timeout: Timeout = None,
-    interval: Interval = None,
-    save_token: SaveToken = None,
-    cancel_on_interrupt: CancelOnInterrupt = False,
     profile: ProfileOption = Profile.AUTO,
     final_state_via: FinalStateOption = None,
     api_version: ApiVersion = None,
     operation_id: Annotated[
         str | None, typer.Option("--operation-id", help="Your own id of the operation, sent as Operation-Id.")
     ] = None,
-    identity: Identity = False,
-    scope: Scope = None,
-    allow_origin: AllowOrigin = None,
+    manner: Manner,
+    access: Access,
 ) -> None:
     """Start an operation: print where it can be watched, or with --wait its result."""
-    manner = Manner(output, timeout, interval, save_token, cancel_on_interrupt)
     body = body_of(data)
     headers = headers_of(header, has_body=body is not None)
-    client = _client(url, profile, identity, scope, allow_origin, api_version=api_version)
+    run = Run(manner)
 
-    def work() -> Exit:
-        operation = client.start(
-            method,
-            url,
-            content=body,
-            headers=headers,
-            final_state=final_state_via,
-            operation_id=operation_id,
-            timeout=timeout,
-        )
-        return started(operation, manner, wait=wait)
+    def work(client: LroClient) -> Exit:
+        def send() -> Operation[Any]:
+            return client.start(
+                method,
+                url,
+                content=body,
+                headers=headers,
+                final_state=final_state_via,
+                operation_id=operation_id,
+                timeout=run.left,
+                cancellation=run.token,
+            )
 
-    raise typer.Exit(_closing(client, work, manner))
+        return started(run, send, wait=wait)
+
+    _with_client(run, work, url, access, profile=profile, api_version=api_version)
 
 
 @app.command()
+@flat
 def wait(
     target: Target,
     *,
-    output: OutputOption = Output.TEXT,
-    timeout: Timeout = None,
-    interval: Interval = None,
-    save_token: SaveToken = None,
-    cancel_on_interrupt: CancelOnInterrupt = False,
     profile: ProfileOption = Profile.AUTO,
-    identity: Identity = False,
-    scope: Scope = None,
-    allow_origin: AllowOrigin = None,
+    manner: Manner,
+    access: Access,
 ) -> None:
     """Wait for an operation that runs already, and print its result."""
-    manner = Manner(output, timeout, interval, save_token, cancel_on_interrupt)
-    client = _client(target, profile, identity, scope, allow_origin)
-    raise typer.Exit(_closing(client, lambda: _followed(_opened(client, target), manner), manner))
+    run = Run(manner)
+
+    def work(client: LroClient) -> Exit:
+        operation = _opened(run, client, target)
+        if manner.save_token is not None:
+            # A URL is not enough to make a token of: its answer shows what kind of monitor it is.
+            operation.update_status(timeout=run.left, cancellation=run.token)
+            save(run)
+        return follow(run, operation)
+
+    _with_client(run, work, target, access, profile=profile)
 
 
 @app.command()
+@flat
 def resume(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What --save-token has written.")],
     *,
@@ -127,45 +131,42 @@ def resume(
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="URL", help="Refuse a token of any other origin (LRO_ENDPOINT).")
     ] = None,
-    identity: Identity = False,
-    scope: Scope = None,
-    allow_origin: AllowOrigin = None,
+    access: Access,
 ) -> None:
     """Go on with an operation from its token: wait for its end and print its result."""
-    manner = Manner(output, timeout, interval, file, cancel_on_interrupt)
+    run = Run(Manner(output, timeout, interval, file, cancel_on_interrupt))
+    run.is_saved = True
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{file}: {error}") from None
     home = endpoint or environment().get("LRO_ENDPOINT")
-    client = _client(home, Profile.AUTO, identity, scope, allow_origin, keeps_home=home is not None)
-    raise typer.Exit(_closing(client, lambda: _followed(client.resume(token), manner, is_saved=True), manner))
+    _with_client(run, lambda client: follow(run, client.resume(token)), home, access, endpoint=home)
 
 
 @app.command()
+@flat
 def status(
     target: Target,
     *,
     output: OutputOption = Output.TEXT,
     profile: ProfileOption = Profile.AUTO,
-    timeout: Timeout = 60.0,
-    identity: Identity = False,
-    scope: Scope = None,
-    allow_origin: AllowOrigin = None,
+    timeout: Timeout = LOOK_SECONDS,
+    access: Access,
 ) -> None:
     """Look at an operation once. Exits 0 while it runs and when it has succeeded, 1 when failed, 3 when canceled."""
-    manner = Manner(output, timeout)
-    client = _client(target, profile, identity, scope, allow_origin)
+    run = Run(Manner(output, timeout))
 
-    def work() -> Exit:
-        operation = _opened(client, target)
-        operation.update_status(timeout=timeout)
-        return _looked_at(operation, manner)
+    def work(client: LroClient) -> Exit:
+        operation = _opened(run, client, target)
+        operation.update_status(timeout=run.left, cancellation=run.token)
+        return _looked_at(run, operation)
 
-    raise typer.Exit(_closing(client, work, manner))
+    _with_client(run, work, target, access, profile=profile)
 
 
 @app.command()
+@flat
 def cancel(
     target: Target,
     *,
@@ -177,34 +178,33 @@ def cancel(
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="Where the service cancels it, if not where all do.")
     ] = None,
-    identity: Identity = False,
-    scope: Scope = None,
-    allow_origin: AllowOrigin = None,
+    access: Access,
 ) -> None:
     """Ask the service to end an operation. Exits 0 when it was asked; with --wait as `lro wait`."""
-    manner = Manner(output, timeout, interval)
-    client = _client(target, profile, identity, scope, allow_origin)
+    run = Run(Manner(output, timeout, interval))
 
-    def work() -> Exit:
-        operation = _opened(client, target)
+    def work(client: LroClient) -> Exit:
+        operation = _opened(run, client, target)
         # Only its answer shows what kind of monitor it is, and so where it is canceled.
-        operation.update_status(timeout=60.0)
+        operation.update_status(timeout=_at_most(run.left), cancellation=run.token)
         if operation.has_completed:
             say("The operation had ended already.")
-            return _looked_at(operation, manner)
+            return _looked_at(run, operation)
         try:
-            operation.cancel(url=url)
-        except CancelRefused as error:
-            return ended(operation, manner, error)
+            operation.cancel(url=url, timeout=_at_most(run.left), cancellation=run.token)
+        except (StoppedWaiting, WaitCanceled) as error:
+            error.add_note("The service may have been asked to cancel it all the same.")
+            raise
         if wait:
-            return follow(operation, manner)
-        show(operation, manner, operation.status.value, _shown_state(operation, manner))
+            return follow(run, operation)
+        show(run, _state(operation) if output is Output.TEXT else None)
         return Exit.SUCCEEDED
 
-    raise typer.Exit(_closing(client, work, manner))
+    _with_client(run, work, target, access, profile=profile)
 
 
 @app.command("list")
+@flat
 def list_operations(
     base: Annotated[str, typer.Argument(metavar="BASE", help="The URL of the list, such as https://host/status.")],
     *,
@@ -213,17 +213,15 @@ def list_operations(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many.")] = None,
     output: OutputOption = Output.TEXT,
     api_version: ApiVersion = None,
-    timeout: Timeout = 60.0,
-    identity: Identity = False,
-    scope: Scope = None,
+    timeout: Timeout = LOOK_SECONDS,
+    access: Access,
 ) -> None:
     """List operations, newest first as the service has them: id, status, kind, creation."""
-    manner = Manner(output, timeout)
-    client = _client(base, Profile.DATA_PLANE, identity, scope, None, api_version=api_version)
+    run = Run(Manner(output, timeout))
 
-    def work() -> Exit:
+    def work(client: LroClient) -> Exit:
         found: list[dict[str, Any]] = []
-        for item in client.operations(base, filter=filter, top=top, timeout=timeout):
+        for item in client.operations(base, filter=filter, top=top, timeout=run.left, cancellation=run.token):
             found.append(item)
             if output is Output.TEXT:
                 fields = (item.get(name) for name in ("id", "status", "kind", "createdDateTime"))
@@ -234,64 +232,55 @@ def list_operations(
             print_json({"value": found})
         return Exit.SUCCEEDED
 
-    raise typer.Exit(_closing(client, work, manner))
+    _with_client(run, work, base, access, profile=Profile.DATA_PLANE, api_version=api_version)
 
 
-def _followed(operation: Operation[Any], manner: Manner, *, is_saved: bool = False) -> Exit:
-    if manner.save_token is not None and not is_saved:
-        save(operation, manner.save_token)
-    return follow(operation, manner)
-
-
-def _looked_at(operation: Operation[Any], manner: Manner) -> Exit:
+def _looked_at(run: Run, operation: Operation[Any]) -> Exit:
     failure = operation.failure() if operation.has_completed else None
     if failure is not None:
-        return ended(operation, manner, failure)
-    value = operation.value if operation.has_completed and manner.output is Output.JSON else None
-    show(operation, manner, operation.status.value, value or _shown_state(operation, manner))
-    return _CODES.get(operation.status, Exit.SUCCEEDED)
+        return ended(run, failure)
+    if run.manner.output is Output.TEXT:
+        show(run, _state(operation))
+    else:
+        show(run, operation.value if operation.has_completed else None)
+    return Exit.SUCCEEDED
 
 
-def _shown_state(operation: Operation[Any], manner: Manner) -> str | None:
+def _state(operation: Operation[Any]) -> str:
     """The state as a line; JSON has it in its own field."""
-    if manner.output is Output.JSON:
-        return None
     snapshot = operation.snapshot
     parts = [snapshot.word or snapshot.status.value]
     parts += [] if snapshot.percent is None else [f"{snapshot.percent:.0f}%"]
-    return " ".join([*parts, *([snapshot.message] if snapshot.message else [])])
+    return plain(" ".join([*parts, *([snapshot.message] if snapshot.message else [])]))
 
 
-def _opened(client: LroClient, target: str) -> Operation[Any]:
-    return client.resume(target) if target.lstrip().startswith("{") else client.open(target)
+def _at_most(left: float | None) -> float:
+    return LOOK_SECONDS if left is None else min(left, LOOK_SECONDS)
 
 
-def _client(
-    target: str | None,
-    profile: Profile,
-    identity: bool,
-    scope: str | None,
-    allow_origin: list[str] | None,
-    *,
-    api_version: str | None = None,
-    keeps_home: bool = False,
-) -> LroClient:
-    """A client for one URL; the credential belongs to that URL's origin, or to the token's."""
-    is_url = target is not None and not target.lstrip().startswith("{")
-    allowed = checked(target if is_url else None, allow_origin)
-    credential = credential_options(environment(), identity=identity, scope=scope)
-    options: dict[str, Any] = {"allowed_origins": allowed, **credential}
-    endpoint = target if keeps_home else None
-    return LroClient(endpoint, profile=profile, api_version=api_version, **options)
+def _opened(run: Run, client: LroClient, target: str) -> Operation[Any]:
+    run.operation = client.resume(target) if _is_token(target) else client.open(target)
+    return run.operation
 
 
-def _closing(client: LroClient, work: Any, manner: Manner) -> int:
-    with client:
-        return int(guarded(work, manner))
+def _is_token(target: str) -> bool:
+    return target.lstrip().startswith("{")
+
+
+def _with_client(run: Run, work: Callable[[LroClient], Exit], home: str | None, access: Access, **options: Any) -> None:
+    """Do the work with a client for one URL; the credential belongs to that URL's origin, or to the token's."""
+    options |= access.options(None if home is None or _is_token(home) else home)
+
+    def opened() -> Exit:
+        with LroClient(**options) as client:
+            return work(client)
+
+    raise typer.Exit(guarded(run, opened))
 
 
 def run() -> None:
     """The entry point."""
+    prepare()
     app()
 
 

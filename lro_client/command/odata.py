@@ -6,25 +6,10 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from lro_client.command.following import Exit, Manner, Output, follow, guarded, save
-from lro_client.command.options import (
-    AllowOrigin,
-    CancelOnInterrupt,
-    Data,
-    Header,
-    Identity,
-    Interval,
-    OutputOption,
-    SaveToken,
-    Scope,
-    Timeout,
-    Wait,
-    headers_of,
-    json_of,
-)
+from lro_client.command.options import Access, Data, Header, Manner, Output, Wait, flat, headers_of, json_of
 from lro_client.command.output import plain
-from lro_client.command.settings import credential_options, environment
-from lro_client.command.starting import checked, started
+from lro_client.command.running import Exit, Run, guarded
+from lro_client.command.starting import started
 from lro_client.odata import ODataClient
 from lro_client.odata_batch import Batch, BatchResponse
 
@@ -38,6 +23,7 @@ Prefer = Annotated[
 
 
 @app.command()
+@flat
 def call(
     root: Root,
     name: Annotated[str, typer.Argument(metavar="ACTION", help="Its path below the root.")],
@@ -46,63 +32,56 @@ def call(
     header: Header = None,
     prefer_wait: Prefer = None,
     wait: Wait = False,
-    output: OutputOption = Output.TEXT,
-    timeout: Timeout = None,
-    interval: Interval = None,
-    save_token: SaveToken = None,
-    cancel_on_interrupt: CancelOnInterrupt = False,
-    identity: Identity = False,
-    scope: Scope = None,
-    allow_origin: AllowOrigin = None,
+    manner: Manner,
+    access: Access,
 ) -> None:
     """Call an action with the parameters in -d."""
-    manner = Manner(output, timeout, interval, save_token, cancel_on_interrupt)
     parameters = json_of(data)
     headers = headers_of(header, has_body=False)
+    run = Run(manner)
 
     def work(client: ODataClient) -> Exit:
-        called = client.call_action(name, parameters, headers=headers, wait=prefer_wait, timeout=timeout)
-        return started(called.either, manner, wait=wait)
+        def send() -> Any:
+            return client.call_action(
+                name, parameters, headers=headers, wait=prefer_wait, timeout=run.left, cancellation=run.token
+            ).either
 
-    _with_client(root, manner, work, identity=identity, scope=scope, allow_origin=allow_origin)
+        return started(run, send, wait=wait)
+
+    _with_client(root, access, run, work)
 
 
 @app.command()
+@flat
 def batch(
     root: Root,
     *,
     data: Data = None,
     multipart: Annotated[bool, typer.Option("--multipart", help="Send it as multipart/mixed, not as JSON.")] = False,
     continue_on_error: Annotated[bool, typer.Option("--continue-on-error")] = False,
-    output: OutputOption = Output.TEXT,
-    timeout: Timeout = None,
-    interval: Interval = None,
-    save_token: SaveToken = None,
-    cancel_on_interrupt: CancelOnInterrupt = False,
-    identity: Identity = False,
-    scope: Scope = None,
-    allow_origin: AllowOrigin = None,
+    manner: Manner,
+    access: Access,
 ) -> None:
     """Send the batch in -d ({"requests": [...]}) asynchronously, wait for it and print its results.
 
     Exits 0 when the batch was done, whatever became of its requests.
     """
-    manner = Manner(output, timeout, interval, save_token, cancel_on_interrupt)
     requests = _batch(json_of(data), continue_on_error)
+    run = Run(manner)
+
+    def options() -> dict[str, Any]:
+        return {"timeout": run.left, "cancellation": run.token, "poll_interval": manner.interval}
 
     def work(client: ODataClient) -> Exit:
-        called = client.execute_batch(
-            requests, format="multipart" if multipart else "json", timeout=timeout, poll_interval=interval
-        )
-        if called.is_async and save_token is not None:
-            save(called.operation, save_token)
+        def send() -> Any:
+            return client.execute_batch(requests, format="multipart" if multipart else "json", **options()).either
 
         def finish(response: BatchResponse) -> Any:
-            return _shown(client.rest_of_batch(response, timeout=timeout, poll_interval=interval), output)
+            return _shown(client.rest_of_batch(response, **options()), manner.output)
 
-        return follow(called.either, manner, finish)
+        return started(run, send, wait=True, finish=finish)
 
-    _with_client(root, manner, work, identity=identity, scope=scope, allow_origin=allow_origin)
+    _with_client(root, access, run, work)
 
 
 def _batch(found: Any, continue_on_error: bool) -> Batch:
@@ -141,20 +120,11 @@ def _shown(response: BatchResponse, output: Output) -> Any:
     return {"responses": shown}
 
 
-def _with_client(
-    root: str,
-    manner: Manner,
-    work: Callable[[ODataClient], Exit],
-    *,
-    identity: bool,
-    scope: str | None,
-    allow_origin: list[str] | None,
-) -> None:
-    credential: dict[str, Any] = credential_options(environment(), identity=identity, scope=scope)
-    allowed = checked(root, allow_origin)
+def _with_client(root: str, access: Access, run: Run, work: Callable[[ODataClient], Exit]) -> None:
+    options = access.options(root)
 
     def opened() -> Exit:
-        with ODataClient(root, allowed_origins=allowed, **credential) as client:
+        with ODataClient(root, **options) as client:
             return work(client)
 
-    raise typer.Exit(int(guarded(opened, manner)))
+    raise typer.Exit(guarded(run, opened))

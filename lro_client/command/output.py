@@ -1,11 +1,13 @@
 """What the command shows: one JSON object or the result on stdout, everything else on stderr."""
 
 import json
+import os
 import sys
 import time
 from contextlib import AbstractContextManager
+from io import TextIOWrapper
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -13,6 +15,16 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from lro_client.errors import LroError
 from lro_client.model import Snapshot, Status
 from lro_client.operation_state import OperationState
+
+
+def prepare() -> None:
+    """Make streams that take everything: letters that their encoding has not, and what is said where one is closed."""
+    for name in ("stdout", "stderr"):
+        stream: TextIO | None = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - as long as the process
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Shown(Protocol):
@@ -94,25 +106,38 @@ def plain(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """A line for the person."""
-    print("".join(c if c.isprintable() or c == "\n" else " " for c in text), file=sys.stderr, flush=True)
+    """A line for the person. One that cannot be written is lost: what is done matters more than what is said of it."""
+    try:
+        print("".join(c if c.isprintable() or c == "\n" else " " for c in text), file=sys.stderr, flush=True)
+    except OSError:
+        silence("stderr")
+
+
+def silence(name: Literal["stdout", "stderr"]) -> None:
+    """Drop what is written there from now on, so that Python does not complain at its end of what it still holds."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), getattr(sys, name).fileno())
+
+
+def known(operation: OperationState[Any] | None) -> Status | None:
+    """The status as it was seen last; None where nobody has looked yet."""
+    return operation.status if operation is not None and operation.response.status_code else None
 
 
 def described(
-    operation: OperationState[Any] | None, status: str, result: Any = None, error: LroError | None = None
+    operation: OperationState[Any] | None, status: Status | None, result: Any = None, error: LroError | None = None
 ) -> dict[str, Any]:
     """What `--output json` prints: `{id, status, monitorUrl, result?, error?}`."""
     shown: dict[str, Any] = {
         "id": operation.id if operation else None,
         "status": status,
-        "monitorUrl": operation.monitor_url if operation else None,
+        "monitorUrl": operation.monitor_url if operation else error and error.monitor_url,
     }
     if result is not None:
         shown["result"] = result
     if error is not None:
         code = error.code or type(error).__name__
         message = (error.error and error.error.message) or error.message
-        told: dict[str, Any] = {"code": code, "message": message}
+        told: dict[str, Any] = {"code": code, "message": " ".join([message, *getattr(error, "__notes__", ())])}
         if error.status_code:
             told["statusCode"] = error.status_code
         if error.details:
@@ -123,7 +148,7 @@ def described(
 
 def print_json(value: Any) -> None:
     """One JSON object on stdout. Bytes that are no text are told by their number."""
-    print(json.dumps(value, ensure_ascii=False, default=_unknown), flush=True)
+    print(_json(value), flush=True)
 
 
 def print_result(value: Any) -> None:
@@ -136,7 +161,13 @@ def print_result(value: Any) -> None:
     elif isinstance(value, str):
         print(value, flush=True)
     else:
-        print(json.dumps(value, indent=2, ensure_ascii=False, default=_unknown), flush=True)
+        print(_json(value, indent=2), flush=True)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """JSON in ASCII, which every terminal and pipe takes. Python reads NaN and Infinity, which JSON has not: null."""
+    read = json.loads(json.dumps(value, default=_unknown), parse_constant=lambda _: None)
+    return json.dumps(read, indent=indent)
 
 
 def _unknown(value: Any) -> Any:

@@ -1,42 +1,33 @@
-"""What every command that starts something does with its URLs before, and with its operation after."""
+"""What every command that starts something does with its operation."""
 
+from collections.abc import Callable
 from typing import Any
 
-import typer
-
-from lro_client.command.following import Exit, Manner, Output, ended, follow, save, show
+from lro_client.command.following import follow
+from lro_client.command.options import Output
 from lro_client.command.output import say
-from lro_client.errors import UnsafeUrl
+from lro_client.command.running import Exit, Run, ended, save, show
+from lro_client.errors import StartRefused, WaitCanceled
+from lro_client.model import Status
 from lro_client.operation import Operation
-from lro_client.urls import origin
 
 
-def checked(url: str | None, allow_origin: list[str] | None) -> tuple[str, ...]:
-    """The origins that are allowed beside that of `url`.
-
-    Raises:
-        typer.BadParameter: one of them is no URL.
-    """
+def started(
+    run: Run, send: Callable[[], Operation[Any]], *, wait: bool, finish: Callable[[Any], Any] | None = None
+) -> Exit:
+    """Send a start, and go on with what it came to: the result, the wait, or where it can be watched."""
     try:
-        for found in [*([url] if url is not None else []), *(allow_origin or [])]:
-            origin(found)
-    except UnsafeUrl as error:
-        raise typer.BadParameter(error.message) from None
-    return tuple(allow_origin or ())
-
-
-def started(operation: Operation[Any], manner: Manner, *, wait: bool) -> Exit:
-    """What comes after any accepted start: the result, the wait, or where it can be watched."""
+        run.operation = operation = send()
+    except StartRefused as error:
+        return ended(run, error, Status.FAILED)
+    except WaitCanceled as error:
+        error.add_note("The service may have taken it all the same.")
+        raise
+    save(run)
     if operation.has_completed:
-        failure = operation.failure()
-        if failure is not None:
-            return ended(operation, manner, failure)
-        show(operation, manner, operation.status.value, operation.value)
-        return Exit.SUCCEEDED
-    if manner.save_token is not None:
-        save(operation, manner.save_token)
+        return follow(run, operation, finish)
     if wait:
         say(f"Started: {operation.monitor_url}")
-        return follow(operation, manner)
-    show(operation, manner, operation.status.value, None if manner.output is Output.JSON else operation.monitor_url)
+        return follow(run, operation, finish)
+    show(run, None if run.manner.output is Output.JSON else operation.monitor_url)
     return Exit.SUCCEEDED

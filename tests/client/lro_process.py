@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tests.host import ROOT
 
@@ -37,17 +37,24 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def lro(
-    *arguments: str | Path,
+    *arguments: str | bytes | Path,
     env: Mapping[str, str] | None = None,
     input: str | None = None,
     timeout: float = 60,
+    stdout: IO[str] | int = subprocess.PIPE,
 ) -> Done:
     """Run it to its end."""
-    line = [*LINE, *(str(argument) for argument in arguments)]
     done = subprocess.run(
-        line, env=environment(env), input=input, capture_output=True, text=True, timeout=timeout, check=False
+        [*LINE, *arguments],
+        env=environment(env),
+        input=input,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return Done(done.returncode, done.stdout or "", done.stderr)
 
 
 class Running:
@@ -80,7 +87,12 @@ class Running:
         self.process.send_signal(signal.SIGINT)
 
     def done(self, within: float = 30) -> Done:
-        out, err = self.process.communicate(timeout=within)
+        try:
+            out, err = self.process.communicate(timeout=within)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
         return Done(self.process.returncode, out, self.err + err)
 
 

@@ -6,6 +6,7 @@ not end, `Fixed` cannot be canceled, `Slow` takes one more look to be canceled. 
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,6 +73,14 @@ class Handler(BaseHTTPRequestHandler):
             self._monitor(self.path.split("/")[3])
         elif self.path.startswith("/odata/rest/"):
             self._accepted(Job(1, 200, json.dumps(self.service.rest.pop(self.path)).encode()))
+        elif self.path == "/odata/endless":
+            time.sleep(0.2)
+            content = json.dumps(self._endless()).encode()
+            # Every other part is accepted first.
+            if len(self.service.seen) % 2:
+                self._accepted(Job(1, 200, content))
+            else:
+                self._send(200, {"Content-Type": "application/json"}, content)
         else:
             self._send(404, {}, b"")
 
@@ -151,11 +160,22 @@ class Handler(BaseHTTPRequestHandler):
                 self.service.jobs[key] = Job(2, 200, json.dumps(REPORT).encode())
                 answer = {"id": request["id"], "status": 202, "headers": {"location": f"/odata/$async/{key}"}}
             responses.append(answer)
-        if len(responses) > 2 and batch["requests"][0]["url"].startswith("Interim"):
-            link = f"/odata/rest/{uuid4().hex}"
-            self.service.rest[link] = {"responses": responses[2:]}
-            return {"responses": responses[:2], "@nextLink": link}
+        if batch["requests"][0]["url"].startswith("Endless"):
+            return self._endless()
+        if batch["requests"][0]["url"].startswith("Interim"):
+            return self._first_of(responses)
         return {"responses": responses}
+
+    def _first_of(self, responses: list[dict[str, Any]]) -> dict[str, Any]:
+        """Two results, and where the others are."""
+        if len(responses) <= 2:
+            return {"responses": responses}
+        link = f"/odata/rest/{uuid4().hex}"
+        self.service.rest[link] = self._first_of(responses[2:])
+        return {"responses": responses[:2], "@nextLink": link}
+
+    def _endless(self) -> dict[str, Any]:
+        return {"responses": [{"id": "1", "status": 204}], "@nextLink": "/odata/endless"}
 
     def _remember(self) -> bytes:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))

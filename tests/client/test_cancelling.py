@@ -9,7 +9,7 @@ from lro_client.cancelling import after_cancel, cancel_request
 from lro_client.model import Reading, Source
 from lro_client.polling import read
 from tests.client.readings import LOC, answer, track
-from tests.client.scripted import HOME, MONITOR, Reply
+from tests.client.scripted import HOME, MONITOR, Reply, Service
 
 CANCELLATION = f"{MONITOR}/cancellation"
 
@@ -92,3 +92,24 @@ def test_odata_cancel_twice() -> None:
     assert cancel_request(reading.track).url == MONITOR
     again = after_cancel(reading, answer(Reply(202, headers={LOC: CANCELLATION}), "DELETE"))
     assert (again.track.poll_url, again.track.location_url) == (CANCELLATION, MONITOR)
+
+
+def test_cancel_that_finds_the_end() -> None:
+    """A cancel that is answered with Succeeded came too late: the result is fetched from where it is, not taken from
+    the monitor, and `try_cancel` says no."""
+    created = Reply(201, {"name": "new"}, {"Operation-Location": MONITOR})
+    service = Service(created, Reply(200, {"status": "Succeeded"}), Reply(200, {"name": "the resource"}))
+    operation = service.client().start("PUT", "things/1", json={})
+    assert operation.try_cancel() is False
+    assert (operation.status, operation.value) == (Status.SUCCEEDED, {"name": "the resource"})
+    assert service.urls[1:] == [f"POST {MONITOR}:cancel", f"GET {HOME}/things/1"]
+    assert operation.try_cancel() is False
+    assert len(service.requests) == 3
+
+
+@pytest.mark.parametrize("source", [Source.LOCATION, Source.RESOURCE])
+def test_answer_of_a_cancel_of_ones_own(source: Source) -> None:
+    """What a URL that the caller names answers is no final answer of the operation."""
+    before = Reading(track(source, profile=Profile.ARM), Status.RUNNING)
+    reading = after_cancel(before, answer(Reply(200, {"status": "Canceling"}), "POST"))
+    assert (reading.status, reading.outcome) == (Status.CANCELING, None)

@@ -40,14 +40,14 @@ def test_start_and_wait(app_url: str) -> None:
     assert "\x1b" not in done.err
 
 
-@pytest.mark.parametrize("source", ["text", "file", "stdin"])
+@pytest.mark.parametrize("source", ["text", "file", "stdin", "file of stdin"])
 def test_body(app_url: str, tmp_path: Path, source: str) -> None:
     """The body is text, a file, or standard input; it is JSON unless a header says otherwise."""
     body = '{"seconds": 0.125}'
     (tmp_path / "body.json").write_text(body)
-    given = {"text": body, "file": f"@{tmp_path}/body.json", "stdin": "-"}[source]
+    given = {"text": body, "file": f"@{tmp_path}/body.json", "stdin": "-", "file of stdin": "@-"}[source]
     line = ["start", "POST", f"{app_url}/trial/c1:wait", "-d", given, "--wait", "-o", "json"]
-    shown = lro(*line, input=body if source == "stdin" else None).json
+    shown = lro(*line, input=body if "stdin" in source else None).json
     assert shown["result"]["seconds"] == 0.125
 
 
@@ -118,7 +118,7 @@ def test_nobody_there() -> None:
         url = f"{server.url}/x"
     lines = [["start", "POST", url], ["wait", url], ["status", url], ["list", url]]
     with ThreadPoolExecutor(len(lines)) as pool:
-        for done in pool.map(lambda line: lro(*line, "--timeout", "50", "-o", "json"), lines):
+        for done in pool.map(lambda line: lro(*line, "--timeout", "3", "-o", "json"), lines):
             assert (done.code, done.json["error"]["code"]) == (UNREACHABLE, "ServiceUnreachable"), done.err
 
 

@@ -26,7 +26,9 @@ def answer(body: bytes, **headers: str) -> Answer:
         (b"HTTP/1.1 404 Not Found\nContent-Type: text/plain\n\nno\n\nmore", 404, b"no\n\nmore"),
         (b"HTTP/1.1 500\r\n\r\n", 500, b""),
         (b"HTTP/2 200 OK\r\n\r\nx", 200, b"x"),
-        (b"HTTP/1.1 200 OK", 200, b""),
+        (b"HTTP/1.1 200 OK\nContent-Type: text/plain\n\r\nx", 200, b"x"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\nx", 200, b"x"),
+        (b"HTTP/1.1 200 OK\r\nTitle: \xc3\x85land\x0cx\x85y\r\n\r\nx", 200, b"x"),
     ],
 )
 @pytest.mark.parametrize("type", ["application/http", "Application/HTTP; msgtype=response"])
@@ -46,10 +48,16 @@ def test_enclosed_messages(message: bytes, status: int, body: bytes, type: str) 
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\ncut",
         b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+        b'HTTP/1.1 200 OK\r\n{"a": 1}\r\n\r\n',
+        b"HTTP/1.1 200 OK\r\nContent Type: text/plain\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nType : text/plain\r\n\r\n",
+        b"HTTP/1.1 700 OK\r\n\r\n",
     ],
 )
 def test_what_is_no_message(message: bytes) -> None:
-    """No status line, no header fields, a body that is cut off: an error, not a result."""
+    """No status line, no header fields, a head without an end, a body that is cut off: an error, not a result."""
     with pytest.raises(UnexpectedAnswer):
         unwrap(answer(message, Content_Type="application/http"))
 
@@ -155,3 +163,10 @@ def test_any_multipart(body: bytes) -> None:
         batch(b"--b\r\n" + body + b"\r\n--b--", "multipart/mixed; boundary=b")
     except UnexpectedAnswer:
         return
+
+
+def test_part_without_a_body() -> None:
+    """The line end before a boundary is the boundary's, so that a part without a body may lack its empty line."""
+    part = b"--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 204 No Content\r\nETag: 1\r\n\r\n--b--"
+    (result,) = batch(part, "multipart/mixed; boundary=b").results
+    assert (result.status_code, result.headers["etag"], result.body) == (204, "1", None)

@@ -1,6 +1,8 @@
 """The OData client against a service of the tests that follows the protocol: each call, both forms, batches."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from lro_client import (
     Batch,
+    CancellationToken,
     CancelRefused,
     LroError,
     MonitorGone,
@@ -16,9 +19,12 @@ from lro_client import (
     OperationCanceled,
     OperationFailed,
     Pace,
+    Snapshot,
     StartRefused,
+    Status,
     StoppedWaiting,
     UnexpectedAnswer,
+    WaitCanceled,
 )
 from tests.client.odata_service import REPORT, Running
 from tests.client.twins import Twins
@@ -241,10 +247,50 @@ def test_requests_of_a_batch_that_go_on(client: Any) -> None:
 
 
 def test_interim_results(client: Any) -> None:
-    """A batch whose rest comes later is followed to its end."""
-    response = client.execute_batch_and_wait(products(5, "Interim"), timeout=10)
-    assert [result.id for result in response.results] == ["1", "2", "3", "4", "5"]
+    """A batch whose rest comes later, part after part, is followed to its end; progress is told of each."""
+    looks: list[Snapshot] = []
+    response = client.execute_batch_and_wait(products(9, "Interim"), timeout=20, on_progress=looks.append)
+    assert [result.id for result in response.results] == [str(number) for number in range(1, 10)]
     assert response.next_url is None
+    assert [look.status for look in looks].count(Status.SUCCEEDED) == 5
+
+
+def test_interim_results_of_a_batch_that_was_looked_at(client: Any) -> None:
+    """The rest can be asked for later."""
+    first = client.execute_batch(products(7, "Interim")).operation.wait_for_completion(timeout=10)
+    assert (len(first.results), len(client.rest_of_batch(first, timeout=10).results)) == (2, 7)
+
+
+def test_interim_results_without_an_end(client: Any) -> None:
+    """The time-out is for all parts together, however many come, and the token stops them; both say how far it got."""
+    first = client.execute_batch(products(1, "Endless")).operation.wait_for_completion(timeout=10)
+    token = CancellationToken()
+    for error, wait in (
+        (StoppedWaiting, lambda: client.execute_batch_and_wait(products(1, "Endless"), timeout=1.0)),
+        (StoppedWaiting, lambda: client.rest_of_batch(first, timeout=1.0)),
+        (WaitCanceled, lambda: client.rest_of_batch(first, cancellation=token)),
+    ):
+        if error is WaitCanceled:
+            threading.Timer(0.7, token.cancel).start()
+        began = time.monotonic()
+        with pytest.raises(error, match=r"[2-9] results of the batch have come|goes on|Nobody waits"):
+            wait()
+        assert time.monotonic() - began < 2.5
+
+
+@pytest.mark.parametrize("format", ["json", "multipart"])
+def test_calls_that_are_waited_for_tell_their_progress(client: Any, format: str) -> None:
+    """`call_and_wait`, `wait_for_completion` and batches show every look."""
+    looks: list[Snapshot] = []
+    client.call_and_wait("Report", on_progress=looks.append)
+    client.call_action("Report").operation.wait_for_completion(on_progress=looks.append)
+    client.execute_batch_and_wait(products(2), format=format, on_progress=looks.append)
+    assert [look.status for look in looks] == [Status.RUNNING, Status.SUCCEEDED] * 3
+
+
+def test_request(client: Any) -> None:
+    """Any request may be answered asynchronously, and its result be read in a type."""
+    assert client.request("POST", "Report", {}, result=Report).operation.wait().report_url == "/reports/1"
 
 
 def test_batches_that_cannot_be_sent() -> None:

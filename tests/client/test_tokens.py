@@ -143,6 +143,17 @@ def test_what_cannot_be_resumed() -> None:
         dump_dotnet(replace(TRACK, source=Source.RESULT))
 
 
+@pytest.mark.parametrize("field", ["operation_id", "request_id", "start_url"])
+def test_no_token_that_cannot_be_read(field: str) -> None:
+    """What a service makes too long to be resumed is refused when the token is made."""
+    long = replace(TRACK, **{field: f"{HOME}/{'x' * MAX_TOKEN}"})
+    with pytest.raises(TokenError, match="at most"):
+        dump(long)
+    if field != "request_id":
+        with pytest.raises(TokenError, match="at most"):
+            dump_dotnet(long)
+
+
 def test_dotnet_fields() -> None:
     """The names and words are those of Azure.Core's RehydrationToken."""
     assert json.loads(dump_dotnet(TRACK)) == {
@@ -193,13 +204,21 @@ def test_dotnet_fields_that_may_be_missing(missing: str, field: str, value: Any)
         "lastKnownLocation": f"{HOME}/r",
     }
     assert load(json.dumps(full)).poll_url == MONITOR
+    assert load(json.dumps(full | {"lastKnownLocation": "/r"})) == load(json.dumps(full))
     del full[missing]
     assert getattr(load(json.dumps(full)), field) == value
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"headerSource": "operationlocation"}, {"headerSource": ""}, {"initialUri": 3}, {"nextRequestUri": "ftp://a/"}],
+    [
+        {"headerSource": "operationlocation"},
+        {"headerSource": ""},
+        {"initialUri": 3},
+        {"nextRequestUri": "ftp://a/"},
+        {"lastKnownLocation": "ftp://a/"},
+        {"lastKnownLocation": "http://contoso.example/downgrade"},
+    ],
 )
 def test_dotnet_tokens_that_are_refused(changes: dict[str, Any]) -> None:
     """An unknown headerSource makes Azure.Core take a running monitor for success; here it is an error."""

@@ -128,6 +128,6 @@ def test_parts() -> None:
 
 def test_secrets() -> None:
     """Query parameters that look like keys are found, and taken out without touching the others."""
-    url = "https://a.example/x?a=%2F1&code=abc&SIG=d&empty"
-    assert secrets_in(url) == ["code", "sig"]
+    url = "https://a.example/x?a=%2F1&code=abc&SIG=d&api_key=e&Password=f&empty"
+    assert secrets_in(url) == ["api_key", "code", "password", "sig"]
     assert without_secrets(url) == "https://a.example/x?a=%2F1&empty"
