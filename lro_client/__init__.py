@@ -15,8 +15,10 @@ How it is built, from the inside out; nothing in a row knows a row below it:
       odata_answers, odata_batch,
       cancelling
     tokens, values                  what another process resumes from; results in the type asked for
-    steps, exchange, tracker        what is to be done, as generators that yield Send and Sleep
-    sync_sender, async_sender       who does it: azure-core pipelines over requests and aiohttp
+    steps, exchange, tracker,       what is to be done, as generators that yield Send and Sleep
+      starting, odata_calls
+    sync_sender, async_sender,      who does it: azure-core pipelines over requests and aiohttp
+      requests_transport, proxies
     operation, client(_async),      what you use
       dataplane, arm, odata(_async)
     command                         the command `lro`

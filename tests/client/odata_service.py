@@ -73,12 +73,11 @@ class Handler(BaseHTTPRequestHandler):
             self._monitor(self.path.split("/")[3])
         elif self.path.startswith("/odata/rest/"):
             self._accepted(Job(1, 200, json.dumps(self.service.rest.pop(self.path)).encode()))
-        elif self.path == "/odata/endless":
+        elif self.path.startswith("/odata/Endless"):
             time.sleep(0.2)
-            content = json.dumps(self._endless()).encode()
-            # Every other part is accepted first.
-            if len(self.service.seen) % 2:
-                self._accepted(Job(1, 200, content))
+            content = json.dumps(_endless(self.path.rpartition("/")[2])).encode()
+            if self.path.endswith("Later"):
+                self._accepted(Job(2, 200, content))
             else:
                 self._send(200, {"Content-Type": "application/json"}, content)
         else:
@@ -161,7 +160,7 @@ class Handler(BaseHTTPRequestHandler):
                 answer = {"id": request["id"], "status": 202, "headers": {"location": f"/odata/$async/{key}"}}
             responses.append(answer)
         if batch["requests"][0]["url"].startswith("Endless"):
-            return self._endless()
+            return _endless(batch["requests"][0]["url"])
         if batch["requests"][0]["url"].startswith("Interim"):
             return self._first_of(responses)
         return {"responses": responses}
@@ -173,9 +172,6 @@ class Handler(BaseHTTPRequestHandler):
         link = f"/odata/rest/{uuid4().hex}"
         self.service.rest[link] = self._first_of(responses[2:])
         return {"responses": responses[:2], "@nextLink": link}
-
-    def _endless(self) -> dict[str, Any]:
-        return {"responses": [{"id": "1", "status": 204}], "@nextLink": "/odata/endless"}
 
     def _remember(self) -> bytes:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -194,6 +190,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if status != 204:
             self.wfile.write(body)
+
+
+def _endless(name: str) -> dict[str, Any]:
+    """A part that leads to the next one: answered at once, or accepted first (`EndlessLater`)."""
+    return {"responses": [{"id": "1", "status": 204}], "@nextLink": f"/odata/{name}"}
 
 
 def _multipart_batch(body: bytes, content_type: str) -> bytes:

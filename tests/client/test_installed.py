@@ -20,7 +20,16 @@ PACKAGE = ROOT / "lro_client"
 USER = """# pyright: strict
 from dataclasses import dataclass
 
-from lro_client import AsyncODataClient, CallResult, DataPlaneClient, ODataClient, Operation, Snapshot, StoppedWaiting
+from lro_client import (
+    AsyncODataClient,
+    CallResult,
+    DataPlaneClient,
+    ODataClient,
+    ODataOperation,
+    Operation,
+    Snapshot,
+    StoppedWaiting,
+)
 
 
 @dataclass
@@ -44,12 +53,14 @@ with DataPlaneClient("https://contoso.example") as client:
 
 with ODataClient("https://contoso.example/odata") as odata:
     called = odata.call_action("Make", {"n": 1}, result=Book)
+    asked: CallResult[Book, ODataOperation[Book]] = odata.request("POST", "Make", result=Book)
+    print(asked.is_async)
     print(called.operation.result.title if called.is_async else called.synchronous_result.title)
 
 
 async def main() -> None:
     async with AsyncODataClient("https://contoso.example/odata") as odata:
-        waited: Book = await odata.call_and_wait("Make", {"n": 1}, result=Book, timeout=10)
+        waited: Book = await odata.call_and_wait("Make", {"n": 1}, result=Book, timeout=10, on_progress=show)
         batch = CallResult[int, str]
         print(waited.title, batch)
 """
@@ -132,15 +143,19 @@ def test_the_command(installed: Installed) -> None:
 
 
 def test_users_are_typed(installed: Installed, tmp_path: Path) -> None:
-    """pyright in its strict mode finds nothing in a program that uses the installed package; and it does look."""
+    """pyright in its strict mode finds nothing in a program that uses the installed package; and it does look.
+    A callback that would have to be awaited is refused, because nobody awaits it."""
     path = tmp_path / "user.py"
     found: list[list[str]] = []
-    for text in (USER, USER.replace("title: str = operation", "title: int = operation")):
+    awaited = USER.replace("timeout=60, on_progress=show", "timeout=60, on_progress=later").replace(
+        "\n\nwith DataPlaneClient", "\n\nasync def later(snapshot: Snapshot) -> None: ...\n\n\nwith DataPlaneClient", 1
+    )
+    for text in (USER, USER.replace("title: str = operation", "title: int = operation"), awaited):
         path.write_text(text)
         line = [sys.executable, "-m", "pyright", "--pythonpath", str(installed.python), "--outputjson", str(path)]
         done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
         found.append([part["rule"] for part in json.loads(done.stdout)["generalDiagnostics"]])
-    assert found == [[], ["reportAssignmentType"]]
+    assert found == [[], ["reportAssignmentType"], ["reportArgumentType"]]
 
 
 def test_public_names() -> None:
