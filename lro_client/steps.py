@@ -92,7 +92,7 @@ def drive(steps: Steps[T], sender: Sender, token: CancellationToken | None = Non
 
 async def drive_async(steps: Steps[T], sender: AsyncSender, token: CancellationToken | None = None) -> T:
     """`drive`, on an event loop. Canceling the task interrupts the steps as a token does, and ends in `CancelledError`
-    all the same; canceling it once more ends it at once."""
+    all the same; canceling it once more interrupts what they do about it."""
     outcome: Any = None
     failure: Exception | None = None
     canceled: asyncio.CancelledError | None = None
@@ -114,9 +114,7 @@ async def drive_async(steps: Steps[T], sender: AsyncSender, token: CancellationT
             try:
                 outcome = await _done(step, sender, token)
             except asyncio.CancelledError as error:
-                if canceled is not None:
-                    raise
-                canceled, failure, token = error, Interrupted(), None
+                canceled, failure, token = error, Interrupted("the task was canceled"), None
             except Exception as error:
                 failure = error
                 token = None if isinstance(error, Interrupted) else token

@@ -139,14 +139,16 @@ class _Exchange:
         try:
             self._woken.wait(timeout)
         finally:
-            if self._answer is None and self._error is None:
+            # What comes of breaking it off is no outcome.
+            answer, error = self._answer, self._error
+            if answer is None and error is None:
                 self._line.break_off()
             if forget is not None:
                 forget()
-        if self._answer is not None:
-            return self._answer
-        if self._error is not None:
-            raise self._error
+        if answer is not None:
+            return answer
+        if error is not None:
+            raise error
         if token is not None and token.is_canceled:
             raise Interrupted
         raise Lost(f"no whole answer within {timeout:.1f} s", was_sent=True)

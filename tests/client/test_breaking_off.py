@@ -9,8 +9,10 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from azure.core.exceptions import ServiceResponseError
 
-from lro_client import AsyncLroClient, CancellationToken, LroClient, StoppedWaiting, WaitCanceled
+from lro_client import AsyncLroClient, CancellationToken, LroClient, ServiceUnreachable, StoppedWaiting, WaitCanceled
+from lro_client.sync_sender import line
 from tests.client.hostile import JSON, QUICK, RUNNING, SUCCEEDED, Hostile, answer, hostile
 from tests.client.scripted import HOME, Reply
 from tests.client.transports import Head, ScriptedTransport
@@ -57,7 +59,7 @@ def test_no_thread_reads_on(what: str, by: str) -> None:
         token = CancellationToken()
         if by == "token":
             threading.Timer(0.3, token.cancel).start()
-        with pytest.raises((StoppedWaiting, WaitCanceled)):
+        with pytest.raises(StoppedWaiting if by == "timeout" else WaitCanceled):
             operation.wait(timeout=0.5 if by == "timeout" else None, cancellation=token)
         ended = soon(lambda: not readers())
         done.set()
@@ -109,6 +111,40 @@ def test_no_thread_reads_on_from_another_transport() -> None:
             operation.wait(timeout=0.2)
         assert soon(Endless.closed.is_set)
         assert soon(lambda: not readers())
+
+
+class Connection:
+    """Breaks off as slowly as its reader needs to see it."""
+
+    def __init__(self) -> None:
+        self.sock = self
+        self.broken = threading.Event()
+
+    def shutdown(self, how: int) -> None:
+        self.broken.set()
+        assert soon(lambda: not readers())
+
+
+class SilentTransport(ScriptedTransport):
+    def send(self, request: Any, **options: Any) -> Any:
+        connection = Connection()
+        with line.get().taken(connection):
+            connection.broken.wait(10)
+            raise ServiceResponseError("the connection was closed")
+
+
+@pytest.mark.parametrize("by", ["timeout", "token"])
+def test_breaking_off_is_no_answer(by: str) -> None:
+    """What the reader runs into because it was broken off is not taken for a failure of the service."""
+    token = CancellationToken()
+    with LroClient(HOME, transport=SilentTransport(lambda sent: Reply(200)), **QUICK) as client:
+        if by == "token":
+            threading.Timer(0.2, token.cancel).start()
+            with pytest.raises(WaitCanceled):
+                client.start("POST", "start", cancellation=token)
+        else:
+            with pytest.raises(ServiceUnreachable, match="no whole answer within"):
+                client.start("POST", "start", timeout=0.2)
 
 
 def test_one_client_and_two_event_loops() -> None:

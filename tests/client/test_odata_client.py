@@ -29,6 +29,8 @@ from lro_client import (
 from tests.client.odata_service import REPORT, Running
 from tests.client.twins import Twins
 
+pytestmark = pytest.mark.timeout(30)
+
 
 class Report(BaseModel):
     report_url: str = Field(alias="reportUrl")
@@ -261,7 +263,6 @@ def test_interim_results_of_a_batch_that_was_looked_at(client: Any) -> None:
     assert (len(first.results), len(client.rest_of_batch(first, timeout=10).results)) == (2, 7)
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", ["Endless", "EndlessLater"])
 def test_interim_results_without_an_end(client: Any, name: str) -> None:
     """The time-out is for all parts together, however many come and whether they are there at once or accepted first;

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lro_client import AsyncLroClient, AsyncODataClient, Status
+from lro_client import AsyncLroClient, AsyncODataClient, OperationCanceled, Status
 from tests.client.hostile import JSON, QUICK, Hostile, answer
 
 pytestmark = pytest.mark.timeout(60)
@@ -74,7 +74,11 @@ async def test_a_look_that_fails_after_the_end() -> None:
     """Whoever's look fails, or takes too long, when the other has seen the end, has the end as well."""
     routes = {
         "POST /start": lambda: answer("202 Accepted", "Operation-Location: /monitor"),
-        "GET /monitor": in_turn(after(0.1, SUCCEEDED), after(0.5, answer("404 Not Found")), after(2, b"")),
+        "GET /monitor": in_turn(
+            after(0.1, answer("200 OK", JSON, '{"status": "Succeeded"}')),
+            after(0.5, answer("404 Not Found")),
+            after(2, b""),
+        ),
     }
     with serving(routes) as server:
         async with AsyncLroClient(server.url, **QUICK) as client:
@@ -122,6 +126,25 @@ async def test_cancel_beside_a_wait() -> None:
             assert operation.status is Status.SUCCEEDED
 
 
+async def test_look_beside_a_cancel() -> None:
+    """OData: a poll on its way when the cancel was accepted does not lead back to the monitor, which is gone."""
+    running = answer("202 Accepted", "Location: /monitor\nRetry-After: 0")
+    routes = {
+        "POST /Act": lambda: answer("202 Accepted", "Location: /monitor"),
+        "GET /monitor": in_turn(lambda: running, after(0.6, running), lambda: answer("404 Not Found")),
+        "DELETE /monitor": lambda: answer("202 Accepted", "Location: /cancellation"),
+        "GET /cancellation": lambda: answer("200 OK", "AsyncResult: 204"),
+    }
+    with serving(routes) as server:
+        async with AsyncODataClient(server.url, **QUICK) as client:
+            operation = (await client.call_action("Act")).operation
+            waiting = asyncio.create_task(operation.wait(interval=0.1))
+            await asyncio.sleep(0.4)
+            assert await operation.try_cancel() is True
+            with pytest.raises(OperationCanceled):
+                await waiting
+
+
 async def test_cancel_that_comes_too_late() -> None:
     """The operation ends well while the cancel is on its way: it stays so, and `try_cancel` says no."""
     routes = {
@@ -134,3 +157,18 @@ async def test_cancel_that_comes_too_late() -> None:
             operation = await client.start("POST", "start")
             _, did = await asyncio.gather(operation.wait(), operation.try_cancel())
             assert (did, operation.status) == (False, Status.SUCCEEDED)
+
+
+async def test_cancel_while_the_result_is_fetched() -> None:
+    """The service refuses to cancel what has succeeded meanwhile: that is no error, and the result is there."""
+    routes = {
+        "PUT /thing": lambda: answer("201 Created", f"{JSON}\nOperation-Location: /monitor", '{"name": "new"}'),
+        "GET /monitor": after(0.2, SUCCEEDED),
+        "GET /thing": after(0.6, RESOURCE),
+        "POST /monitor:cancel": after(0.5, answer("409 Conflict")),
+    }
+    with serving(routes) as server:
+        async with AsyncLroClient(server.url, **QUICK) as client:
+            operation = await client.start("PUT", "thing", json={})
+            value, snapshot = await asyncio.gather(operation.wait(), operation.cancel())
+            assert (value, snapshot.status) == ({"name": "the resource"}, Status.SUCCEEDED)
