@@ -99,6 +99,7 @@ $(VENV)/bin/python:
 
 # The client comes along in place, so that .venv/bin/lro is what lies here.
 $(VENV)/.local: $(VENV)/bin/python requirements.txt requirements-local.txt constraints.txt lro_client/pyproject.toml
+	@echo "Installing into $(VENV), once ..."
 	$(PIP) install -c constraints.txt -r requirements-local.txt -e './lro_client[aio,identity]'
 	@touch $@
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from local_host.functions import AppFunction, Trigger
 
@@ -30,19 +31,25 @@ def configure_logging() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+def say(line: str) -> None:
+    """Print a line. That nobody reads any more, as behind `| head`, does not stop the host."""
+    with suppress(OSError):
+        print(line, flush=True)
+
+
 def print_functions(url: str, functions: Sequence[AppFunction], templates: Mapping[str, str]) -> None:
     """Header, HTTP functions with their URLs, then the others with their trigger type."""
-    print("\nlocal_host: the function app, its own Durable Functions engine, no Core Tools\n\nFunctions:\n")
+    say("\nlocal_host: the function app, its own Durable Functions engine, no Core Tools\n\nFunctions:\n")
     for function in functions:
         if function.trigger is Trigger.HTTP:
             methods = ",".join(sorted(function.methods))
-            print(f"\t{function.name}: {f'[{methods}] ' if methods else ''}{url}/{templates[function.name].strip('/')}")
-    print()
+            say(f"\t{function.name}: {f'[{methods}] ' if methods else ''}{url}/{templates[function.name].strip('/')}")
+    say("")
     for function in functions:
         if function.trigger is not Trigger.HTTP:
-            print(f"\t{function.name}: {function.trigger}")
+            say(f"\t{function.name}: {function.trigger}")
 
 
-def print_ready(url: str, seconds: float) -> None:
-    """The last line of a start."""
-    print(f"\nReady on {url} after {seconds:.2f} s. Ctrl-C stops.", flush=True)
+def print_ready(url: str, seconds: float, *, page: str | None) -> None:
+    """The last line of a start; `page` is the path of what a person can try the functions on."""
+    say(f"\nReady on {url} after {seconds:.2f} s. Ctrl-C stops." + (f" Try it on {url}{page}" if page else ""))

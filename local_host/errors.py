@@ -34,7 +34,7 @@ class PortInUseError(HostError):
     """Another process listens on the port."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(f"port {port} is in use: stop the other process, or choose another port with --port (0: any)")
+        super().__init__(f"port {port} is in use: stop the other process, or choose another (--port or PORT; 0: any)")
         self.port = port
 
 

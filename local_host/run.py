@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from local_host.durable.api import DurableApi
 from local_host.durable.binding import durable_client
 from local_host.durable.replay import close_sdk, prepare_sdk
 from local_host.durable.worker import DurableWorker
-from local_host.errors import HostError, PortInUseError
+from local_host.errors import HostError, PortInUseError, SettingsError
 from local_host.functions import AppFunction, Trigger, load_functions, of_trigger
 from local_host.host_settings import HostSettings, parse_host_settings
 from local_host.http_server import HttpLimits, Server, build_app
@@ -172,7 +173,8 @@ class Host:
         for name in self._router.unreachable:
             _log.warning("Function '%s': a route that starts with '/' answers nowhere behind a route prefix", name)
         console.print_functions(self.url, self._functions, dict((r.function, t) for r, t in self._router.routes))
-        console.print_ready(self.url, time.perf_counter() - self._options.started)
+        page = "/docs" if any(function.name == "docs" for function in self._functions) else None
+        console.print_ready(self.url, time.perf_counter() - self._options.started, page=page)
         if self._options.ready_file:
             _write_whole(self._options.ready_file, json.dumps({"url": self.url}))
 
@@ -185,11 +187,11 @@ def _serve(host: Host, listener: socket.socket, azurite: Azurite | None) -> None
     def on_signal() -> None:
         if stop.is_set():
             _exit_now(azurite, 1)
-        print("Stopping ... (again: at once)", flush=True)
         stop.set()
         watchdog = threading.Timer(_STOP_WITHIN, _exit_now, [azurite, 0])
         watchdog.daemon = True
         watchdog.start()
+        console.say("Stopping ... (again: at once)")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
@@ -208,8 +210,9 @@ def _serve(host: Host, listener: socket.socket, azurite: Azurite | None) -> None
 def _exit_now(azurite: Azurite | None, code: int) -> None:
     if azurite:
         azurite.kill()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 
@@ -240,9 +243,13 @@ def _upload_routes(options: Options, environment: Mapping[str, str]) -> Sequence
         return []
     # Here, because both load parts of the app: its own storage takes the uploads, within its own limit.
     from local_host.uploads import routes  # noqa: PLC0415
-    from shared.settings import Settings  # noqa: PLC0415
+    from shared import errors, settings  # noqa: PLC0415
 
-    return routes(options.data_dir, max_upload_bytes=Settings.read(environment).max_upload_bytes)
+    try:
+        limit = settings.Settings.read(environment).max_upload_bytes
+    except errors.SettingsError as error:
+        raise SettingsError(str(error)) from None
+    return routes(options.data_dir, max_upload_bytes=limit)
 
 
 def _write_whole(path: Path, text: str) -> None:

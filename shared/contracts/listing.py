@@ -133,5 +133,5 @@ class _Parser:
 
 
 def _invalid(problem: str) -> RequestError:
-    message = f"The filter does not fit: {problem}. Example: status eq 'Running' and kind eq 'book:upload-finish'"
+    message = f"The filter does not fit: {problem}. Example: status eq 'Running' and kind eq 'greeting:send'"
     return RequestError(400, "InvalidFilter", message, target="filter")

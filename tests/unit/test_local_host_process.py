@@ -186,7 +186,7 @@ def test_port_in_use() -> None:
         ended = run_to_end("--app-root", str(SAMPLE), "--port", port)
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"local_host: port {port} is in use: stop the other process, or choose another port with --port (0: any)\n"
+        f"local_host: port {port} is in use: stop the other process, or choose another (--port or PORT; 0: any)\n"
     )
 
 
@@ -207,3 +207,34 @@ def test_help_is_quick_and_complete() -> None:
     assert ended.returncode == 0
     for option in ("--port", "--store", "--data-dir", "--app-root", "--ready-file", "--no-local-settings"):
         assert option in ended.stdout
+
+
+def test_a_setting_that_cannot_be_read(tmp_path: Path) -> None:
+    """The host needs some of the app's settings itself: it says which one is wrong, in one line."""
+    done = run_to_end("--app-root", str(ROOT), "--port", "0", "--data-dir", str(tmp_path), MAX_UPLOAD_BYTES="x")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert "local_host: settings that cannot be read: MAX_UPLOAD_BYTES: " in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_though_nobody_reads_what_it_prints(tmp_path: Path, number: signal.Signals) -> None:
+    """As behind `| head`: what cannot be printed is left out, and a signal still stops the host."""
+    ready = tmp_path / "ready.json"
+    line = [sys.executable, "-m", "local_host", "--app-root", str(SAMPLE), "--port", "0", "--ready-file", str(ready)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.Popen(
+        [*line, "--data-dir", str(tmp_path / "data")], env=environment(), stdout=writing, stderr=subprocess.DEVNULL
+    )
+    os.close(writing)
+    try:
+        deadline = time.monotonic() + 15
+        while not ready.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(number)
+        process.wait(8)
+    finally:
+        process.kill()
+        process.wait()
