@@ -91,6 +91,15 @@ def test_python_blocks_are_a_module_that_declares(document: Path, host: LocalHos
         assert function in host.log, f"{function} is not among the functions the host printed"
 
 
+def test_modules_of_the_documents_are_clean(app_root: Path) -> None:
+    """Ruff has nothing to say of a module shown in one block. That of docs/actions.md grows as the page goes on."""
+    names = ["proofs", "primes", "lamps", "greetings"]
+    modules = [str(app_root / "actions" / f"{name}.py") for name in names]
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml"), *modules]
+    done = subprocess.run(command, cwd=app_root, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("document", documents_with("sh"), ids=lambda d: d.name)
 def test_shell_blocks_are_valid(document: Path) -> None:
     """Commands that need Core Tools or Azure cannot run here; the shell at least reads them."""
