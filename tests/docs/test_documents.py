@@ -121,6 +121,20 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
 
 
+def test_the_index_of_decisions() -> None:
+    """Every decision has its number in its title, and is listed by both."""
+    folder = ROOT / "docs" / "decisions"
+    titles = {file.name: file.read_text(encoding="utf-8").splitlines()[0] for file in sorted(folder.glob("0*.md"))}
+    lines = [
+        f"| [{name[:4]}]({name}) | {title.removeprefix(f'# {name[:4]} ')} |"
+        for name, title in titles.items()
+        if title.startswith(f"# {name[:4]} ")
+    ]
+    assert len(lines) == len(titles)
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert [line for line in index.splitlines() if line.startswith("| [")] == lines
+
+
 def test_make_targets_in_the_readme_exist() -> None:
     """The two commands are targets of the Makefile."""
     makefile = (ROOT / "Makefile").read_text()
