@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from library.models import Book
-from shared.errors import ActionFailed
+from shared.errors import ActionFailed, wording
 
 COLUMNS = ("id", "title", "creators", "language", "identifiers", "published", "publisher", "words")
 _REQUIRED = ("id", "title")
@@ -166,4 +166,4 @@ def _book(columns: tuple[str, ...], cells: list[str], line: int) -> Book:
         return Book.model_validate(values, by_name=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise invalid(line, f"{'.'.join(map(str, first['loc']))!r} does not fit: {first['msg']}") from None
+        raise invalid(line, f"{'.'.join(map(str, first['loc']))!r} does not fit: {wording(first)}") from None

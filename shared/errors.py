@@ -19,6 +19,9 @@ LroError
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 
 class LroError(Exception):
     """Root of the tree."""
@@ -142,3 +145,15 @@ class ErrorBody:
     message: str
     target: str | None = None
     details: tuple[ErrorDetail, ...] = field(default=())
+
+
+def wording(problem: ErrorDetails) -> str:
+    """What a validator of ours said, in its own words: pydantic would begin them with `Value error, `."""
+    said = problem.get("ctx", {}).get("error")
+    return str(said) if isinstance(said, ValueError | AssertionError) else problem["msg"]
+
+
+def problems(error: ValidationError) -> str:
+    """Every value that does not fit, by its place, and never the value: `a.0: Field required; b: ...`."""
+    places = [(".".join(map(str, each["loc"])), wording(each)) for each in error.errors(include_url=False)]
+    return "; ".join(f"{place}: {said}" if place else said for place, said in places)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from shared.errors import SettingsError
+from shared.errors import SettingsError, problems
 
 
 def _blank_is_absent(value: object) -> object:
@@ -94,8 +94,7 @@ class Settings(BaseModel):
         try:
             return cls.model_validate({**values, "storage": _storage_connection(environment)})
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise SettingsError(f"settings that cannot be read: {problems}") from None
+            raise SettingsError(f"settings that cannot be read: {problems(error)}") from None
 
 
 def _storage_connection(environment: Mapping[str, str]) -> StorageConnection:

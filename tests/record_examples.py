@@ -1,6 +1,7 @@
 """`python -m tests.record_examples`: run the sample and write what was sent and answered to `actions/examples.json`.
 
-The description shows these. tests/contract/test_openapi_examples.py runs the same again and compares.
+The description shows these. tests/contract/test_openapi_examples.py runs the same again and compares. What the file
+says of functions that the run does not call is written by hand, and stays.
 """
 
 import json
@@ -237,10 +238,17 @@ def _batches(ask: Recorder) -> None:
     ask("POST", "/odata/$batch", {"requests": requests})
 
 
+def write(found: Recorded, file: Path) -> None:
+    """Put what was recorded in place of what the file says of the same functions, and keep the rest of it."""
+    kept: Recorded = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    text = json.dumps(dict(sorted({**kept, **found}.items())), ensure_ascii=False, indent=2)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder, LocalHost(Path(folder)) as host:
         found = record(host.url)
-    FILE.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write(found, FILE)
     print(f"{sum(len(each['responses']) for each in found.values())} answers of {len(found)} functions in {FILE}")
     return 0
 

@@ -59,11 +59,13 @@ class UpdateBody(Model):
     def _fits_its_status(self) -> "UpdateBody":
         """A member that its status has no place for would be lost without a word."""
         if self.status != "Running" and (self.percent_complete is not None or self.progress is not None):
-            raise ValueError("percentComplete and progress go with status Running")
+            raise ValueError("percentComplete and progress are for status Running only")
         if self.status != "Succeeded" and self.result is not None:
-            raise ValueError("result goes with status Succeeded")
-        if (self.status == "Failed") != (self.error is not None):
-            raise ValueError("error goes with status Failed, and Failed with an error")
+            raise ValueError("result is for status Succeeded only")
+        if self.status != "Failed" and self.error is not None:
+            raise ValueError("error is for status Failed only")
+        if self.status == "Failed" and self.error is None:
+            raise ValueError("status Failed needs an error")
         return self
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from shared.actions.context import ActionContext, OperationLogger
 from shared.actions.declaration import Action
 from shared.actions.execution import HandlerAbandoned, HandlerThreads, wait_for_end
-from shared.errors import ActionCanceled, ActionFailed, ErrorBody, ErrorDetail, StorageError, StorageRefused
+from shared.errors import ActionCanceled, ActionFailed, ErrorBody, ErrorDetail, StorageError, StorageRefused, problems
 from shared.operations import lifecycle
 from shared.operations.attempt import LiveAttempt
 from shared.operations.follow_up import log_fields
@@ -63,8 +63,9 @@ class HandlerRuns:
         operation = attempt.operation
         try:
             input = await self._load_input(action, operation)
-        except (ValidationError, ValueError) as error:
-            return self._final(ErrorBody("InvalidStoredInput", f"The stored input no longer fits the action: {error}"))
+        except ValueError as error:
+            said = problems(error) if isinstance(error, ValidationError) else str(error)
+            return self._final(ErrorBody("InvalidStoredInput", f"The stored input no longer fits the action: {said}"))
         context = ActionContext(
             operation_id=operation.id,
             run_id=operation.run,

@@ -91,6 +91,15 @@ def test_python_blocks_are_a_module_that_declares(document: Path, host: LocalHos
         assert function in host.log, f"{function} is not among the functions the host printed"
 
 
+def test_modules_of_the_documents_are_clean(app_root: Path) -> None:
+    """Ruff has nothing to say of a module shown in one block. That of docs/actions.md grows as the page goes on."""
+    names = ["proofs", "primes", "lamps", "greetings"]
+    modules = [str(app_root / "actions" / f"{name}.py") for name in names]
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml"), *modules]
+    done = subprocess.run(command, cwd=app_root, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 @pytest.mark.parametrize("document", documents_with("sh"), ids=lambda d: d.name)
 def test_shell_blocks_are_valid(document: Path) -> None:
     """Commands that need Core Tools or Azure cannot run here; the shell at least reads them."""
@@ -110,6 +119,20 @@ def test_links_lead_somewhere(document: Path) -> None:
     """Relative links in the documents name files that exist."""
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_index_of_decisions() -> None:
+    """Every decision has its number in its title, and is listed by both."""
+    folder = ROOT / "docs" / "decisions"
+    titles = {file.name: file.read_text(encoding="utf-8").splitlines()[0] for file in sorted(folder.glob("0*.md"))}
+    lines = [
+        f"| [{name[:4]}]({name}) | {title.removeprefix(f'# {name[:4]} ')} |"
+        for name, title in titles.items()
+        if title.startswith(f"# {name[:4]} ")
+    ]
+    assert len(lines) == len(titles)
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert [line for line in index.splitlines() if line.startswith("| [")] == lines
 
 
 def test_make_targets_in_the_readme_exist() -> None:

@@ -200,6 +200,23 @@ async def test_bad_bodies(api: Api, said: dict[str, Any]) -> None:
     assert await api.application.records.read(created.operation.locator) == created.operation
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({**RUNNING, "result": 1}, "result is for status Succeeded only"),
+        ({"status": "Canceled", "percentComplete": 5}, "percentComplete and progress are for status Running only"),
+        ({"status": "Canceled", "error": FAILED["error"]}, "error is for status Failed only"),
+        ({"status": "Failed"}, "status Failed needs an error"),
+    ],
+    ids=str,
+)
+async def test_what_does_not_go_together_is_said(api: Api, said: dict[str, Any], told: str) -> None:
+    """The message is ours from end to end: nothing of the library that checks it shows through."""
+    error = body(await api.update(await api.create(), said))["error"]
+    assert error["message"] == f"The request does not fit: {told}."
+    assert [detail["message"] for detail in error["details"]] == [told]
+
+
 async def test_bad_requests(api: Api, tmp_path: Path) -> None:
     """Body, media type, size and api-version are checked as everywhere."""
     created = await api.create()

@@ -60,6 +60,22 @@ def test_layers(name: str) -> None:
         assert other is None or other <= (layer(name) or 0), f"{name} imports {imported}"
 
 
+@pytest.mark.parametrize(
+    ("package", "inside"),
+    [
+        ("actions", ("shared.contracts", "shared.endpoints", "shared.engine")),
+        ("library", ("shared.endpoints", "shared.engine")),
+    ],
+)
+def test_what_is_declared_does_not_know_how_it_is_served(package: str, inside: tuple[str, ...]) -> None:
+    """Actions, and the sample's domain, are written without HTTP and without the engine."""
+    mine = [name for name in MODULES if within(name, package)]
+    assert mine
+    for name in mine:
+        for imported in imports(MODULES[name]):
+            assert not any(within(imported, part) for part in inside), f"{name} imports {imported}"
+
+
 def test_only_blueprints_know_the_functions_sdk() -> None:
     """azure.functions and azure.durable_functions are imported by blueprints and the root alone."""
     for name, path in MODULES.items():

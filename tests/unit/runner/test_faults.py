@@ -92,7 +92,12 @@ async def test_stored_input_no_longer_fits(make: Callable[..., World]) -> None:
     more = await world.start(input_json=b'{"fileName":"b","later":1}')
     for operation in (bad, more):
         assert await world.run(operation) is None
-    assert error_code(await world.read(bad)) == "InvalidStoredInput"
+    failed = await world.read(bad)
+    assert error_code(failed) == "InvalidStoredInput"
+    assert failed.outcome is not None
+    assert failed.outcome.error is not None
+    said = "The stored input no longer fits the action: fileName: Input should be a valid string"
+    assert failed.outcome.error.message == said
     assert (await world.read(more)).status is Status.SUCCEEDED
 
 
