@@ -34,7 +34,9 @@ def serving(**answers: bytes) -> Generator[Hostile]:
         elif name in answers:
             connection.sendall(answers[name].replace(b"$HOME", server.url.encode()))
         else:
-            connection.recv(1)
+            # Until the client goes: a body may come after the head.
+            while connection.recv(65536):
+                continue
 
     server = Hostile(respond)
     try:
