@@ -13,7 +13,7 @@ import typer
 from lro_client.cancellation import CancellationToken
 from lro_client.command.interrupts import Interrupts
 from lro_client.command.options import Manner, Output
-from lro_client.command.output import described, known, print_json, print_result, say, silence
+from lro_client.command.output import described, known, print_json, print_result, reasons, say, silence
 from lro_client.errors import (
     InvalidRequest,
     LroError,
@@ -96,6 +96,8 @@ def ended(run: Run, error: LroError, status: Status | None = None) -> Exit:
     """Show an error and return the exit code it stands for. `status` is that of the operation unless it is given."""
     operation = run.operation
     say(f"lro: {error}")
+    for line in reasons(error.details):
+        say(f"lro: {line}")
     for note in getattr(error, "__notes__", ()):
         say(f"lro: {note}")
     may_run = not isinstance(error, MonitorGone) and not (operation is not None and operation.has_completed)
