@@ -4,6 +4,7 @@ Exit codes: 0 succeeded, or accepted where nobody waits; 1 failed, or refused; 2
 5 the service could not be reached; 6 the output could not be written.
 """
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +36,7 @@ from lro_client.command.output import plain, prepare, print_json, say
 from lro_client.command.running import Exit, Run, ended, guarded, save, show
 from lro_client.command.settings import environment
 from lro_client.command.starting import started
-from lro_client.errors import StoppedWaiting, WaitCanceled
+from lro_client.errors import CancelRefused, StoppedWaiting, WaitCanceled
 from lro_client.model import Profile
 from lro_client.operation import Operation
 
@@ -195,6 +196,10 @@ def cancel(
         except (StoppedWaiting, WaitCanceled) as error:
             error.add_note("The service may have been asked to cancel it all the same.")
             raise
+        except CancelRefused as error:
+            if error.answer is None:
+                error.add_note(_other_ways(operation))
+            raise
         if wait:
             return follow(run, operation)
         show(run, _state(operation) if output is Output.TEXT else None)
@@ -244,6 +249,15 @@ def _looked_at(run: Run, operation: Operation[Any]) -> Exit:
     else:
         show(run, operation.value if operation.has_completed else None)
     return Exit.SUCCEEDED
+
+
+def _other_ways(operation: Operation[Any]) -> str:
+    """How to cancel what no contract says how to cancel."""
+    by_url = "With --url the command is told the URL that cancels it."
+    if operation.profile is not Profile.AUTO or operation.monitor_url is None:
+        return by_url
+    line = f"lro cancel {shlex.quote(operation.monitor_url)} --profile odata"
+    return f"If this is the monitor of an OData service: {line}. {by_url}"
 
 
 def _state(operation: Operation[Any]) -> str:

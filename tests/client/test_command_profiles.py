@@ -61,8 +61,13 @@ def test_odata_failure_behind_a_200(app_url: str) -> None:
 
 
 def test_odata_cancel(app_url: str) -> None:
-    """An undoable action is canceled by its monitor's URL, which is gone then."""
+    """An undoable action is canceled by its monitor's URL, which is gone then. Whoever does not say that it is OData's
+    is told the line that does."""
     monitor = lro("odata", "call", f"{app_url}/odata", "TrialWaitLong", "-d", '{"seconds": 60}').out.strip()
+    refused = lro("cancel", monitor, "-o", "json")
+    assert (refused.code, refused.json["error"]["code"]) == (1, "CancelRefused")
+    for told in (refused.err, refused.json["error"]["message"]):
+        assert f"OData service: lro cancel '{monitor}' --profile odata. With --url" in told
     assert lro("cancel", monitor, "--profile", "odata").code == 0
     assert lro("status", monitor, "--profile", "odata").code == 1
 
