@@ -170,6 +170,39 @@ def test_save_token_and_resume(app_url: str, tmp_path: Path) -> None:
     assert f"To go on: lro resume {path}" in stopped.err
 
 
+def test_token_file_as_a_target(app_url: str, tmp_path: Path) -> None:
+    """wait, status and cancel take the file that --save-token has written, as resume does, and go on from it; where
+    they stop they say that resume does."""
+    path = tmp_path / "token.json"
+    monitor = started(app_url, 60, "--save-token", path)
+    looked = lro("status", path, "-o", "json")
+    assert (looked.code, looked.json["monitorUrl"]) == (SUCCEEDED, monitor)
+    stopped = lro("wait", path, "--timeout", "0.5", "--save-token", tmp_path / "other")
+    assert (stopped.code, f"To go on: lro resume {tmp_path}/other" in stopped.err) == (TIMED_OUT, True), stopped.err
+    stopped = lro("wait", path, "--timeout", "0.5")
+    assert (stopped.code, f"To go on: lro resume {path}" in stopped.err) == (TIMED_OUT, True), stopped.err
+    assert lro("cancel", path, "--wait").code == CANCELED
+    assert lro("status", path).code == CANCELED
+
+
+@pytest.mark.parametrize("command", ["wait", "status", "cancel"])
+def test_targets_that_are_refused(tmp_path: Path, command: str) -> None:
+    """What is neither a URL nor a file is said to be so, also where no file can have such a name; so are a file without
+    a token and a folder. A token of any other origin than LRO_ENDPOINT is not followed."""
+    (tmp_path / "text").write_text("no token")
+    for target, said in (("nothing.json", "no file"), ("x" * 5000, "no file"), (tmp_path / "text", "not JSON"),
+                         (tmp_path, "directory")):  # fmt: skip
+        done = lro(command, target)
+        assert (done.code, done.out, said in done.err) == (USAGE, "", True), done.err
+    with hostile(poll=b"") as server:
+        path = tmp_path / "token.json"
+        assert lro("start", "POST", f"{server.url}/start", "--save-token", path).code == SUCCEEDED
+        for target in (path, path.read_text()):
+            done = lro(command, target, env={"LRO_ENDPOINT": "https://contoso.example"})
+            assert (done.code, "contoso.example" in done.err) == (USAGE, True), done.err
+        assert len(server.heads) == 1
+
+
 @pytest.mark.parametrize("harm", ["changed", "cut", "foreign"])
 def test_tokens_that_are_refused(app_url: str, tmp_path: Path, harm: str) -> None:
     """A token that was changed or cut off, or that leads elsewhere than --endpoint, exits 2 and says why."""
