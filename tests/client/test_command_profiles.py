@@ -72,6 +72,18 @@ def test_odata_cancel(app_url: str) -> None:
     assert lro("status", monitor, "--profile", "odata").code == 1
 
 
+def test_bodies_of_a_batch(app_url: str) -> None:
+    """What a GET of a batch gave is in JSON alone, and the help says so."""
+    requests = [{"id": "1", "method": "GET", "url": "Books/$count"}]
+    line = ["odata", "batch", f"{app_url}/odata", "-d", json.dumps({"requests": requests})]
+    assert lro(*line).out.split() == ["1", "200"]
+    body = lro(*line, "-o", "json").json["result"]["responses"][0]["body"]
+    assert int(body) >= 0
+    assert "What a GET gave, and every other body, is in -o json alone." in " ".join(
+        lro("odata", "batch", "--help").out.split()
+    )
+
+
 @pytest.mark.parametrize("options", [[], ["--multipart"]])
 def test_odata_batch(app_url: str, options: list[str]) -> None:
     """Each request of a batch has its line, or its entry; one that fails does not fail the others."""
