@@ -25,6 +25,7 @@ from lro_client.command.options import (
     OutputOption,
     ProfileOption,
     Timeout,
+    Version,
     Wait,
     body_of,
     flat,
@@ -46,6 +47,13 @@ app = typer.Typer(
     epilog="Keys: LRO_KEY (header LRO_KEY_HEADER), LRO_TOKEN (bearer), or --identity. Exit codes: 0 succeeded, "
     "1 failed, 2 usage, 3 canceled, 4 stopped waiting, 5 could not reach, 6 output not written.",
 )
+
+
+@app.callback()
+def _common(*, version: Version = False) -> None:
+    """Options of the command itself."""
+
+
 app.add_typer(arm.app, name="arm")
 app.add_typer(odata.app, name="odata")
 

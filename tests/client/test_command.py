@@ -2,6 +2,7 @@
 
 import json
 import stat
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 
 from tests.client.hostile import hostile
 from tests.client.lro_process import lro
+from tests.host import ROOT
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -213,6 +215,17 @@ def test_tokens_that_are_refused(app_url: str, tmp_path: Path, harm: str) -> Non
     done = lro("resume", path, *(["--endpoint", "https://contoso.example"] if harm == "foreign" else []))
     assert (done.code, done.out) == (USAGE, "")
     assert {"changed": "was changed", "cut": "not whole", "foreign": "contoso.example"}[harm] in done.err
+
+
+def test_version() -> None:
+    """--version prints the version of the package, and the help of the command is still its own."""
+    project = tomllib.loads((ROOT / "lro_client" / "pyproject.toml").read_text())["project"]
+    done = lro("--version")
+    assert (done.code, done.out, done.err) == (SUCCEEDED, f"lro {project['version']}\n", "")
+    shown = lro("--help").out
+    assert "--version" in shown
+    assert "Start, watch, cancel and fetch" in shown
+    assert "Exit codes" in shown
 
 
 def test_list(app_url: str) -> None:
