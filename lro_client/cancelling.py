@@ -30,8 +30,11 @@ def cancel_request(track: Track, url: str | None = None) -> Request:
     elif track.source is Source.AZURE_ASYNC_OPERATION:
         target = append_to_path(track.poll_url, "/cancel")
     else:
+        # A monitor that is known by its URL alone does not show that it is OData's.
+        odata = ", or Profile.ODATA if the service is OData's" if track.profile is Profile.AUTO else ""
         raise CancelRefused(
-            "There is no agreed way to cancel an operation that is watched like this; name the URL that does it.",
+            "There is no agreed way to cancel an operation that is watched like this; "
+            f"name the URL that does it{odata}.",
             monitor_url=track.monitor_url,
         )
     return Request("POST", target)

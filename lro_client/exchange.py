@@ -41,12 +41,14 @@ class Settings:
 class DeadlinePassed(Exception):
     """The caller's time is up. Whoever called says what that means.
 
-    `failure` is what the last try came to, where it failed: an answer, or why there was none.
+    `failure` is what the last try came to, where it failed: an answer, or why there was none. `may_be_taken`: by what
+    the tries came to, the service may have taken the request all the same.
     """
 
-    def __init__(self, failure: Lost | Answer | None = None) -> None:
+    def __init__(self, failure: Lost | Answer | None = None, *, may_be_taken: bool = False) -> None:
         super().__init__("the time was up")
         self.failure = failure
+        self.may_be_taken = may_be_taken
 
     @property
     def answer(self) -> Answer | None:
@@ -61,19 +63,17 @@ class DeadlinePassed(Exception):
         return "" if self.failure is None else str(self.failure)
 
 
-def pause(
-    seconds: float, settings: Settings, deadline: float | None, failure: Lost | Answer | None = None
-) -> Steps[None]:
-    """Sleep, but not beyond the deadline. `failure` is what is slept after."""
+def pause(seconds: float, settings: Settings, deadline: float | None, up: DeadlinePassed | None = None) -> Steps[None]:
+    """Sleep, but not beyond the deadline: what is raised there is `up`, where it is given."""
     if deadline is None:
         yield Sleep(seconds)
         return
     left = deadline - settings.clock()
     if left <= 0:
-        raise DeadlinePassed(failure)
+        raise up or DeadlinePassed()
     yield Sleep(min(seconds, left))
     if seconds >= left:
-        raise DeadlinePassed(failure)
+        raise up or DeadlinePassed()
 
 
 def is_repeatable(method: str, headers: Headers) -> bool:
@@ -105,18 +105,20 @@ def exchange(
     attempts = settings.retries.attempts if attempts is None else attempts
     failures = 0
     failure: Lost | Answer | None = None
+    may_be_taken = False
     while True:
         failures += 1
         timeout = settings.limits.request_seconds
         if deadline is not None:
             timeout = min(timeout, deadline - settings.clock())
             if timeout <= 0:
-                raise DeadlinePassed(failure)
+                raise DeadlinePassed(failure, may_be_taken=may_be_taken)
         try:
             answer = yield from send(request, timeout)
         except Lost as lost:
+            may_be_taken = may_be_taken or lost.was_sent
             if deadline is not None and settings.clock() >= deadline:
-                raise DeadlinePassed(lost) from lost
+                raise DeadlinePassed(lost, may_be_taken=may_be_taken) from lost
             if (lost.was_sent and not repeatable) or failures >= attempts:
                 raise _unreachable(request, lost, repeatable) from lost
             failure, asked = lost, None
@@ -124,9 +126,11 @@ def exchange(
             again = TRANSIENT if repeatable else NOT_TAKEN
             if answer.status_code not in again or failures >= attempts:
                 return answer
+            may_be_taken = may_be_taken or answer.status_code not in NOT_TAKEN
             failure, asked = answer, retry_after(answer.headers, settings.today())
         delay = settings.retries.delay(failures, settings.chance)
-        yield from pause(max(delay, asked or 0.0), settings, deadline, failure)
+        up = DeadlinePassed(failure, may_be_taken=may_be_taken)
+        yield from pause(max(delay, asked or 0.0), settings, deadline, up)
 
 
 def _unreachable(request: Request, lost: Lost, repeatable: bool) -> ServiceUnreachable:

@@ -45,7 +45,9 @@ _NEVER_SENT = frozenset(
         "NewConnectionError",
     }
 )
-USER_AGENT = "lro-client/1.0"
+VERSION = "1.0.0"
+"""That of the package; a test holds it to `pyproject.toml`."""
+USER_AGENT = f"lro-client/{VERSION}"
 Credential = TokenCredential | AsyncTokenCredential | AzureKeyCredential
 
 

@@ -90,9 +90,9 @@ class Starter:
             return (yield from self.sent(method, self.url(path), options, deadline))
         except DeadlinePassed as passed:
             failed = f": {passed.told}" if passed.told else ""
+            taken = "; it may have taken the request all the same" if passed.may_be_taken else ""
             raise ServiceUnreachable(
-                f"{without_query(self.url(path))} did not answer in time{failed}; "
-                "it may have taken the request all the same.",
+                f"{without_query(self.url(path))} did not answer in time{failed}{taken}.",
                 answer=passed.answer,
             ) from None
         except Interrupted:

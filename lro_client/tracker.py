@@ -164,7 +164,12 @@ class Tracker:
             if answer.status_code != 404 or not self._may_lag() or tries >= self.settings.retries.attempts:
                 self._has_been_seen = self._has_been_seen or answer.status_code < 400
                 return answer
-            yield from pause(self.settings.retries.delay(tries, self.settings.chance), self.settings, deadline, answer)
+            yield from pause(
+                self.settings.retries.delay(tries, self.settings.chance),
+                self.settings,
+                deadline,
+                DeadlinePassed(answer),
+            )
 
     def _may_lag(self) -> bool:
         """A store that is behind answers 404 to the first look at what it has just accepted."""

@@ -1,13 +1,14 @@
-"""Waits for an operation as a person would: shows it, can be interrupted, and says how to go on."""
+"""Waits for an operation as a person would: shows it, can be interrupted, and says how to go on; or looks once."""
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
 from lro_client.command.options import Output
-from lro_client.command.output import Lines, described, known, print_json, progress, say
+from lro_client.command.output import Lines, described, known, plain, print_json, progress, say
 from lro_client.command.running import Exit, Run, ended, how_to_resume, show
 from lro_client.errors import LroError, WaitCanceled
-from lro_client.model import Status
+from lro_client.model import Profile, Status
 from lro_client.operation import Operation
 
 GRACE_SECONDS = 2.0
@@ -66,3 +67,32 @@ def _after_cancel(run: Run, operation: Operation[Any], error: WaitCanceled) -> E
     if run.manner.output is Output.JSON:
         print_json(described(operation, known(operation), error=None if asked else error))
     return Exit.CANCELED if asked else Exit.TIMED_OUT
+
+
+def looked_at(run: Run, operation: Operation[Any]) -> Exit:
+    """Show how it is after one look, and return the exit code: that of its end, where it has ended."""
+    failure = operation.failure() if operation.has_completed else None
+    if failure is not None:
+        return ended(run, failure)
+    if run.manner.output is Output.TEXT:
+        show(run, state_of(operation))
+    else:
+        show(run, operation.value if operation.has_completed else None)
+    return Exit.SUCCEEDED
+
+
+def state_of(operation: Operation[Any]) -> str:
+    """The state as a line; JSON has it in its own field."""
+    snapshot = operation.snapshot
+    parts = [snapshot.word or snapshot.status.value]
+    parts += [] if snapshot.percent is None else [f"{snapshot.percent:.0f}%"]
+    return plain(" ".join([*parts, *([snapshot.message] if snapshot.message else [])]))
+
+
+def other_ways(operation: Operation[Any]) -> str:
+    """How to cancel what no contract says how to cancel."""
+    by_url = "With --url the command is told the URL that cancels it."
+    if operation.profile is not Profile.AUTO or operation.monitor_url is None:
+        return by_url
+    line = f"lro cancel {shlex.quote(operation.monitor_url)} --profile odata"
+    return f"If this is the monitor of an OData service: {line}. {by_url}"

@@ -4,7 +4,6 @@ Exit codes: 0 succeeded, or accepted where nobody waits; 1 failed, or refused; 2
 5 the service could not be reached; 6 the output could not be written.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ import typer
 
 from lro_client.client import LroClient
 from lro_client.command import arm, odata
-from lro_client.command.following import follow
+from lro_client.command.following import follow, looked_at, other_ways, state_of
 from lro_client.command.options import (
     Access,
     ApiVersion,
@@ -26,16 +25,17 @@ from lro_client.command.options import (
     OutputOption,
     ProfileOption,
     Timeout,
+    Version,
     Wait,
     body_of,
     flat,
     headers_of,
 )
 from lro_client.command.output import plain, prepare, print_json, say
-from lro_client.command.running import Exit, Run, ended, guarded, save, show
-from lro_client.command.settings import environment
+from lro_client.command.running import Exit, Run, save, show
 from lro_client.command.starting import started
-from lro_client.errors import StoppedWaiting, WaitCanceled
+from lro_client.command.targets import Found, Target, found_in, on_target, token_in, with_client
+from lro_client.errors import CancelRefused, StoppedWaiting, WaitCanceled
 from lro_client.model import Profile
 from lro_client.operation import Operation
 
@@ -47,10 +47,16 @@ app = typer.Typer(
     epilog="Keys: LRO_KEY (header LRO_KEY_HEADER), LRO_TOKEN (bearer), or --identity. Exit codes: 0 succeeded, "
     "1 failed, 2 usage, 3 canceled, 4 stopped waiting, 5 could not reach, 6 output not written.",
 )
+
+
+@app.callback()
+def _common(*, version: Version = False) -> None:
+    """Options of the command itself."""
+
+
 app.add_typer(arm.app, name="arm")
 app.add_typer(odata.app, name="odata")
 
-Target = Annotated[str, typer.Argument(metavar="URL|TOKEN", help="A monitor's URL, or a resume token.")]
 LOOK_SECONDS = 60.0
 """How long one look may take."""
 
@@ -93,7 +99,7 @@ def start(
 
         return started(run, send, wait=wait)
 
-    _with_client(run, work, url, access, profile=profile, api_version=api_version)
+    with_client(run, work, url, access, profile=profile, api_version=api_version)
 
 
 @app.command()
@@ -106,17 +112,17 @@ def wait(
     access: Access,
 ) -> None:
     """Wait for an operation that runs already, and print its result."""
-    run = Run(manner)
+    run, found = Run(manner), found_in(target)
 
     def work(client: LroClient) -> Exit:
-        operation = _opened(run, client, target)
+        operation = found.opened(run, client)
         if manner.save_token is not None:
             # A URL is not enough to make a token of: its answer shows what kind of monitor it is.
             operation.update_status(timeout=run.left, cancellation=run.token)
             save(run)
         return follow(run, operation)
 
-    _with_client(run, work, target, access, profile=profile)
+    on_target(run, work, found, access, profile=profile)
 
 
 @app.command()
@@ -134,14 +140,9 @@ def resume(
     access: Access,
 ) -> None:
     """Go on with an operation from its token: wait for its end and print its result."""
-    run = Run(Manner(output, timeout, interval, file, cancel_on_interrupt))
-    run.is_saved = True
-    try:
-        token = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file}: {error}") from None
-    home = endpoint or environment().get("LRO_ENDPOINT")
-    _with_client(run, lambda client: follow(run, client.resume(token)), home, access, endpoint=home)
+    run = Run(Manner(output, timeout, interval, cancel_on_interrupt=cancel_on_interrupt))
+    found = Found(token=token_in(file), file=file)
+    on_target(run, lambda client: follow(run, found.opened(run, client)), found, access, endpoint=endpoint)
 
 
 @app.command()
@@ -155,14 +156,14 @@ def status(
     access: Access,
 ) -> None:
     """Look at an operation once. Exits 0 while it runs and when it has succeeded, 1 when failed, 3 when canceled."""
-    run = Run(Manner(output, timeout))
+    run, found = Run(Manner(output, timeout)), found_in(target)
 
     def work(client: LroClient) -> Exit:
-        operation = _opened(run, client, target)
+        operation = found.opened(run, client)
         operation.update_status(timeout=run.left, cancellation=run.token)
-        return _looked_at(run, operation)
+        return looked_at(run, operation)
 
-    _with_client(run, work, target, access, profile=profile)
+    on_target(run, work, found, access, profile=profile)
 
 
 @app.command()
@@ -181,26 +182,30 @@ def cancel(
     access: Access,
 ) -> None:
     """Ask the service to end an operation. Exits 0 when it was asked; with --wait as `lro wait`."""
-    run = Run(Manner(output, timeout, interval))
+    run, found = Run(Manner(output, timeout, interval)), found_in(target)
 
     def work(client: LroClient) -> Exit:
-        operation = _opened(run, client, target)
+        operation = found.opened(run, client)
         # Only its answer shows what kind of monitor it is, and so where it is canceled.
         operation.update_status(timeout=_at_most(run.left), cancellation=run.token)
         if operation.has_completed:
             say("The operation had ended already.")
-            return _looked_at(run, operation)
+            return looked_at(run, operation)
         try:
             operation.cancel(url=url, timeout=_at_most(run.left), cancellation=run.token)
         except (StoppedWaiting, WaitCanceled) as error:
             error.add_note("The service may have been asked to cancel it all the same.")
             raise
+        except CancelRefused as error:
+            if error.answer is None:
+                error.add_note(other_ways(operation))
+            raise
         if wait:
             return follow(run, operation)
-        show(run, _state(operation) if output is Output.TEXT else None)
+        show(run, state_of(operation) if output is Output.TEXT else None)
         return Exit.SUCCEEDED
 
-    _with_client(run, work, target, access, profile=profile)
+    on_target(run, work, found, access, profile=profile)
 
 
 @app.command("list")
@@ -232,50 +237,11 @@ def list_operations(
             print_json({"value": found})
         return Exit.SUCCEEDED
 
-    _with_client(run, work, base, access, profile=Profile.DATA_PLANE, api_version=api_version)
-
-
-def _looked_at(run: Run, operation: Operation[Any]) -> Exit:
-    failure = operation.failure() if operation.has_completed else None
-    if failure is not None:
-        return ended(run, failure)
-    if run.manner.output is Output.TEXT:
-        show(run, _state(operation))
-    else:
-        show(run, operation.value if operation.has_completed else None)
-    return Exit.SUCCEEDED
-
-
-def _state(operation: Operation[Any]) -> str:
-    """The state as a line; JSON has it in its own field."""
-    snapshot = operation.snapshot
-    parts = [snapshot.word or snapshot.status.value]
-    parts += [] if snapshot.percent is None else [f"{snapshot.percent:.0f}%"]
-    return plain(" ".join([*parts, *([snapshot.message] if snapshot.message else [])]))
+    with_client(run, work, base, access, profile=Profile.DATA_PLANE, api_version=api_version)
 
 
 def _at_most(left: float | None) -> float:
     return LOOK_SECONDS if left is None else min(left, LOOK_SECONDS)
-
-
-def _opened(run: Run, client: LroClient, target: str) -> Operation[Any]:
-    run.operation = client.resume(target) if _is_token(target) else client.open(target)
-    return run.operation
-
-
-def _is_token(target: str) -> bool:
-    return target.lstrip().startswith("{")
-
-
-def _with_client(run: Run, work: Callable[[LroClient], Exit], home: str | None, access: Access, **options: Any) -> None:
-    """Do the work with a client for one URL; the credential belongs to that URL's origin, or to the token's."""
-    options |= access.options(None if home is None or _is_token(home) else home)
-
-    def opened() -> Exit:
-        with LroClient(**options) as client:
-            return work(client)
-
-    raise typer.Exit(guarded(run, opened))
 
 
 def run() -> None:

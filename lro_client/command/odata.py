@@ -64,6 +64,8 @@ def batch(
 ) -> None:
     """Send the batch in -d ({"requests": [...]}) asynchronously, wait for it and print its results.
 
+    Text has a line for each request: id, status, error. What a GET gave, and every other body, is in -o json alone.
+
     Exits 0 when the batch was done, whatever became of its requests.
     """
     requests = _batch(json_of(data), continue_on_error)

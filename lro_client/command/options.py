@@ -15,6 +15,7 @@ import typer
 from lro_client.command.settings import credential_options, environment
 from lro_client.errors import UnsafeUrl
 from lro_client.model import FinalState, Profile
+from lro_client.pipelines import VERSION
 from lro_client.urls import origin
 
 _KEYS = frozenset({
@@ -59,6 +60,17 @@ ProfileOption = Annotated[
 ]
 FinalStateOption = Annotated[
     FinalState | None, typer.Option("--final-state-via", help="Where the service says that the result lies.")
+]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"lro {VERSION}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
 ]
 ApiVersion = Annotated[str | None, typer.Option("--api-version", help="Added to URLs that have none.")]
 

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from io import TextIOWrapper
 from types import TracebackType
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from lro_client.errors import LroError
+from lro_client.messages import ErrorDetail
 from lro_client.model import Snapshot, Status
 from lro_client.operation_state import OperationState
 
@@ -111,6 +113,16 @@ def say(text: str) -> None:
         print("".join(c if c.isprintable() or c == "\n" else " " for c in text), file=sys.stderr, flush=True)
     except OSError:
         silence("stderr")
+
+
+def reasons(details: Iterable[ErrorDetail], indent: str = "  ") -> Iterator[str]:
+    """A line for each part of an error, `CODE at TARGET: MESSAGE` as far as it has them; its own parts follow it."""
+    for detail in details:
+        where = " at ".join(plain(part) for part in (detail.code, detail.target) if part)
+        yield indent + (
+            ": ".join(part for part in (where, plain(detail.message or "")) if part) or "no reason was given"
+        )
+        yield from reasons(detail.details, indent + "  ")
 
 
 def silence(name: Literal["stdout", "stderr"]) -> None:

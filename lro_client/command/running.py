@@ -13,7 +13,7 @@ import typer
 from lro_client.cancellation import CancellationToken
 from lro_client.command.interrupts import Interrupts
 from lro_client.command.options import Manner, Output
-from lro_client.command.output import described, known, print_json, print_result, say, silence
+from lro_client.command.output import described, known, print_json, print_result, reasons, say, silence
 from lro_client.errors import (
     InvalidRequest,
     LroError,
@@ -41,14 +41,14 @@ class Exit(IntEnum):
 
 
 class Run:
-    """How it is done, what interrupts it, and its operation as soon as there is one."""
+    """How it is done, what interrupts it, its operation as soon as there is one, and the file that has its token."""
 
     def __init__(self, manner: Manner) -> None:
         self.manner = manner
         self.token = CancellationToken()
         self.interrupts = Interrupts(self.token)
         self.operation: Operation[Any] | None = None
-        self.is_saved = False
+        self.token_file: Path | None = None
         self._began = time.monotonic()
 
     @property
@@ -64,7 +64,7 @@ def guarded(run: Run, work: Callable[[], Exit]) -> int:
     Raises:
         typer.BadParameter: the token's file cannot be written; nothing is done then.
     """
-    if run.manner.save_token is not None and not run.is_saved:
+    if run.manner.save_token is not None:
         _check_writable(run.manner.save_token)
     try:
         with run.interrupts:
@@ -96,6 +96,8 @@ def ended(run: Run, error: LroError, status: Status | None = None) -> Exit:
     """Show an error and return the exit code it stands for. `status` is that of the operation unless it is given."""
     operation = run.operation
     say(f"lro: {error}")
+    for line in reasons(error.details):
+        say(f"lro: {line}")
     for note in getattr(error, "__notes__", ()):
         say(f"lro: {note}")
     may_run = not isinstance(error, MonitorGone) and not (operation is not None and operation.has_completed)
@@ -116,8 +118,8 @@ def show(run: Run, value: Any = None) -> None:
 
 def how_to_resume(run: Run, url: str) -> str:
     """The line that goes on where this stops."""
-    if run.is_saved:
-        return f"lro resume {shlex.quote(str(run.manner.save_token))}"
+    if run.token_file is not None and run.token_file.is_file():
+        return f"lro resume {shlex.quote(str(run.token_file))}"
     is_odata = run.operation is not None and run.operation.profile is Profile.ODATA
     return f"lro wait {shlex.quote(url)}{' --profile odata' if is_odata else ''}"
 
@@ -125,14 +127,14 @@ def how_to_resume(run: Run, url: str) -> str:
 def save(run: Run) -> None:
     """Write the resume token where `--save-token` says, for its owner's eyes only. What runs goes on without it."""
     path, operation = run.manner.save_token, run.operation
-    if path is None or operation is None or run.is_saved or operation.has_completed:
+    if path is None or operation is None or operation.has_completed:
         return
     try:
         token = operation.token()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(token + "\n")
-        run.is_saved = True
+        run.token_file = path
     except (OSError, TokenError) as error:
         say(f"lro: no token was saved: {error}")
         say(f"The operation goes on; its monitor is {operation.monitor_url}")

@@ -39,9 +39,12 @@ def test_what_is_asked(profile: Profile, source: Source, method: str, url: str) 
 
 @pytest.mark.parametrize("source", [Source.LOCATION, Source.RESOURCE])
 def test_what_has_no_way(source: Source) -> None:
-    """ARM has none for what is watched at Location or at the resource; the caller may name one."""
-    with pytest.raises(CancelRefused):
-        cancel_request(track(source, profile=Profile.ARM))
+    """ARM has none for what is watched at Location or at the resource; the caller may name one. Where the profile is
+    not known, it may be OData's, which has one."""
+    for profile, is_odata_named in ((Profile.ARM, False), (Profile.AUTO, True)):
+        with pytest.raises(CancelRefused) as caught:
+            cancel_request(track(source, profile=profile))
+        assert ("Profile.ODATA" in str(caught.value)) is is_odata_named
     named = cancel_request(track(source, profile=Profile.ARM), "/stop")
     assert (named.method, named.url) == ("POST", f"{HOME}/stop")
 

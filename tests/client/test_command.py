@@ -2,6 +2,7 @@
 
 import json
 import stat
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,7 @@ import pytest
 
 from tests.client.hostile import hostile
 from tests.client.lro_process import lro
+from tests.host import ROOT
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -113,13 +115,14 @@ def test_time_out(app_url: str) -> None:
 
 
 def test_nobody_there() -> None:
-    """A service that cannot be reached exits 5, from every command."""
+    """A service that cannot be reached exits 5, from every command; it has taken nothing, then."""
     with hostile(poll=b"") as server:
         url = f"{server.url}/x"
     lines = [["start", "POST", url], ["wait", url], ["status", url], ["list", url]]
     with ThreadPoolExecutor(len(lines)) as pool:
         for done in pool.map(lambda line: lro(*line, "--timeout", "3", "-o", "json"), lines):
             assert (done.code, done.json["error"]["code"]) == (UNREACHABLE, "ServiceUnreachable"), done.err
+            assert "may have taken" not in done.err
 
 
 @pytest.mark.parametrize(
@@ -169,6 +172,39 @@ def test_save_token_and_resume(app_url: str, tmp_path: Path) -> None:
     assert f"To go on: lro resume {path}" in stopped.err
 
 
+def test_token_file_as_a_target(app_url: str, tmp_path: Path) -> None:
+    """wait, status and cancel take the file that --save-token has written, as resume does, and go on from it; where
+    they stop they say that resume does."""
+    path = tmp_path / "token.json"
+    monitor = started(app_url, 60, "--save-token", path)
+    looked = lro("status", path, "-o", "json")
+    assert (looked.code, looked.json["monitorUrl"]) == (SUCCEEDED, monitor)
+    stopped = lro("wait", path, "--timeout", "0.5", "--save-token", tmp_path / "other")
+    assert (stopped.code, f"To go on: lro resume {tmp_path}/other" in stopped.err) == (TIMED_OUT, True), stopped.err
+    stopped = lro("wait", path, "--timeout", "0.5")
+    assert (stopped.code, f"To go on: lro resume {path}" in stopped.err) == (TIMED_OUT, True), stopped.err
+    assert lro("cancel", path, "--wait").code == CANCELED
+    assert lro("status", path).code == CANCELED
+
+
+@pytest.mark.parametrize("command", ["wait", "status", "cancel"])
+def test_targets_that_are_refused(tmp_path: Path, command: str) -> None:
+    """What is neither a URL nor a file is said to be so, also where no file can have such a name; so are a file without
+    a token and a folder. A token of any other origin than LRO_ENDPOINT is not followed."""
+    (tmp_path / "text").write_text("no token")
+    for target, said in (("nothing.json", "no file"), ("x" * 5000, "no file"), (tmp_path / "text", "not JSON"),
+                         (tmp_path, "directory")):  # fmt: skip
+        done = lro(command, target)
+        assert (done.code, done.out, said in done.err) == (USAGE, "", True), done.err
+    with hostile(poll=b"") as server:
+        path = tmp_path / "token.json"
+        assert lro("start", "POST", f"{server.url}/start", "--save-token", path).code == SUCCEEDED
+        for target in (path, path.read_text()):
+            done = lro(command, target, env={"LRO_ENDPOINT": "https://contoso.example"})
+            assert (done.code, "contoso.example" in done.err) == (USAGE, True), done.err
+        assert len(server.heads) == 1
+
+
 @pytest.mark.parametrize("harm", ["changed", "cut", "foreign"])
 def test_tokens_that_are_refused(app_url: str, tmp_path: Path, harm: str) -> None:
     """A token that was changed or cut off, or that leads elsewhere than --endpoint, exits 2 and says why."""
@@ -179,6 +215,17 @@ def test_tokens_that_are_refused(app_url: str, tmp_path: Path, harm: str) -> Non
     done = lro("resume", path, *(["--endpoint", "https://contoso.example"] if harm == "foreign" else []))
     assert (done.code, done.out) == (USAGE, "")
     assert {"changed": "was changed", "cut": "not whole", "foreign": "contoso.example"}[harm] in done.err
+
+
+def test_version() -> None:
+    """--version prints the version of the package, and the help of the command is still its own."""
+    project = tomllib.loads((ROOT / "lro_client" / "pyproject.toml").read_text())["project"]
+    done = lro("--version")
+    assert (done.code, done.out, done.err) == (SUCCEEDED, f"lro {project['version']}\n", "")
+    shown = lro("--help").out
+    assert "--version" in shown
+    assert "Start, watch, cancel and fetch" in shown
+    assert "Exit codes" in shown
 
 
 def test_list(app_url: str) -> None:

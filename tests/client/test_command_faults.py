@@ -34,7 +34,9 @@ def serving(**answers: bytes) -> Generator[Hostile]:
         elif name in answers:
             connection.sendall(answers[name].replace(b"$HOME", server.url.encode()))
         else:
-            connection.recv(1)
+            # Until the client goes: a body may come after the head.
+            while connection.recv(65536):
+                continue
 
     server = Hostile(respond)
     try:
@@ -217,6 +219,35 @@ def test_status_cannot_move_the_cursor() -> None:
     with serving(monitor=answer("200 OK", JSON, json.dumps(body))) as server:
         done = lro("status", f"{server.url}/monitor")
     assert (done.code, done.out) == (SUCCEEDS, "Run [31mning 5%  [2J hello\n")
+
+
+def test_details_of_an_error() -> None:
+    """In text, too, each part of the service's error has its line on stderr: code, target, message, and then its own
+    parts; with nothing that a terminal would obey."""
+    inner = {"code": "Deep", "message": "two\nlines\x1b[2J"}
+    details = [
+        {"code": "InvalidValue", "target": "upTo", "message": "Input should be a valid integer", "details": [inner]},
+        {"target": "title", "message": "Field required"},
+        {"code": "Alone"},
+        {"code": None},
+    ]
+    error = {"error": {"code": "Bad", "message": "It does not fit: upTo.", "details": details}}
+    refused = answer("400 Bad Request", JSON, json.dumps(error))
+    failed = answer("200 OK", JSON, json.dumps({"id": "1", "status": "Failed", **error}))
+    with serving(refused=refused, monitor=failed) as server:
+        for line in (["start", "POST", f"{server.url}/refused"], ["wait", f"{server.url}/monitor"]):
+            done = lro(*line)
+            assert (done.code, done.out) == (FAILS, "")
+            said = done.err.splitlines()
+            at = next(number for number, text in enumerate(said) if "It does not fit: upTo." in text)
+            assert said[at + 1 : at + 6] == [
+                "lro:   InvalidValue at upTo: Input should be a valid integer",
+                "lro:     Deep: two lines [2J",
+                "lro:   title: Field required",
+                "lro:   Alone",
+                "lro:   no reason was given",
+            ]
+            assert lro(*line, "-o", "json").json["error"]["details"] == details
 
 
 @pytest.mark.parametrize("command", ["start POST {}/silent", "odata call {} silent", "list {}/silent"], ids=str.split)

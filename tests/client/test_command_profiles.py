@@ -61,10 +61,27 @@ def test_odata_failure_behind_a_200(app_url: str) -> None:
 
 
 def test_odata_cancel(app_url: str) -> None:
-    """An undoable action is canceled by its monitor's URL, which is gone then."""
+    """An undoable action is canceled by its monitor's URL, which is gone then. Whoever does not say that it is OData's
+    is told the line that does."""
     monitor = lro("odata", "call", f"{app_url}/odata", "TrialWaitLong", "-d", '{"seconds": 60}').out.strip()
+    refused = lro("cancel", monitor, "-o", "json")
+    assert (refused.code, refused.json["error"]["code"]) == (1, "CancelRefused")
+    for told in (refused.err, refused.json["error"]["message"]):
+        assert f"OData service: lro cancel '{monitor}' --profile odata. With --url" in told
     assert lro("cancel", monitor, "--profile", "odata").code == 0
     assert lro("status", monitor, "--profile", "odata").code == 1
+
+
+def test_bodies_of_a_batch(app_url: str) -> None:
+    """What a GET of a batch gave is in JSON alone, and the help says so."""
+    requests = [{"id": "1", "method": "GET", "url": "Books/$count"}]
+    line = ["odata", "batch", f"{app_url}/odata", "-d", json.dumps({"requests": requests})]
+    assert lro(*line).out.split() == ["1", "200"]
+    body = lro(*line, "-o", "json").json["result"]["responses"][0]["body"]
+    assert int(body) >= 0
+    assert "What a GET gave, and every other body, is in -o json alone." in " ".join(
+        lro("odata", "batch", "--help").out.split()
+    )
 
 
 @pytest.mark.parametrize("options", [[], ["--multipart"]])

@@ -34,10 +34,30 @@ def test_time_is_up_after_failures(trouble: Any, said: str) -> None:
     assert (caught.value.monitor_url, caught.value.status_code) == (MONITOR, 503 if "503" in said else None)
     with pytest.raises(StoppedWaiting):
         Service(RUNNING).client().open(MONITOR).wait(timeout=0)
-    with pytest.raises(ServiceUnreachable, match=f"did not answer in time: {said}; it may have taken"):
+    with pytest.raises(ServiceUnreachable, match=f"did not answer in time: {said}"):
         Service(trouble).client().start("POST", "x", timeout=1)
     with pytest.raises(ServiceUnreachable, match=f"did not answer in time: {said}"):
         list(Service(trouble).client().operations("status", timeout=1))
+
+
+@pytest.mark.parametrize(
+    ("script", "may_be_taken"),
+    [
+        ([lost(was_sent=False)], False),
+        ([Reply(503)], False),
+        ([lost()], True),
+        ([Reply(500)], True),
+        ([lost(), lost(was_sent=False)], True),
+    ],
+    ids=["no connection", "503", "lost", "500", "lost and no connection"],
+)
+def test_time_is_up_before_the_start_is_answered(script: list[Any], may_be_taken: bool) -> None:
+    """A start may have been taken only where one of its tries was sent and not answered with "not now"."""
+    with pytest.raises(ServiceUnreachable, match="did not answer in time") as caught:
+        Service(*script).client().start("POST", "x", operation_id="1", timeout=2)
+    assert ("may have taken" in str(caught.value)) is may_be_taken
+    with pytest.raises(ServiceUnreachable, match=r"in time\.$"):
+        Service(*script).client().start("POST", "x", timeout=0)
 
 
 def test_time_is_up_while_the_monitor_lags() -> None:
