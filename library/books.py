@@ -18,11 +18,11 @@ from library.book_rows import (
 )
 from library.merging import WINDOW, merged
 from library.models import Book
-from library.ranges import row_pages
 from library.sets import BookSets
 from shared.errors import StorageAnswerLost, StorageConflict
 from shared.operations.ids import is_valid_id
 from shared.storage.ports import BlobInfo, Delete, Insert, Merge, Replace, Row, Scalar, Storage
+from shared.storage.row_pages import row_pages
 from shared.storage.write_once import write_once
 
 _CHUNK = 1024 * 1024

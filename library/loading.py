@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from library.book_rows import OWN, copied, set_columns
 from library.catalog_models import ProcessFile, ProcessResult
 from library.csv_books import Batch, read_books
-from library.ranges import behind, row_pages
+from library.ranges import behind
 from library.sets import BookSets, Pointer, Published, set_name
 from library.tombstones import sweep
 from library.undivided import past_cancel
@@ -20,6 +20,7 @@ from shared.actions.context import ActionContext
 from shared.errors import ActionFailed, StorageConflict, StorageError, StorageRefused
 from shared.storage.limits import MAX_CHANGES
 from shared.storage.ports import Storage, Upsert
+from shared.storage.row_pages import row_pages
 
 _TRIES = 3
 _DISCARD_SECONDS = 10

@@ -18,6 +18,7 @@ from shared.actions.models import Model
 from shared.errors import StorageConflict, StorageError
 from shared.operations.rows import write_time
 from shared.storage.ports import Delete, Insert, Replace, Row, Storage
+from shared.storage.row_pages import row_pages
 from shared.storage.write_once import write_once
 
 _PARTITION = "orders"
@@ -51,18 +52,14 @@ class WorkOrders:
 
     async def take(self, *, still_wanted: Callable[[WorkOrder], Awaitable[bool]]) -> WorkOrder | None:
         """The oldest order that is `still_wanted`, which nobody else gets any more; None where there is none."""
-        continuation: str | None = None
-        while True:
-            page = await self._rows.page(_PARTITION, lower=" ", upper="~", limit=_PAGE, continuation=continuation)
-            for row in page.rows:
+        async for rows in row_pages(self._rows, _PARTITION, limit=_PAGE):
+            for row in rows:
                 order = _order(row)
                 # Asked first: an order is lost once it is claimed and the answer to this cannot be had.
                 wanted = order is not None and await still_wanted(order)
                 if await self._claim(row, order) and wanted:
                     return order
-            continuation = page.continuation
-            if continuation is None:
-                return None
+        return None
 
     async def _claim(self, row: Row, order: WorkOrder | None) -> bool:
         """Whether the row's order is ours alone from now on; its row goes either way."""

@@ -5,12 +5,13 @@ from contextlib import suppress
 
 from library.book_rows import FIRST, LAST, short_etag
 from library.catalog_models import Report
-from library.ranges import behind, row_pages
+from library.ranges import behind
 from shared.actions.models import Content
 from shared.errors import StorageConflict
 from shared.operations.ids import is_valid_id
 from shared.operations.rows import write_time
 from shared.storage.ports import Container, Delete, Insert, Row, Scalar, Storage
+from shared.storage.row_pages import row_pages
 from shared.storage.write_once import write_once
 
 _PARTITION = "reports"

@@ -17,11 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from library.ranges import in_turns, row_pages
+from library.ranges import in_turns
 from library.undivided import to_its_end
 from shared.errors import StorageAnswerLost, StorageConflict, StorageRefused
 from shared.storage.limits import MAX_CHANGES
 from shared.storage.ports import Delete, Insert, Merge, Replace, Row, Storage, Upsert
+from shared.storage.row_pages import row_pages
 from shared.storage.write_once import write_once
 
 _PARTITION = "sets"

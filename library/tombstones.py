@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from library.book_rows import OWN, is_tombstone, named_files
 from library.books import file_name
-from library.ranges import row_pages
 from library.sets import BookSets
 from shared.errors import StorageConflict
 from shared.operations.rows import read_time
 from shared.storage.ports import Delete, Row, Storage
+from shared.storage.row_pages import row_pages
 
 KEPT = timedelta(days=1)
 """How long a tombstone answers a writer that does the same again."""

@@ -22,7 +22,6 @@ from shared.actions.odata import ODataService
 from shared.actions.odata_routes import ROOT
 from shared.actions.policies import Retry
 from shared.composition import Application, now
-from shared.contracts import bodies
 from shared.contracts.http import Request, Response
 from shared.contracts.odata import media, monitors
 from shared.contracts.odata.batch import Batch, BatchLimits, continues_on_error
@@ -32,7 +31,7 @@ from shared.contracts.preferences import preferences
 from shared.endpoints.odata_batch_groups import check_groups
 from shared.endpoints.odata_batch_work import BatchWork, Serve
 from shared.endpoints.odata_caller import Caller
-from shared.endpoints.odata_calls import Calls
+from shared.endpoints.odata_calls import Calls, start_request
 from shared.operations.journal import Journal
 from shared.operations.model import Operation
 from shared.operations.service import StartRequest
@@ -161,19 +160,7 @@ class Batches:
             headers=dict(kept),
             continues=continues,
         )
-        input_json = bodies.canonical_json(input)
-        return StartRequest(
-            action=self.action,
-            input=input,
-            input_json=input_json,
-            owner=caller.owner,
-            method=request.method,
-            path=request.path.strip("/"),
-            api_version="",
-            fingerprint=bodies.fingerprint(NAME, request.method, input_json),
-            profile=monitors.PROFILE,
-            facts=facts.to_facts(),
-        )
+        return start_request(request, self.action, input, facts, caller)
 
 
 def _address(request: Request) -> str:

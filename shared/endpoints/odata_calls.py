@@ -4,6 +4,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from pydantic import BaseModel
+
 from shared.actions.context import ReadContext
 from shared.actions.declaration import Action, Read
 from shared.actions.odata import ODataOperation
@@ -119,7 +121,6 @@ class Calls:
         ieee754 = media.check_json_body(request)
         body = bodies.read_json_object(request, limit=self._app.settings.max_body_bytes)
         input = reading_bodies.read_parameters(operation, body, target.key, ieee754=ieee754)
-        input_json = bodies.canonical_json(input)
         facts = monitors.StartFacts(
             version=media.odata_version(request),
             metadata=representation.metadata,
@@ -127,21 +128,29 @@ class Calls:
             enclosed=monitors.encloses_by_default(request),
             undoable=operation.undoable,
         )
-        return StartRequest(
-            action=action,
-            input=input,
-            input_json=input_json,
-            owner=caller.owner,
-            method=request.method,
-            path=request.path.strip("/"),
-            api_version="",
-            fingerprint=bodies.fingerprint(action.name, request.method, input_json),
-            operation_id=caller.run or None,
-            profile=monitors.PROFILE,
-            facts=facts.to_facts(),
-        )
+        return start_request(request, action, input, facts, caller)
 
     def _declared(self, name: str) -> ODataOperation | None:
         service = self._app.registry.odata
         operations = service.operations if service else []
         return next((operation for operation in operations if operation.declared.name == name), None)
+
+
+def start_request(
+    request: Request, action: Action, input: BaseModel | None, facts: monitors.StartFacts, caller: Caller
+) -> StartRequest:
+    """What `request` starts. Its id is the caller's run, where that may do the same again."""
+    input_json = bodies.canonical_json(input)
+    return StartRequest(
+        action=action,
+        input=input,
+        input_json=input_json,
+        owner=caller.owner,
+        method=request.method,
+        path=request.path.strip("/"),
+        api_version="",
+        fingerprint=bodies.fingerprint(action.name, request.method, input_json),
+        operation_id=caller.run or None,
+        profile=monitors.PROFILE,
+        facts=facts.to_facts(),
+    )

@@ -11,9 +11,8 @@ from shared.operations.model import Payload
 from shared.operations.records import OperationRecords
 from shared.storage.limits import MAX_CHANGES
 from shared.storage.ports import Delete, Insert, Row, Table
+from shared.storage.row_pages import row_pages
 from shared.storage.write_once import write_once
-
-_FIRST, _BEHIND = "0", ":"
 
 
 class Journal:
@@ -45,13 +44,8 @@ class Journal:
                 await self._table.write(self._run, [Delete(row.key) for row in rows[first : first + MAX_CHANGES]])
 
     async def _rows(self) -> list[Row]:
-        found: list[Row] = []
-        page = await self._table.page(self._run, lower=_FIRST, upper=_BEHIND)
-        found += page.rows
-        while page.continuation is not None:
-            page = await self._table.page(self._run, lower=_FIRST, upper=_BEHIND, continuation=page.continuation)
-            found += page.rows
-        return found
+        pages = row_pages(self._table, self._run)
+        return [row async for rows in pages for row in rows]
 
 
 def _payload(row: Row) -> Payload:
