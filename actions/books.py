@@ -3,24 +3,49 @@
 A sample to start from: replace it, together with `library/`, by your own.
 """
 
-from library import shelves
+from datetime import datetime
+
+from library import leftovers, shelves
 from library.books import BookStore
 from library.models import Book, BookList, BookRef, ListBooks, PlaceBook, UploadFinish, UploadStart, UploadStarted
-from library.placing import as_asked, not_read_yet, place_book, remove_book
+from library.placing import not_read_yet, place_book, remove_book, with_changes
 from library.uploading import finish_upload, start_upload
-from shared.actions import Accepted, ActionContext, ReadContext, RequestError, Retry, action, read
-from shared.composition import settings, storage
+from library.uploads import UploadStore
+from shared.actions import (
+    Accepted,
+    ActionContext,
+    Context,
+    RemovalContext,
+    RequestContext,
+    RequestError,
+    Retry,
+    action,
+    read,
+    sweep,
+)
+from shared.storage import Storage
 
 
 @action("book:upload-start", post="book/{id}:upload-start", timeout="1m", retry=Retry(max_attempts=3))
 async def upload_start(context: ActionContext, request: UploadStart) -> UploadStarted:
     """Begin to upload an EPUB: the result says where to send the file."""
-    return await start_upload(context, request, storage())
+    return await start_upload(context, request, context.storage, context.clock.now())
+
+
+@upload_start.removed
+async def abandon_upload(context: RemovalContext) -> datetime | None:
+    return await UploadStore(context.storage, context.clock.now()).abandon(context.run_id)
+
+
+@sweep("book:leftovers")
+async def clear_leftovers(context: Context) -> None:
+    """Clear what a crash has left of books."""
+    await leftovers.clear_leftovers(context.storage, context.clock.now())
 
 
 @upload_start.precondition
-async def file_is_not_too_large(request: UploadStart) -> None:
-    limit = settings().max_upload_bytes
+async def file_is_not_too_large(context: RequestContext, request: UploadStart) -> None:
+    limit = context.settings.max_upload_bytes
     if request.size is not None and request.size > limit:
         raise RequestError(413, "UploadTooLarge", f"The limit is {limit} bytes.", target="size")
 
@@ -35,64 +60,68 @@ async def file_is_not_too_large(request: UploadStart) -> None:
 )
 async def upload_finish(context: ActionContext, request: UploadFinish) -> Book:
     """Read the EPUB that was uploaded, and store the book."""
-    return await finish_upload(context, request, storage(), max_bytes=settings().max_upload_bytes)
+    return await finish_upload(
+        context, request, context.storage, context.clock.now(), max_bytes=context.settings.max_upload_bytes
+    )
 
 
 @action("book:put", put="book/{id}", exclusive="book/{id}", timeout="5m", retry=Retry(max_attempts=3), keep="7d")
 async def put_book(context: ActionContext, request: PlaceBook) -> Book:
     """Say what a book is to be, as a whole: its title, its shelf, its EPUB."""
-    return await place_book(context, request, storage(), max_bytes=settings().max_upload_bytes)
+    return await place_book(
+        context, request, context.storage, context.clock.now(), max_bytes=context.settings.max_upload_bytes
+    )
 
 
 @put_book.precondition
-async def shelf_is_there(request: PlaceBook) -> None:
-    if request.shelf is not None and not await shelves.exists(request.shelf):
+async def shelf_is_there(context: RequestContext, request: PlaceBook) -> None:
+    if request.shelf is not None and not await shelves.exists(request.shelf, context.resources):
         raise RequestError(400, "ShelfNotFound", "There is no such shelf; give its ARM id.", target="shelf")
 
 
 @put_book.precondition
-async def there_is_something_to_read(request: PlaceBook) -> None:
+async def there_is_something_to_read(context: RequestContext, request: PlaceBook) -> None:
     if request.transaction_id is not None:
         return
-    stored = await BookStore(storage()).get(request.id)
+    stored = await BookStore(context.storage).get(request.id)
     if stored is None or stored.sha256 is None:
         message = "A book without an EPUB needs an upload: start one, send the EPUB, and name its transactionId."
         raise RequestError(400, "UploadRequired", message, target="transactionId")
 
 
 @put_book.accepted
-async def book_to_be(request: PlaceBook) -> Accepted:
-    stored = await BookStore(storage()).get(request.id)
-    return Accepted(created=stored is None, resource=as_asked(stored, request) if stored else not_read_yet(request))
+async def book_to_be(context: RequestContext, request: PlaceBook) -> Accepted:
+    stored = await BookStore(context.storage).get(request.id)
+    return Accepted(created=stored is None, resource=with_changes(stored, request) if stored else not_read_yet(request))
 
 
 @action("book:delete", delete="book/{id}", exclusive="book/{id}", timeout="1m", retry=Retry(max_attempts=3))
 async def delete_book(context: ActionContext, request: BookRef) -> None:
     """Remove a book and its file."""
-    await remove_book(context, request.id, storage())
+    await remove_book(context, request.id, context.storage)
 
 
 @delete_book.precondition
-async def book_is_there(request: BookRef) -> None:
-    await _found(request.id)
+async def book_is_there(context: RequestContext, request: BookRef) -> None:
+    await _found(request.id, context.storage)
 
 
 @read("book:get", get="book/{id}")
-async def get_book(context: ReadContext, request: BookRef) -> Book:
+async def get_book(context: RequestContext, request: BookRef) -> Book:
     """Read one book."""
-    return await _found(request.id)
+    return await _found(request.id, context.storage)
 
 
 @read("book:list", get="book")
-async def list_books(context: ReadContext, request: ListBooks) -> BookList:
+async def list_books(context: RequestContext, request: ListBooks) -> BookList:
     """Read a page of the books, in the order of their ids."""
-    books, position = await BookStore(storage()).page(top=request.top, after=request.skip_token)
+    books, position = await BookStore(context.storage).page(top=request.top, after=request.skip_token)
     link = context.link("book", top=str(request.top), skipToken=position) if position else None
     return BookList(value=books, next_link=link)
 
 
-async def _found(book_id: str) -> Book:
-    book = await BookStore(storage()).get(book_id)
+async def _found(book_id: str, storage: Storage) -> Book:
+    book = await BookStore(storage).get(book_id)
     if book is None:
         raise RequestError(404, "BookNotFound", "There is no such book.", target=book_id)
     return book

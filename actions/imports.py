@@ -3,10 +3,6 @@
 from library.importing import import_books
 from library.models import ImportManifest, ImportOutcome
 from shared.actions import ActionContext, Retry, action
-from shared.composition import now, settings, storage
-from shared.operations.holds import Holds
-from shared.operations.ids import Locator
-from shared.operations.records import OperationRecords
 
 
 @action(
@@ -19,10 +15,10 @@ from shared.operations.records import OperationRecords
 )
 async def import_uploads(context: ActionContext, manifest: ImportManifest) -> ImportOutcome:
     """Read many uploaded EPUBs in one operation; one that cannot be read does not stop the others."""
-    holds = Holds(storage(), OperationRecords(storage()), clock=now)
-    me = Locator.of(context.owner, context.operation_id)
 
-    async def hold(book_id: str) -> None:
-        await holds.take(f"book/{book_id}", me, context.run_id)
+    async def lock(book_id: str) -> None:
+        await context.lock(f"book/{book_id}")
 
-    return await import_books(context, manifest, storage(), max_bytes=settings().max_upload_bytes, hold=hold)
+    return await import_books(
+        context, manifest, context.storage, context.clock.now(), max_bytes=context.settings.max_upload_bytes, lock=lock
+    )

@@ -4,18 +4,24 @@ A sample to start from: replace it, together with `library/presses.py`, by your 
 """
 
 from library.presses import WorkOrder, WorkOrders
-from shared.actions import ActionContext, ReadContext, RequestError, call
-from shared.actions.arm import ArmResource
-from shared.actions.arm_external import put_elsewhere
-from shared.actions.arm_headers import ArmAsyncOperationHeader
-from shared.actions.arm_models import ArmTrackedResource, read_only
-from shared.actions.hand_over import HandOver
-from shared.actions.models import Model
-from shared.composition import operations, storage
+from shared.actions import (
+    ActionContext,
+    ArmAsyncOperationHeader,
+    ArmResource,
+    ArmTrackedResource,
+    Delegation,
+    Model,
+    RemovalContext,
+    RequestContext,
+    RequestError,
+    call,
+    delegate_put,
+    read_only,
+)
 
 
 class PressProperties(Model):
-    """What a press is asked to be, and what the system that set it up has found."""
+    """What a press is to be, and what the system that set it up has found."""
 
     model: str | None = None
     serial_number: str | None = read_only()
@@ -27,8 +33,8 @@ Press = ArmTrackedResource[PressProperties]
 presses = ArmResource("Contoso.Library", "presses", api_versions=["2026-01-01"], properties=PressProperties)
 
 
-@put_elsewhere(presses, deadline="2h", lro_headers=ArmAsyncOperationHeader(retry_after=5))
-async def set_up(work: HandOver, press: Press) -> None:
+@delegate_put(presses, deadline="2h", lro_headers=ArmAsyncOperationHeader(retry_after=5))
+async def set_up(context: RequestContext, work: Delegation, press: Press) -> None:
     """Order a press to be set up, by the system that takes the work orders."""
     order = WorkOrder(
         press=press.name,
@@ -37,7 +43,13 @@ async def set_up(work: HandOver, press: Press) -> None:
         update_url=work.update_url,
         secret=work.secret,
     )
-    await WorkOrders(storage()).put(order, run=work.run, created=work.created)
+    await WorkOrders(context.storage).put(order, run_id=work.run_id, created=work.created)
+
+
+@set_up.removed
+async def withdraw(context: RemovalContext) -> None:
+    """Remove an order that nobody has taken."""
+    await WorkOrders(context.storage).remove(run_id=context.run_id, created=context.created)
 
 
 @presses.delete()
@@ -46,14 +58,14 @@ async def scrap(context: ActionContext, press: Press) -> None:
 
 
 @call("presses:take-work-order", post="presses:take-work-order")
-async def take_work_order(context: ReadContext) -> WorkOrder | None:
+async def take_work_order(context: RequestContext) -> WorkOrder | None:
     """Whoever may call this function sets presses up: give its key to that system, and no other."""
-    return await WorkOrders(storage()).take(still_wanted=_is_open)
 
+    async def is_open(order: WorkOrder) -> bool:
+        try:
+            operation = await context.external.authorize(order.operation_id, order.secret)
+        except RequestError:
+            return False
+        return not operation.status.is_terminal
 
-async def _is_open(order: WorkOrder) -> bool:
-    try:
-        operation = await operations().authorize(order.operation_id, order.secret)
-    except RequestError:
-        return False
-    return not operation.status.is_terminal
+    return await WorkOrders(context.storage).take(is_open=is_open)

@@ -20,12 +20,11 @@ from shared.actions import (
     ArmCombinedLroHeaders,
     ArmResource,
     Content,
-    ReadContext,
+    RequestContext,
     RequestError,
     Retry,
     read,
 )
-from shared.composition import settings, storage
 
 shelves = ArmResource("Contoso.Library", "shelves", api_versions=["2026-01-01"], properties=ShelfProperties)
 
@@ -33,25 +32,25 @@ shelves = ArmResource("Contoso.Library", "shelves", api_versions=["2026-01-01"],
 @shelves.create_or_replace(retry=Retry(max_attempts=3))
 async def provision(context: ActionContext, shelf: Shelf) -> Shelf:
     """Make a shelf, or replace what is known of one."""
-    return await library.counted(shelf, storage())
+    return await library.counted(shelf, context.storage)
 
 
 @shelves.update(retry=Retry(max_attempts=3))
 async def change(context: ActionContext, shelf: Shelf) -> Shelf:
     """Change some tags or properties of a shelf."""
-    return await library.counted(shelf, storage())
+    return await library.counted(shelf, context.storage)
 
 
 @shelves.delete(retry=Retry(max_attempts=3))
 async def remove(context: ActionContext, shelf: Shelf) -> None:
     """Remove a shelf that no book stands on."""
-    if count := await library.clear(shelf, storage()):
+    if count := await library.clear(shelf, context.storage):
         message = f"{count} books stand on the shelf; move them first."
         raise ActionFailed("ShelfNotEmpty", message, target=shelf.id, status_code=409)
 
 
 def target(shelf: Shelf, request: MigrationRequest) -> Iterable[str]:
-    """The shelf that a migration holds besides its own."""
+    """The shelf that a migration locks besides its own."""
     if request.target_shelf.lower() == shelf.name.lower():
         raise RequestError(400, "InvalidInput", "The books are on that shelf already.", target="targetShelf")
     return [request.target_shelf]
@@ -60,31 +59,32 @@ def target(shelf: Shelf, request: MigrationRequest) -> Iterable[str]:
 @shelves.action(
     "startMigration",
     lro_headers=ArmCombinedLroHeaders(final_result=MigrationResult),
-    also_hold=target,
+    also_lock=target,
     retry=Retry(max_attempts=3),
 )
 async def start_migration(context: ActionContext, shelf: Shelf, request: MigrationRequest) -> MigrationResult:
     """Move the books of a shelf to another one."""
-    return await library.migrate(context, shelf, request.target_shelf, storage())
+    return await library.migrate(context, shelf, request.target_shelf, context.storage)
 
 
 @shelves.action("restart", retry=Retry(max_attempts=3))
 async def restart(context: ActionContext, shelf: Shelf) -> None:
     """Count the books of a shelf anew."""
-    await library.recount(context, shelf, storage())
+    await library.recount(context, shelf, context.storage)
 
 
 @shelves.action("exportInventory", retry=Retry(max_attempts=3))
 async def export_inventory(context: ActionContext, shelf: Shelf) -> Inventory:
     """Write a list of the books of a shelf: the result says where it is."""
-    inventory, count = await library.store_inventory(shelf, storage())
-    return Inventory(count=count, url=f"{settings().own_url}/inventory/{inventory}")
+    neutralize = context.settings.csv_neutralize_formulas
+    inventory, count = await library.store_inventory(shelf, context.storage, neutralize=neutralize)
+    return Inventory(count=count, url=f"{context.base_url}/inventory/{inventory}")
 
 
 @read("inventory:get", get="inventory/{id}")
-async def get_inventory(context: ReadContext, request: InventoryRef) -> Content:
+async def get_inventory(context: RequestContext, request: InventoryRef) -> Content:
     """Read an exported list of books, in CSV."""
-    content = await library.read_inventory(request.id, storage())
+    content = await library.read_inventory(request.id, context.storage)
     if content is None:
         raise RequestError(404, "InventoryNotFound", "There is no such inventory; export one.", target=request.id)
     return Content(content, "text/csv; charset=utf-8")

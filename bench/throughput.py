@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.host import LocalHost
+from tests.support.host import LocalHost
 
 APP = Path(__file__).parent / "app"
 CLIENTS = 16

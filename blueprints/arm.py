@@ -1,68 +1,91 @@
 """The functions of ARM resources: one per declared verb, the reads of each resource, the monitors of each namespace."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache, partial
 
-import azure.durable_functions as df
 import azure.functions as func
 
-from blueprints.http import from_sdk, to_sdk
-from shared.actions.arm import ArmResource, ArmVerb, monitor_endpoints
+from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.http import Respond, responder
+from shared.actions.arm.resource import ArmResource, ArmVerb
+from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint
-from shared.composition import Application
 from shared.contracts.http import Request, Response
-from shared.endpoints.arm import Arm
-from shared.endpoints.arm_border import answer
-from shared.endpoints.arm_monitors import ArmMonitors
-from shared.engine.durable import DurableEngine
+from shared.endpoints.admission import Admission
+from shared.endpoints.arm.boundary import answer
+from shared.endpoints.arm.monitors import ArmMonitors
+from shared.endpoints.arm.routes import Arm
+from shared.engine.port import Engine
 
 
-def build(application: Application) -> df.Blueprint:
-    blueprint = df.Blueprint()
-    endpoints = Arm(application)
-    for resource in application.registry.resources:
+def build(
+    registry: Registry,
+    endpoints: Callable[[], Arm],
+    monitors: Callable[[Sequence[ArmResource]], ArmMonitors],
+    admission: Callable[[], Admission],
+) -> Blueprint:
+    """`monitors` makes the endpoints of one namespace's monitors."""
+    blueprint = Blueprint()
+    respond = responder(admission, answer)
+    for resource in registry.resources:
         for verb in resource.verbs:
-            _add_verb(blueprint, endpoints, resource, verb)
-        _add_reads(blueprint, endpoints, resource)
-    for resources in application.registry.namespaces().values():
-        _add_monitors(blueprint, ArmMonitors(application, resources), resources[0])
+            _add_verb(blueprint, endpoints, resource, verb, respond)
+        _add_reads(blueprint, endpoints, resource, respond)
+    for resources in registry.namespaces().values():
+        _add_monitors(blueprint, cache(partial(monitors, resources)), resources[0], respond)
     return blueprint
 
 
-def _add_verb(blueprint: df.Blueprint, endpoints: Arm, resource: ArmResource, verb: ArmVerb) -> None:
+def _add_verb(
+    blueprint: Blueprint, endpoints: Callable[[], Arm], resource: ArmResource, verb: ArmVerb, respond: Respond
+) -> None:
     @blueprint.function_name(verb.action.function_name)
     @blueprint.route(route=verb.action.route, methods=[verb.action.method])
     @blueprint.durable_client_input(client_name="client")
-    async def starter(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    async def starter(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
         engine = DurableEngine(client)
-        return await _respond(req, lambda request: endpoints.start(request, resource, verb, engine))
+        return await respond(req, lambda request: endpoints().start(request, resource, verb, engine))
 
 
-def _add_reads(blueprint: df.Blueprint, endpoints: Arm, resource: ArmResource) -> None:
+def _add_reads(blueprint: Blueprint, endpoints: Callable[[], Arm], resource: ArmResource, respond: Respond) -> None:
     async def get(request: Request) -> Response:
-        return await endpoints.get(request, resource)
+        return await endpoints().get(request, resource)
 
     async def list(request: Request) -> Response:
-        return await endpoints.list(request, resource)
+        return await endpoints().list(request, resource)
 
-    by_name = {endpoint.function_name.rpartition("_")[2]: endpoint for endpoint in resource.endpoints()[-3:]}
-    _add(blueprint, by_name["get"], get)
-    _add(blueprint, by_name["list"], list)
-    _add(blueprint, by_name["listAll"], list)
-
-
-def _add_monitors(blueprint: df.Blueprint, monitors: ArmMonitors, resource: ArmResource) -> None:
-    status, cancel, results = monitor_endpoints(resource.namespace, resource.where)
-    _add(blueprint, status, monitors.status)
-    _add(blueprint, cancel, monitors.cancel)
-    _add(blueprint, results, monitors.results)
+    reads = resource.read_endpoints
+    _add(blueprint, reads.get, get, respond)
+    _add(blueprint, reads.list, list, respond)
+    _add(blueprint, reads.list_all, list, respond)
 
 
-def _add(blueprint: df.Blueprint, endpoint: Endpoint, serve: Callable[[Request], Awaitable[Response]]) -> None:
+def _add_monitors(
+    blueprint: Blueprint, monitors: Callable[[], ArmMonitors], resource: ArmResource, respond: Respond
+) -> None:
+    endpoints = resource.monitor_endpoints
+    _add_monitor(blueprint, endpoints.status, lambda request, engine: monitors().status(request, engine), respond)
+    _add(blueprint, endpoints.cancel, lambda request: monitors().cancel(request), respond)
+    _add_monitor(blueprint, endpoints.results, lambda request, engine: monitors().results(request, engine), respond)
+
+
+def _add_monitor(
+    blueprint: Blueprint,
+    endpoint: Endpoint,
+    serve: Callable[[Request, Engine], Awaitable[Response]],
+    respond: Respond,
+) -> None:
+    @blueprint.function_name(endpoint.function_name)
+    @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
+    @blueprint.durable_client_input(client_name="client")
+    async def monitor(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        return await respond(req, lambda request: serve(request, DurableEngine(client)))
+
+
+def _add(
+    blueprint: Blueprint, endpoint: Endpoint, serve: Callable[[Request], Awaitable[Response]], respond: Respond
+) -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
     async def function(req: func.HttpRequest) -> func.HttpResponse:
-        return await _respond(req, serve)
-
-
-async def _respond(request: func.HttpRequest, serve: Callable[[Request], Awaitable[Response]]) -> func.HttpResponse:
-    return to_sdk(await answer(from_sdk(request), serve))
+        return await respond(req, serve)

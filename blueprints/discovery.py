@@ -1,29 +1,28 @@
 """Health, and the answer to what no other function takes."""
 
-import azure.durable_functions as df
+from collections.abc import Callable
+
 import azure.functions as func
 
-from blueprints.http import from_sdk, respond, to_sdk
-from shared.composition import FALLBACK, Application
-from shared.contracts.http import Request, Response, json_response
-from shared.endpoints.unknown import answer_unknown
+from blueprints.durable import Blueprint
+from blueprints.http import exchange, respond
+from shared.contracts.functions import FALLBACK, HEALTH
+from shared.endpoints.health import Health
+from shared.endpoints.unknown import Unknown
 
 
-def build(application: Application) -> df.Blueprint:
-    blueprint = df.Blueprint()
+def build(health_of: Callable[[], Health], unknown: Callable[[], Unknown]) -> Blueprint:
+    blueprint = Blueprint()
 
-    async def healthy(request: Request) -> Response:
-        return json_response(200, {"status": "Healthy"})
-
-    @blueprint.function_name("health")
-    @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+    @blueprint.function_name(HEALTH.function_name)
+    @blueprint.route(route=HEALTH.route, methods=HEALTH.methods, auth_level=func.AuthLevel.ANONYMOUS)
     async def health(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, healthy)
+        return await respond(req, lambda request: health_of().answer(request))
 
     # Without `methods` a function takes them all.
     @blueprint.function_name(FALLBACK)
     @blueprint.route(route="{*path}")
     async def fallback(req: func.HttpRequest) -> func.HttpResponse:
-        return to_sdk(await answer_unknown(application, from_sdk(req)))
+        return await exchange(req, lambda request: unknown().answer(request))
 
     return blueprint

@@ -1,20 +1,24 @@
 """`longRunningActions`: the activity that runs one attempt of an operation."""
 
-import azure.durable_functions as df
+from collections.abc import Callable
 
-from shared.composition import Application
-from shared.engine.durable import ACTIVITY
-from shared.engine.port import Work
-from shared.operations.rows import write_time
+import azure.functions as func
+
+from blueprints.durable import Blueprint
+from blueprints.invocations import invocation_of
+from shared.engine.port import ACTIVITY, Work
+from shared.model.times import write_time
+from shared.operations.runner import Runner
 
 
-def build(application: Application) -> df.Blueprint:
-    blueprint = df.Blueprint()
+def build(runner: Callable[[], Runner]) -> Blueprint:
+    blueprint = Blueprint()
 
     @blueprint.function_name(ACTIVITY)
     @blueprint.activity_trigger(input_name="work")
-    async def dispatcher(work: str):  # pyright: ignore - an unannotated result is what the activity binding takes
-        again = await application.runner.run(Work.parse(work))
+    async def dispatcher(work: str, context: func.Context):  # pyright: ignore - the binding takes no annotated result
+        with invocation_of(context).entered():
+            again = await runner().run(Work.parse(work))
         return write_time(again) if again else None
 
     return blueprint

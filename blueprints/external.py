@@ -4,31 +4,40 @@ The first asks for no function key: the secret is for one operation, while a key
 of them, to be kept by every system outside beside the secret (docs/decisions/0006-secret-of-an-external-operation.md).
 """
 
-import azure.durable_functions as df
+from collections.abc import Callable, Iterable
+
 import azure.functions as func
 
-from blueprints.http import respond
+from blueprints.durable import Blueprint
+from blueprints.http import Respond, responder
 from shared.actions.calls import Call
-from shared.composition import Application
-from shared.endpoints import calls
-from shared.endpoints.external import update
+from shared.contracts.functions import STATUS_UPDATE
+from shared.endpoints.admission import Admission
+from shared.endpoints.dataplane.calls import Calls
+from shared.endpoints.dataplane.updates import Updates
 
 
-def build(application: Application) -> df.Blueprint:
-    blueprint = df.Blueprint()
+def build(
+    declared: Iterable[Call],
+    calls: Callable[[], Calls],
+    updates: Callable[[], Updates],
+    admission: Callable[[], Admission],
+) -> Blueprint:
+    blueprint = Blueprint()
+    respond = responder(admission)
 
-    @blueprint.function_name("status_update")
-    @blueprint.route(route="status/{operation_id}:update", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+    @blueprint.function_name(STATUS_UPDATE.function_name)
+    @blueprint.route(route=STATUS_UPDATE.route, methods=STATUS_UPDATE.methods, auth_level=func.AuthLevel.ANONYMOUS)
     async def status_update(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, lambda request: update(application, request))
+        return await respond(req, lambda request: updates().update(request))
 
-    for call in application.registry.calls.values():
-        _add_call(blueprint, application, call)
+    for call in declared:
+        _add_call(blueprint, calls, call, respond)
     return blueprint
 
 
-def _add_call(blueprint: df.Blueprint, application: Application, call: Call) -> None:
+def _add_call(blueprint: Blueprint, calls: Callable[[], Calls], call: Call, respond: Respond) -> None:
     @blueprint.function_name(call.endpoint.function_name)
     @blueprint.route(route=call.endpoint.route, methods=["POST"])
     async def caller(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, lambda request: calls.run(application, request, call))
+        return await respond(req, lambda request: calls().run(request, call))

@@ -1,31 +1,46 @@
 """The timer that restarts what was lost, ends what is overdue, and removes what has expired."""
 
 import logging
+from collections.abc import Callable
 
-import azure.durable_functions as df
 import azure.functions as func
 
-from shared.composition import Application
-from shared.engine.durable import DurableEngine
-from shared.errors import StorageError
+from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from shared.contracts.functions import HOUSEKEEPING
+from shared.engine.port import Engine
+from shared.errors import SettingsError, StorageError
+from shared.operations.housekeeping import Housekeeping
 
 _log = logging.getLogger(__name__)
 
 
-def build(application: Application) -> df.Blueprint:
-    blueprint = df.Blueprint()
+def build(schedule: str, housekeeping_of: Callable[[], Housekeeping]) -> Blueprint:
+    """`schedule`: NCRONTAB."""
+    blueprint = Blueprint()
 
-    @blueprint.function_name("housekeeping")
-    @blueprint.timer_trigger(
-        arg_name="timer", schedule=application.settings_at_import.housekeeping_schedule, run_on_startup=True
-    )
+    @blueprint.function_name(HOUSEKEEPING)
+    @blueprint.timer_trigger(arg_name="timer", schedule=schedule)
     @blueprint.durable_client_input(client_name="client")
-    async def housekeeping(timer: func.TimerRequest, client: df.DurableOrchestrationClient) -> None:
-        try:
-            report = await application.housekeeping.run(DurableEngine(client))
-        except* StorageError as errors:
-            _log.warning("Housekeeping did not reach storage: %s", errors.exceptions[0])
-        else:
-            _log.log(logging.INFO if report.did_something else logging.DEBUG, "Housekeeping: %s", report)
+    async def housekeeping(timer: func.TimerRequest, client: DurableOrchestrationClient) -> None:
+        await run_pass(housekeeping_of, DurableEngine(client))
 
     return blueprint
+
+
+async def run_pass(housekeeping_of: Callable[[], Housekeeping], engine: Engine) -> None:
+    """One pass, told in a line of the log. It comes again and again, so what is wrong is a line, too."""
+    try:
+        report = await housekeeping_of().run(engine)
+    except* StorageError as errors:
+        _log.warning("Housekeeping did not reach storage: %s", _first(errors))
+    except* SettingsError as errors:
+        _log.error("The app is not configured: %s", _first(errors))
+    else:
+        _log.log(logging.INFO if report.did_something else logging.DEBUG, "Housekeeping: %s", report)
+
+
+def _first(error: BaseException) -> BaseException:
+    """What tasks side by side have failed with is a group in groups; one line is enough for all."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

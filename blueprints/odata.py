@@ -1,59 +1,53 @@
 """The functions of the OData service: one per entity set, per operation, and per resource of the protocol."""
 
 from collections.abc import Awaitable, Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
-import azure.durable_functions as df
 import azure.functions as func
 
-from blueprints.http import from_sdk, to_sdk
+from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.http import exchange
+from blueprints.invocations import invocation_of
+from shared.actions.odata.routes import MONITOR_ROUTE
+from shared.actions.odata.service import ODataService
 from shared.actions.routes import Endpoint
-from shared.composition import Application
 from shared.contracts.http import Request, Response
-from shared.engine.durable import DurableEngine
 from shared.engine.port import Engine
 
 if TYPE_CHECKING:
-    from shared.endpoints.odata import OData
+    from shared.endpoints.odata.service import OData
 
 Answer = Callable[[Request, Engine | None], Awaitable[Response]]
 
 
-def build(application: Application) -> df.Blueprint:
-    blueprint = df.Blueprint()
-    service = application.registry.odata
-    if service is not None:
+def build(service: ODataService, endpoints: "Callable[[], OData]") -> Blueprint:
+    """The first OData request loads the endpoints: no other function's cold start waits for that."""
+    blueprint = Blueprint()
 
-        @cache
-        def endpoints() -> "OData":
-            # The first OData request loads them: no other function's cold start waits for that.
-            from shared.endpoints.odata import OData  # noqa: PLC0415
+    async def answer(request: Request, engine: Engine | None) -> Response:
+        return await endpoints().answer(request, engine)
 
-            return OData(application, service)
-
-        application.runs_also(lambda: endpoints().batches.action)
-
-        async def answer(request: Request, engine: Engine | None) -> Response:
-            return await endpoints().answer(request, engine)
-
-        for endpoint in service.endpoints():
-            # What is posted may be asked for asynchronously; reads never touch the engine.
-            add = _add_starter if "POST" in endpoint.methods else _add_reader
-            add(blueprint, answer, endpoint)
+    for endpoint in service.endpoints():
+        # What is posted may be asked for asynchronously, and a monitor's operation may have been lost.
+        starts = "POST" in endpoint.methods or endpoint.route.startswith(MONITOR_ROUTE)
+        add = _add_starter if starts else _add_reader
+        add(blueprint, answer, endpoint)
     return blueprint
 
 
-def _add_starter(blueprint: df.Blueprint, answer: Answer, endpoint: Endpoint) -> None:
+def _add_starter(blueprint: Blueprint, answer: Answer, endpoint: Endpoint) -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
     @blueprint.durable_client_input(client_name="client")
-    async def starter(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-        return to_sdk(await answer(from_sdk(req), DurableEngine(client)))
+    async def starter(
+        req: func.HttpRequest, client: DurableOrchestrationClient, context: func.Context
+    ) -> func.HttpResponse:
+        with invocation_of(context).entered():  # a handler may run in the request
+            return await exchange(req, lambda request: answer(request, DurableEngine(client)))
 
 
-def _add_reader(blueprint: df.Blueprint, answer: Answer, endpoint: Endpoint) -> None:
+def _add_reader(blueprint: Blueprint, answer: Answer, endpoint: Endpoint) -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
     async def reader(req: func.HttpRequest) -> func.HttpResponse:
-        return to_sdk(await answer(from_sdk(req), None))
+        return await exchange(req, lambda request: answer(request, None))

@@ -1,57 +1,66 @@
 """One HTTP function per declared action and per declared read."""
 
-import azure.durable_functions as df
+from collections.abc import Callable
+
 import azure.functions as func
 
-from blueprints.http import respond
+from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.http import Respond, responder
 from shared.actions.declaration import Action, Read
-from shared.actions.patterns import Pattern, own_endpoints
-from shared.composition import Application
-from shared.endpoints.dataplane import DataPlane
-from shared.engine.durable import DurableEngine
+from shared.actions.patterns import Pattern, operation_endpoints
+from shared.actions.registry import Registry
+from shared.actions.routes import READ
+from shared.endpoints.admission import Admission
+from shared.endpoints.dataplane.routes import DataPlane
 
 
-def build(application: Application) -> df.Blueprint:
-    blueprint = df.Blueprint()
-    endpoints = DataPlane(application)
-    for action in application.registry.actions.values():
-        _add_action(blueprint, endpoints, action)
+def build(registry: Registry, endpoints: Callable[[], DataPlane], admission: Callable[[], Admission]) -> Blueprint:
+    blueprint = Blueprint()
+    respond = responder(admission)
+    for action in registry.actions.values():
+        _add_action(blueprint, endpoints, action, respond)
         if action.pattern is Pattern.PUT_OPERATION:
-            _add_own_monitor(blueprint, endpoints, action)
-    for read in application.registry.reads.values():
-        _add_read(blueprint, endpoints, read)
+            _add_operation_monitor(blueprint, endpoints, action, respond)
+    for read in registry.reads.values():
+        _add_read(blueprint, endpoints, read, respond)
     return blueprint
 
 
-def _add_action(blueprint: df.Blueprint, endpoints: DataPlane, action: Action) -> None:
+def _add_action(blueprint: Blueprint, endpoints: Callable[[], DataPlane], action: Action, respond: Respond) -> None:
     @blueprint.function_name(action.function_name)
     @blueprint.route(route=action.route, methods=[action.method])
     @blueprint.durable_client_input(client_name="client")
-    async def starter(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-        return await respond(req, lambda request: endpoints.start(request, action, DurableEngine(client)))
+    async def starter(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        return await respond(req, lambda request: endpoints().start(request, action, DurableEngine(client)))
 
 
-def _add_own_monitor(blueprint: df.Blueprint, endpoints: DataPlane, action: Action) -> None:
-    get, cancel, delete = own_endpoints(action.function_name, action.route, action.where)
+def _add_operation_monitor(
+    blueprint: Blueprint, endpoints: Callable[[], DataPlane], action: Action, respond: Respond
+) -> None:
+    get, cancel, delete = operation_endpoints(action.function_name, action.route, action.where)
 
     @blueprint.function_name(get.function_name)
     @blueprint.route(route=get.route, methods=get.methods)
-    async def own_status(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, lambda request: endpoints.own_status(request, action))
+    @blueprint.durable_client_input(client_name="client")
+    async def operation_status(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        engine = DurableEngine(client)
+        return await respond(req, lambda request: endpoints().operation_status(request, action, engine))
 
     @blueprint.function_name(cancel.function_name)
     @blueprint.route(route=cancel.route, methods=cancel.methods)
-    async def own_cancel(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, lambda request: endpoints.own_cancel(request, action))
+    async def operation_cancel(req: func.HttpRequest) -> func.HttpResponse:
+        return await respond(req, lambda request: endpoints().operation_cancel(request, action))
 
     @blueprint.function_name(delete.function_name)
     @blueprint.route(route=delete.route, methods=delete.methods)
-    async def own_delete(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, lambda request: endpoints.own_delete(request, action))
+    @blueprint.durable_client_input(client_name="client")
+    async def operation_delete(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        engine = DurableEngine(client)
+        return await respond(req, lambda request: endpoints().operation_delete(request, action, engine))
 
 
-def _add_read(blueprint: df.Blueprint, endpoints: DataPlane, read: Read) -> None:
+def _add_read(blueprint: Blueprint, endpoints: Callable[[], DataPlane], read: Read, respond: Respond) -> None:
     @blueprint.function_name(read.function_name)
-    @blueprint.route(route=read.route, methods=["GET"])
+    @blueprint.route(route=read.route, methods=READ)
     async def reader(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, lambda request: endpoints.read(request, read))
+        return await respond(req, lambda request: endpoints().read(request, read))

@@ -1,52 +1,64 @@
-"""The data plane's monitors: read, list, cancel, delete, result."""
+"""The data plane's monitors: read, list, cancel, delete, result. A read starts an operation again that was lost."""
 
-import azure.durable_functions as df
+from collections.abc import Callable, Mapping
+
 import azure.functions as func
 
-from blueprints.http import respond
+from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.http import Respond, responder
 from shared.actions.patterns import alias_endpoint
-from shared.composition import Application
-from shared.endpoints.dataplane import DataPlane
+from shared.contracts.functions import STATUS, STATUS_CANCEL, STATUS_DELETE, STATUS_LIST, STATUS_RESULT
+from shared.endpoints.admission import Admission
+from shared.endpoints.dataplane.routes import DataPlane
 
 
-def build(application: Application) -> df.Blueprint:
-    blueprint = df.Blueprint()
-    endpoints = DataPlane(application)
+def build(
+    exclusive_resources: Mapping[str, str], endpoints: Callable[[], DataPlane], admission: Callable[[], Admission]
+) -> Blueprint:
+    """`exclusive_resources`: templates of resources, each with the action that declares it."""
+    blueprint = Blueprint()
+    respond = responder(admission)
 
-    @blueprint.function_name("status")
-    @blueprint.route(route="status/{operation_id}", methods=["GET"])
-    async def status(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, endpoints.status)
+    @blueprint.function_name(STATUS.function_name)
+    @blueprint.route(route=STATUS.route, methods=STATUS.methods)
+    @blueprint.durable_client_input(client_name="client")
+    async def status(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        return await respond(req, lambda request: endpoints().status(request, DurableEngine(client)))
 
-    @blueprint.function_name("status_cancel")
-    @blueprint.route(route="status/{operation_id}:cancel", methods=["POST"])
+    @blueprint.function_name(STATUS_CANCEL.function_name)
+    @blueprint.route(route=STATUS_CANCEL.route, methods=STATUS_CANCEL.methods)
     async def status_cancel(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, endpoints.cancel)
+        return await respond(req, lambda request: endpoints().cancel(request))
 
-    @blueprint.function_name("status_delete")
-    @blueprint.route(route="status/{operation_id}", methods=["DELETE"])
-    async def status_delete(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, endpoints.delete)
+    @blueprint.function_name(STATUS_DELETE.function_name)
+    @blueprint.route(route=STATUS_DELETE.route, methods=STATUS_DELETE.methods)
+    @blueprint.durable_client_input(client_name="client")
+    async def status_delete(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        return await respond(req, lambda request: endpoints().delete(request, DurableEngine(client)))
 
-    @blueprint.function_name("status_list")
-    @blueprint.route(route="status", methods=["GET"])
+    @blueprint.function_name(STATUS_LIST.function_name)
+    @blueprint.route(route=STATUS_LIST.route, methods=STATUS_LIST.methods)
     async def status_list(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, endpoints.list)
+        return await respond(req, lambda request: endpoints().list(request))
 
-    @blueprint.function_name("status_result")
-    @blueprint.route(route="status/{operation_id}/result", methods=["GET"])
-    async def status_result(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, endpoints.result)
+    @blueprint.function_name(STATUS_RESULT.function_name)
+    @blueprint.route(route=STATUS_RESULT.route, methods=STATUS_RESULT.methods)
+    @blueprint.durable_client_input(client_name="client")
+    async def status_result(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        return await respond(req, lambda request: endpoints().result(request, DurableEngine(client)))
 
-    for template, where in application.registry.exclusive_resources().items():
-        _add_alias(blueprint, endpoints, template, where)
+    for template, where in exclusive_resources.items():
+        _add_alias(blueprint, endpoints, template, where, respond)
     return blueprint
 
 
-def _add_alias(blueprint: df.Blueprint, endpoints: DataPlane, template: str, where: str) -> None:
+def _add_alias(
+    blueprint: Blueprint, endpoints: Callable[[], DataPlane], template: str, where: str, respond: Respond
+) -> None:
     alias = alias_endpoint(template, where)
 
     @blueprint.function_name(alias.function_name)
     @blueprint.route(route=alias.route, methods=alias.methods)
-    async def operation_of_resource(req: func.HttpRequest) -> func.HttpResponse:
-        return await respond(req, lambda request: endpoints.of_resource(request, template))
+    @blueprint.durable_client_input(client_name="client")
+    async def operation_of_resource(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        return await respond(req, lambda request: endpoints().of_resource(request, template, DurableEngine(client)))

@@ -1,32 +1,53 @@
 """Creating, changing and removing several books at once: what each becomes is decided on what was read.
 
-A removal writes a tombstone, so that every change of a transaction leaves a row by which a lost answer can be told
-from somebody else's write. One that nobody needs goes right after it, and a file goes after the row that named it; what
-a crash leaves of them is cleared by the next write of the book or by the next load.
+A removal writes a tombstone, so that every change of a transaction leaves a row: where an answer was lost, the row
+shows whose write was done. One that nobody needs goes right after it, and a file goes after the row that named it; what
+a crash leaves of them is cleared by the next write of the book, or by the sweep (`library.leftovers`).
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
-from library.book_rows import OWN, FoundBook, book_columns, is_tombstone, seen, tombstone
+from library.book_rows import (
+    PARTITION,
+    book_columns,
+    book_from_columns,
+    is_tombstone,
+    named_files,
+    short_etag,
+    tombstone,
+)
+from library.books import BookStore, in_turns
+from library.leftovers import look_later
 from library.models import Book
-from library.ranges import in_turns
-from library.sets import BookSets
-from library.tombstones import clear, remove_files
-from shared.actions.arm_models import read_only_names
-from shared.actions.entities import ChangeRefused, Create, EntityChange, Remove, Update
-from shared.contracts.errors import validation_error
-from shared.errors import RequestError, StorageConflict, StorageError, StorageRefused
-from shared.operations.ids import is_valid_id
-from shared.storage.contention import give_way
-from shared.storage.limits import MAX_CHANGES
-from shared.storage.ports import Insert, Merge, Replace, Row, Scalar, Storage
-from shared.storage.write_once import write_once
+from shared.actions import (
+    ChangeRefused,
+    Create,
+    EntityChange,
+    Remove,
+    RequestError,
+    Update,
+    read_only_names,
+    validation_error,
+)
+from shared.storage import (
+    MAX_CHANGES,
+    Insert,
+    Merge,
+    Replace,
+    Row,
+    Scalar,
+    StorageConflict,
+    StorageError,
+    StorageRefused,
+    backoff,
+    write_once,
+)
 
 _TRIES = 12
 _READ_ONLY = frozenset(
@@ -36,147 +57,118 @@ _READ_ONLY = frozenset(
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What is stored under one id."""
-
-    own: Row | None
-    bulk: Row | None
-
-    @property
-    def book(self) -> FoundBook | None:
-        return seen(self.own, self.bulk)
-
-
-class BookChanges:
-    """Writes to the partition of the books that are stored one by one."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._rows = storage.table("books")
-        self._sets = BookSets(storage)
-
-    async def write(self, changes: Sequence[EntityChange], *, by: str) -> list[FoundBook | None]:
-        """See `library.entities.BookEntities.write`."""
-        keys = [_key(change) for change in changes]
-        if len(changes) > MAX_CHANGES or len(set(keys)) != len(keys):
-            message = f"At most {MAX_CHANGES} books are written at once, and each of them once."
-            raise RequestError(400, "TooManyChanges", message)
-        for tried in range(_TRIES if changes else 0):
-            await give_way(tried)
-            held = await self._look(changes)
-            if by and any(one.own is not None and one.own.values.get("written_by") == by for one in held.values()):
-                # All or none of the changes were done, so this tells of all of them.
-                return [None if isinstance(change, Remove) else held[_key(change)].book for change in changes]
-            planned = _plan(changes, held, by)
-            try:
-                etags = await write_once(self._rows, OWN, planned)
-            except StorageConflict:
-                continue
-            except StorageRefused as error:
-                raise RequestError(400, "ChangeTooLarge", f"The change cannot be stored: {error}.") from None
-            return await self._answered(changes, planned, etags, held)
-        if changes:
-            message = "Others kept changing the same books at this moment, so that nothing was done; send it again."
-            raise RequestError(409, "BooksAreBusy", message)
-        return []
-
-    async def _look(self, changes: Sequence[EntityChange]) -> dict[str, _Held]:
-        """What is stored under the id of each change; in the published set only where it matters."""
-        keys = [key for change in changes if is_valid_id(key := _key(change))]
-        own = {key: row for key, row in zip(keys, await in_turns(keys, self._read), strict=True)}
-        removed = {change.key for change in changes if isinstance(change, Remove)}
-        asked = [key for key in keys if key in removed or own[key] is None or is_tombstone(own[key])]
-        bulk = await self._sets.find_many(asked)
-        return {key: _Held(own.get(key), bulk.get(key)) for key in map(_key, changes)}
-
-    async def _read(self, key: str) -> Row | None:
-        return await self._rows.read(OWN, key)
-
-    async def _answered(
-        self,
-        changes: Sequence[EntityChange],
-        planned: Sequence[Insert | Merge | Replace],
-        etags: Sequence[str | None],
-        held: Mapping[str, _Held],
-    ) -> list[FoundBook | None]:
-        """The books as they were written; what the writes have left over is removed."""
-        written: list[Row] = []
-        for change, etag in zip(planned, etags, strict=True):
-            before = held[change.key].own
-            kept = before.values if isinstance(change, Merge) and before is not None else {}
-            written.append(Row(OWN, change.key, {**kept, **change.values}, etag or await self._etag(change.key)))
-        await in_turns([(row, held[row.key].own) for row in written], self._tidy)
-        return [
-            None if isinstance(change, Remove) else FoundBook(row) for change, row in zip(changes, written, strict=True)
-        ]
-
-    async def _etag(self, key: str) -> str:
-        """The etag of a row whose write was not answered."""
-        row = await self._read(key)
-        return row.etag if row else ""
-
-    async def _tidy(self, rows: tuple[Row, Row | None]) -> None:
-        now, before = rows
+async def write_books(books: BookStore, changes: Sequence[EntityChange], *, by: str, now: datetime) -> list[Row | None]:
+    """See `library.entities.BookEntities.write`; the rows that are there then, which may be tombstones."""
+    keys = [_key(change) for change in changes]
+    if len(changes) > MAX_CHANGES or len(set(keys)) != len(keys):
+        message = f"At most {MAX_CHANGES} books are written at once, and each of them once."
+        raise RequestError(400, "TooManyChanges", message)
+    for attempt in range(_TRIES if changes else 0):
+        await backoff(attempt)
+        stored = await books.read_rows(keys)
+        if by and any(row.values.get("written_by") == by for row in stored.values()):
+            # All or none of the changes were done, so one row of them is enough to know.
+            return [None if isinstance(change, Remove) else stored.get(_key(change)) for change in changes]
+        planned = await asyncio.to_thread(_plan, changes, stored, by=by, now=now)
+        notes = _notes(planned, stored, now)
+        if len(planned) + len(notes) > MAX_CHANGES:
+            await write_once(books.rows, PARTITION, notes)
+            notes = []
         try:
-            if is_tombstone(now) and not now.values["hides"] and not now.values["written_by"]:
-                await clear(self._storage, now)
-            elif is_tombstone(now):
-                await remove_files(self._storage, now)
-            elif before is not None and is_tombstone(before):
-                await remove_files(self._storage, before)
-        except StorageError as error:
-            _log.warning("A removed book has left something behind: %s", error, extra={"action": "book_left_over"})
+            etags = (await write_once(books.rows, PARTITION, [*planned, *notes]))[: len(planned)]
+        except StorageConflict:
+            continue
+        except StorageRefused as error:
+            raise RequestError(400, "ChangeTooLarge", f"The change cannot be stored: {error}.") from None
+        return await _finish(books, planned, etags, stored)
+    if changes:
+        message = "Others kept changing the same books at this moment, so that nothing was done; send it again."
+        raise RequestError(409, "BooksAreBusy", message, headers={"Retry-After": "1"})
+    return []
+
+
+def _notes(
+    planned: Sequence[Insert | Merge | Replace], stored: Mapping[str, Row], now: datetime
+) -> list[Insert | Merge | Replace]:
+    """What has the sweep look after a write that leaves, or replaces, a tombstone; nothing after any other."""
+    files = {
+        change.key: named_files(row)
+        for change in planned
+        if (row := stored.get(change.key)) is not None and (change.values.get("tombstone") or is_tombstone(row))
+    }
+    return [look_later(files, now)] if files else []
+
+
+async def _finish(
+    books: BookStore,
+    planned: Sequence[Insert | Merge | Replace],
+    etags: Sequence[str | None],
+    before: Mapping[str, Row],
+) -> list[Row | None]:
+    """The rows as they were written; what the writes have left over is removed."""
+    written: list[Row | None] = []
+    for change, etag in zip(planned, etags, strict=True):
+        kept = before[change.key].values if isinstance(change, Merge) else {}
+        # Where the write was not answered, its etag is looked up.
+        stored = None if etag else await books.rows.read(PARTITION, change.key)
+        etag_now = etag or (stored.etag if stored else "")
+        written.append(Row(PARTITION, change.key, {**kept, **change.values}, etag_now))
+    await in_turns([*written, *before.values()], lambda row: _tidy(books, row))
+    return written
+
+
+async def _tidy(books: BookStore, row: Row | None) -> None:
+    """Remove the files that a tombstone names, and the tombstone itself where it answers nobody."""
+    try:
+        if row is not None and is_tombstone(row):
+            await (books.remove_files(row) if row.values["written_by"] else books.clear(row))
+    except StorageError as error:
+        _log.warning("A removed book has left something behind: %s", error, extra={"event": "book_left_over"})
 
 
 def _key(change: EntityChange) -> str:
     return str(change.entity.id) if isinstance(change, Create) else change.key  # type: ignore[attr-defined]
 
 
-def _plan(changes: Sequence[EntityChange], held: Mapping[str, _Held], by: str) -> list[Insert | Merge | Replace]:
+def _plan(
+    changes: Sequence[EntityChange], stored: Mapping[str, Row], *, by: str, now: datetime
+) -> list[Insert | Merge | Replace]:
     planned: list[Insert | Merge | Replace] = []
     for change in changes:
         try:
-            planned.append(_planned(change, held[_key(change)], by))
+            planned.append(_planned(change, stored.get(_key(change)), by, now))
         except RequestError as error:
             raise ChangeRefused(error, len(planned)) from None
     return planned
 
 
-def _planned(change: EntityChange, held: _Held, by: str) -> Insert | Merge | Replace:
+def _planned(change: EntityChange, row: Row | None, by: str, now: datetime) -> Insert | Merge | Replace:
     """The row that makes the change. Raises RequestError where it cannot be."""
-    found = held.book
     match change:
         case Create(entity=entity):
-            if found is not None:
+            if row is not None and not is_tombstone(row):
                 raise RequestError(409, "BookExists", "There is a book of this id.", target=_key(change))
             book = _checked(entity.model_dump(), {})
-            return _whole(held.own, book.id, {**book_columns(book), "written_by": by})
+            columns: dict[str, Scalar] = {**book_columns(book), "written_by": by}
+            return Insert(book.id, columns) if row is None else Replace(book.id, columns, if_match=row.etag)
         case Update(key=key, values=values, if_match=if_match):
-            old = _required(found, key, if_match)
-            book = _changed(old.book, values)
-            columns = {**book_columns(book), "written_by": by}
-            if held.own is None or is_tombstone(held.own):
-                return _whole(held.own, key, columns)
+            old = _required(row, key, if_match)
+            book = _changed(book_from_columns(old.values), values)
+            columns = {**book_columns(book), "written_by": by, "loaded": False}
             # The rest of the row is not the book's: whose upload it was, who moved it.
-            changes = {name: columns[name] for name in (*(values.keys() - _READ_ONLY), "written_by")}
-            return Merge(key, changes, if_match=held.own.etag)
+            names = (*(values.keys() - _READ_ONLY), "written_by", "loaded")
+            return Merge(key, {name: columns[name] for name in names}, if_match=old.etag)
         case Remove(key=key, if_match=if_match):
-            _required(found, key, if_match)
-            hides = str(held.bulk.values["origin"]) if held.bulk else ""
-            return _whole(held.own, key, tombstone(hides=hides, removed=datetime.now(UTC), by=by, row=held.own))
+            old = _required(row, key, if_match)
+            return Replace(key, tombstone(old, removed=now, by=by), if_match=old.etag)
 
 
-def _whole(own: Row | None, key: str, values: Mapping[str, Scalar]) -> Insert | Replace:
-    return Insert(key, values) if own is None else Replace(key, values, if_match=own.etag)
-
-
-def _required(found: FoundBook | None, key: str, if_match: tuple[str, ...] | None) -> FoundBook:
-    if found is None:
+def _required(row: Row | None, key: str, if_match: tuple[str, ...] | None) -> Row:
+    if row is None or is_tombstone(row):
         raise RequestError(404, "BookNotFound", "There is no such book.", target=key)
-    if if_match is not None and found.etag not in if_match:
+    if if_match is not None and short_etag(row) not in if_match:
         raise RequestError(412, "PreconditionFailed", "The book has changed; read it again.", target=key)
-    return found
+    return row
 
 
 def _changed(book: Book, values: Mapping[str, Any]) -> Book:
@@ -192,8 +184,8 @@ def _changed(book: Book, values: Mapping[str, Any]) -> Book:
 def _checked(values: Mapping[str, Any], kept: Mapping[str, Any]) -> Book:
     """The book that a caller's values make; what the service sets is as in `kept`."""
     try:
-        said = {name: value for name, value in values.items() if name not in _READ_ONLY}
-        book = Book.model_validate(said, strict=True, by_name=True)
+        writable = {name: value for name, value in values.items() if name not in _READ_ONLY}
+        book = Book.model_validate(writable, strict=True, by_name=True)
     except ValidationError as error:
         raise validation_error(error) from None
     if not book.title.strip():

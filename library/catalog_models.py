@@ -5,8 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.actions.models import Model
-from shared.operations.ids import ID_PATTERN
+from shared.actions import ID_PATTERN, Model
 
 
 class ProcessFile(Model):
@@ -16,7 +15,7 @@ class ProcessFile(Model):
 
 
 class ProcessResult(Model):
-    """`record_count` lines were books; with them the published set has `book_count`."""
+    """`record_count` lines were books. `book_count` books are as a load has made them, those of earlier files too."""
 
     file_id: str
     record_count: int

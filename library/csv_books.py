@@ -9,35 +9,35 @@
     publisher
     words       a number, 0 where it is left out
 
-Columns come in any order; any other column is refused, so that a misspelled name does not lose its values. An empty
-cell is no value. Where an id comes twice the later line wins.
+Columns come in any order. What exports say of a book's EPUB (chapters, sizeBytes, sha256) is passed over; any other
+column is refused, so that a misspelled name does not lose its values. An empty cell is no value. Where an id comes
+twice the later line wins. A line ends with CRLF, LF or CR. Lines, and columns at the end, without anything in their
+cells are passed over: Excel leaves them where cells were cleared.
 """
 
+import asyncio
 import codecs
 import csv
+import io
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from library.models import Book
-from shared.errors import ActionFailed, wording
+from shared.actions import ActionFailed, wording
 
 COLUMNS = ("id", "title", "creators", "language", "identifiers", "published", "publisher", "words")
 _REQUIRED = ("id", "title")
 _LISTS = ("creators", "identifiers")
+_DERIVED = ("chapters", "sizeBytes", "sha256")
 MAX_RECORD_CHARS = 64 * 1024
 MAX_RECORDS = 1_000_000
 _NUMBER = re.compile(r"[0-9]{1,12}")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record of a CSV file as text; `line` is its first line, from 1."""
-
-    line: int
-    text: str
+_BLANK = ", \t\r\n"
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NEUTRALIZED = re.compile(r"'+[=+\-@\t\r]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,76 +49,138 @@ class Batch:
     bytes_read: int
 
 
-async def read_books(chunks: AsyncIterator[bytes], *, size: int) -> AsyncIterator[Batch]:
+async def read_books(
+    chunks: AsyncIterator[bytes], *, size: int, max_records: int = MAX_RECORDS, neutralized: bool = True
+) -> AsyncIterator[Batch]:
     """The books of a CSV file, up to `size` a batch. Raises ActionFailed InvalidCsv with the line.
 
-    Holds one chunk, one record and one batch at a time.
+    Holds one chunk, one record and one batch at a time. `neutralized`: cells are as `written` writes them. What is
+    read is a caller's, in any number of lines, so it is read in a thread, a batch at a time.
     """
-    columns: tuple[str, ...] | None = None
-    books: list[Book] = []
-    total = bytes_read = 0
-    async for record, bytes_read in _records(chunks):
-        cells = _cells(record)
-        if not cells:
-            continue
-        if columns is None:
-            columns = _header(cells, record.line)
-            continue
-        total += 1
-        if total > MAX_RECORDS:
-            raise invalid(record.line, f"a file holds at most {MAX_RECORDS} books")
-        books.append(_book(columns, cells, record.line))
-        if len(books) == size:
-            yield Batch(books, total, bytes_read)
-            books = []
-    if columns is None:
-        raise invalid(1, "the file is empty; its first line names the columns")
-    if books:
-        yield Batch(books, total, bytes_read)
+    reader = _Reader(size, max_records, neutralized)
+    async for chunk in chunks:
+        batches = reader.read(chunk)
+        while batch := await asyncio.to_thread(next, batches, None):
+            yield batch
+    for batch in reader.end():
+        yield batch
 
 
 def invalid(line: int, what: str) -> ActionFailed:
     return ActionFailed("InvalidCsv", f"Line {line}: {what}.", target="fileId")
 
 
-async def _records(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[Record, int]]:
-    """Records as text, each with the number of bytes read when it was complete.
+def written(rows: Iterable[Sequence[object]], *, neutralize: bool = True) -> bytes:
+    """A line for each row, as other tables of books are written; None is an empty cell.
 
-    A record ends at the first line end that is outside quotes: where the quotes before it are even in number.
+    With `neutralize` a text that a spreadsheet would take for a formula gets an apostrophe in front (owasp.org, "CSV
+    Injection"), as does one that looks like such a text already, so that reading takes one away from both.
     """
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    open_lines: list[str] = []
-    open_chars = line = bytes_read = 0
-    in_quotes = False
-    rest = ""
-    async for chunk in chunks:
-        bytes_read += len(chunk)
-        lines = (rest + _decoded(decoder, chunk, line)).split("\n")
-        rest = lines.pop()
-        for text in lines:
-            line += 1
-            open_lines.append(text)
-            open_chars += len(text) + 1
-            _check_length(open_chars, line - len(open_lines) + 1)
-            in_quotes ^= text.count('"') % 2 == 1
-            if not in_quotes:
-                yield Record(line - len(open_lines) + 1, "\n".join(open_lines)), bytes_read
-                open_lines, open_chars = [], 0
-        _check_length(open_chars + len(rest), line - len(open_lines) + 1)
-    rest += _decoded(decoder, b"", line, final=True)
-    first = line - len(open_lines) + 1
-    if in_quotes ^ (rest.count('"') % 2 == 1):
-        raise invalid(first, "a quote is opened and never closed")
-    if open_lines or rest:
-        yield Record(first, "\n".join([*open_lines, rest])), bytes_read
+    text = io.StringIO()
+    neutral = (
+        [f"'{cell}" if neutralize and isinstance(cell, str) and _FORMULA.match(cell) else cell for cell in row]
+        for row in rows
+    )
+    csv.writer(text).writerows(neutral)
+    return text.getvalue().encode()
 
 
-def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, line: int, *, final: bool = False) -> str:
-    try:
-        return decoder.decode(chunk, final)
-    except UnicodeDecodeError as error:
-        at = line + 1 + error.object[: error.start].count(b"\n")
-        raise invalid(at, "this is not UTF-8") from None
+class _Reader:
+    """What is read of a file between two chunks. Blocking: used from one thread at a time."""
+
+    def __init__(self, size: int, max_records: int, neutralized: bool) -> None:
+        self._size = size
+        self._max_records = max_records
+        self._neutralized = neutralized
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._rest = ""  # of a line whose end has not been seen
+        self._lines = 0
+        self._open: list[str] = []  # lines of a record whose quotes are not closed
+        self._open_chars = 0
+        self._bytes = self._records = self._blank = 0
+        self._columns: tuple[str, ...] | None = None
+        self._books: list[Book] = []
+
+    def read(self, chunk: bytes) -> Iterator[Batch]:
+        """The batches that are full with this chunk."""
+        self._bytes += len(chunk)
+        text = self._rest + self._decoded(chunk)
+        self._rest, at = "", 0
+        for line in io.StringIO(text, newline=""):
+            at += len(line)
+            # A CR at the end may be half of a line end.
+            if at == len(text) and not line.endswith("\n"):
+                self._rest = line
+            elif self._add(line):
+                yield self._batch()
+        _check_length(self._open_chars + len(self._rest), self._first_line)
+
+    def end(self) -> Iterator[Batch]:
+        """The last batch."""
+        if rest := self._rest + self._decoded(b"", final=True):
+            self._add(rest)
+        if self._open:
+            raise invalid(self._first_line, "a quote is opened and never closed")
+        if self._columns is None:
+            raise invalid(1, "the file is empty; its first line names the columns")
+        if self._books:
+            yield self._batch()
+
+    @property
+    def _first_line(self) -> int:
+        """The number of the line, from 1, that the record under way begins with."""
+        return self._lines - len(self._open) + 1
+
+    def _add(self, text: str) -> bool:
+        """Add a line; whether a batch is full then.
+
+        A record ends at the first line end that is outside quotes: where the quotes before it are even in number.
+        """
+        if not (self._open or text.strip(_BLANK)):
+            self._lines += 1
+            return self._pass_over(self._lines)
+        first = self._first_line
+        self._lines += 1
+        self._open.append(text)
+        self._open_chars += len(text)
+        _check_length(self._open_chars, first)
+        in_quotes = (len(self._open) > 1) ^ (text.count('"') % 2 == 1)
+        if in_quotes:
+            return False
+        record = "".join(self._open).rstrip("\r\n")
+        self._open, self._open_chars = [], 0
+        return self._add_record(_cells(record, first), first)
+
+    def _add_record(self, cells: list[str], line: int) -> bool:
+        if not any(cell.strip() for cell in cells):
+            return self._pass_over(line)
+        if self._columns is None:
+            self._columns = _header(cells, line)
+            return False
+        self._records += 1
+        if self._records > self._max_records:
+            raise invalid(line, f"a file holds at most {self._max_records} books")
+        self._books.append(_book(self._columns, cells, line, self._neutralized))
+        return len(self._books) == self._size
+
+    def _pass_over(self, line: int) -> bool:
+        self._blank += 1
+        if self._blank > self._max_records:
+            raise invalid(line, f"more than {self._max_records} lines have nothing in them; remove them")
+        return False
+
+    def _batch(self) -> Batch:
+        batch = Batch(self._books, self._records, self._bytes)
+        self._books = []
+        return batch
+
+    def _decoded(self, chunk: bytes, *, final: bool = False) -> str:
+        try:
+            return self._decoder.decode(chunk, final)
+        except UnicodeDecodeError as error:
+            before = self._rest + error.object[: error.start].decode(errors="ignore")
+            at = self._lines + sum(1 for _ in io.StringIO(before + "?", newline=""))
+            raise invalid(at, "this is not UTF-8; save the file as CSV in UTF-8") from None
 
 
 def _check_length(chars: int, line: int) -> None:
@@ -126,33 +188,39 @@ def _check_length(chars: int, line: int) -> None:
         raise invalid(line, f"a record has more than {MAX_RECORD_CHARS} characters")
 
 
-def _cells(record: Record) -> list[str]:
-    """The cells; none of an empty line."""
+def _cells(text: str, line: int) -> list[str]:
     try:
-        return next(csv.reader([record.text.removesuffix("\r")], strict=True), [])
-    except csv.Error as error:
-        raise invalid(record.line, str(error)) from None
+        return next(csv.reader([text], strict=True))
+    except csv.Error:
+        # Line ends and quotes that are not closed are looked for before: what is left is this.
+        what = "only a comma may follow a closing quote; write a quote that belongs to the text twice"
+        raise invalid(line, what) from None
 
 
 def _header(cells: list[str], line: int) -> tuple[str, ...]:
     known = ", ".join(COLUMNS)
-    for name in cells:
-        if name not in COLUMNS:
+    names = [cell.strip() for cell in cells]
+    while not names[-1]:
+        names.pop()
+    for name in names:
+        if name not in (*COLUMNS, *_DERIVED):
             raise invalid(line, f"there is no column {name[:80]!r}; these are known: {known}")
-        if cells.count(name) > 1:
+        if names.count(name) > 1:
             raise invalid(line, f"the column {name!r} is there twice")
     for name in _REQUIRED:
-        if name not in cells:
+        if name not in names:
             raise invalid(line, f"the column {name!r} is missing")
-    return tuple(cells)
+    return tuple(names)
 
 
-def _book(columns: tuple[str, ...], cells: list[str], line: int) -> Book:
-    if len(cells) != len(columns):
+def _book(columns: tuple[str, ...], cells: list[str], line: int, neutralized: bool) -> Book:
+    if len(cells) < len(columns) or any(cell.strip() for cell in cells[len(columns) :]):
         raise invalid(line, f"there are {len(cells)} cells, but {len(columns)} columns")
     values: dict[str, object] = {}
-    for name, cell in zip(columns, cells, strict=True):
-        text = cell.strip()
+    for name, cell in zip(columns, cells, strict=False):
+        text = cell[1:] if neutralized and _NEUTRALIZED.match(cell) else cell.strip()
+        if name in _DERIVED:
+            continue
         if name in _LISTS:
             values[name] = [part.strip() for part in text.split(";") if part.strip()]
         elif text:

@@ -3,36 +3,47 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from library.models import ImportedItem, ImportItem, ImportManifest, ImportOutcome, ImportProblem, UploadFinish
 from library.uploading import finish_upload
-from shared.actions.context import ActionContext, Attempt
-from shared.errors import ActionFailed, RequestError, StorageError, StorageRefused
-from shared.operations.model import Progress
-from shared.storage.ports import Storage
+from shared.actions import ActionContext, ActionFailed, Attempt, RequestError
+from shared.storage import Storage, StorageError, StorageRefused
 
-_PARALLEL = 4
 _UNEXPECTED = "The book could not be imported; the app's log has more."
 
-Hold = Callable[[str], Awaitable[None]]
+Lock = Callable[[str], Awaitable[None]]
 """Keeps other operations off a book until this one has ended; raises RequestError where another one is at it."""
+
+Finish = Callable[[UploadFinish], Awaitable[None]]
 
 
 async def import_books(
-    context: ActionContext, manifest: ImportManifest, storage: Storage, *, max_bytes: int, hold: Hold
+    context: ActionContext,
+    manifest: ImportManifest,
+    storage: Storage,
+    now: datetime,
+    *,
+    max_bytes: int,
+    lock: Lock,
+    parallel: int = 4,
 ) -> ImportOutcome:
-    """Finish every upload of the manifest, a few at a time; a book that cannot be imported does not stop the others.
+    """Finish every upload of the manifest, `parallel` at a time; one that cannot be imported does not stop the others.
 
     Only storage that cannot be reached ends the attempt: the next one goes on with what is left.
     """
-    places = asyncio.Semaphore(_PARALLEL)
+    places = asyncio.Semaphore(parallel)
     quiet = replace(context, attempt_state=_Quiet(context.attempt_state))
     total, done = len(manifest.items), 0
+
+    async def finish(request: UploadFinish) -> None:
+        await lock(request.id)
+        await finish_upload(quiet, request, storage, now, max_bytes=max_bytes)
 
     async def one(item: ImportItem) -> ImportedItem:
         nonlocal done
         async with places:
-            problem = await _import(quiet, item, storage, max_bytes=max_bytes, hold=hold)
+            problem = await _problem(quiet, item, finish)
         done += 1
         context.report_progress(done=done, total=total, message=f"{'Left out' if problem else 'Imported'} {item.id}")
         status = "Failed" if problem else "Succeeded"
@@ -50,14 +61,10 @@ async def import_books(
     return ImportOutcome(imported=total - failed, failed=failed, items=items)
 
 
-async def _import(
-    context: ActionContext, item: ImportItem, storage: Storage, *, max_bytes: int, hold: Hold
-) -> ImportProblem | None:
+async def _problem(context: ActionContext, item: ImportItem, finish: Finish) -> ImportProblem | None:
     """None where the book is there; else why not."""
-    request = UploadFinish(id=item.id, transaction_id=item.transaction_id, sha256=item.sha256)
     try:
-        await hold(item.id)
-        await finish_upload(context, request, storage, max_bytes=max_bytes)
+        await finish(UploadFinish(id=item.id, transaction_id=item.transaction_id, sha256=item.sha256))
     except (ActionFailed, RequestError) as error:
         return ImportProblem(code=error.code, message=error.message)
     except Exception as error:
@@ -79,5 +86,5 @@ class _Quiet:
     def cancel_requested(self) -> bool:
         return self.inner.cancel_requested
 
-    def report(self, progress: Progress) -> None:
+    def report(self, progress: object) -> None:
         """Chapters are not worth a write each."""

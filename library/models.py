@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from shared.actions.arm_models import read_only
-from shared.actions.models import Model
-from shared.operations.ids import ID_PATTERN
+from shared.actions import ID_PATTERN, Model, read_only
 
 _DATE = r"^[12][0-9]{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
 """`YYYY`, `YYYY-MM` or `YYYY-MM-DD`: what the EPUB reader yields."""
@@ -75,9 +73,7 @@ class Book(Model):
     creators: list[Text] = Field(default_factory=list[Text], max_length=25)
     language: str | None = Field(default=None, max_length=500)
     identifiers: list[Text] = Field(default_factory=list[Text], max_length=25)
-    published: str | None = Field(
-        default=None, pattern=r"^[12][0-9]{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$"
-    )
+    published: str | None = Field(default=None, pattern=_DATE)
     publisher: str | None = Field(default=None, max_length=500)
     chapters: int = read_only(0)
     words: int = Field(default=0, ge=0, le=10**12)

@@ -1,25 +1,22 @@
 """Reports in storage: a row each, in one partition, and the figures in full as a blob of the same name."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from library.book_rows import FIRST, LAST, short_etag
+from library.book_rows import LAST, ids_beyond, short_etag
 from library.catalog_models import Report
-from library.ranges import behind
-from shared.actions.models import Content
-from shared.errors import StorageConflict
-from shared.operations.ids import is_valid_id
-from shared.operations.rows import write_time
-from shared.storage.ports import Container, Delete, Insert, Row, Scalar, Storage
-from shared.storage.row_pages import row_pages
-from shared.storage.write_once import write_once
+from shared.actions import Content, is_valid_id
+from shared.storage import Container, Delete, Insert, Row, Scalar, Storage, StorageConflict, row_pages, write_once
 
 _PARTITION = "reports"
 _PAGE = 500
 
 
 class ReportStore:
-    """Reads and writes reports, which never change; the blob comes before the row and goes after it."""
+    """Reads and writes reports, which never change. The blob comes before the row, and goes before it.
+
+    So the row leads to a blob that was not removed yet.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._rows = storage.table("reports")
@@ -34,10 +31,9 @@ class ReportStore:
         row = await self._rows.read(_PARTITION, report_id) if is_valid_id(report_id) else None
         return _found(row) if row else None
 
-    async def pages(self, *, after: str | None = None) -> AsyncGenerator[list[tuple[Report, str]], None]:
+    async def pages(self, *, after: str | None = None) -> AsyncIterator[list[tuple[Report, str]]]:
         """The reports beyond `after`, each with its etag, in the order of their ids."""
-        lower = FIRST if after is None else behind(after)
-        async for rows in row_pages(self._rows, _PARTITION, lower=lower, upper=LAST, limit=_PAGE):
+        async for rows in row_pages(self._rows, _PARTITION, lower=ids_beyond(after), upper=LAST, limit=_PAGE):
             yield [_found(row) for row in rows]
 
     async def put_content(self, report_id: str, content: bytes, content_type: str) -> None:
@@ -62,10 +58,15 @@ class ReportStore:
 
     async def remove(self, report_id: str) -> None:
         """Remove a report, or what an attempt at one has left. May run twice from any point and ends the same."""
+        await self._files.delete(report_id)
         if await self.get(report_id) is not None:
             with suppress(StorageConflict):
                 await self._rows.write(_PARTITION, [Delete(report_id)])
-        await self._files.delete(report_id)
+
+    async def remove_unfinished(self, report_id: str) -> None:
+        """Remove what attempts have left that never came to the row; a report that is there stays."""
+        if await self.get(report_id) is None:
+            await self._files.delete(report_id)
 
 
 async def read_content(files: Container, name: str) -> Content | None:
@@ -77,11 +78,9 @@ async def read_content(files: Container, name: str) -> Content | None:
 
 
 def _columns(report: Report) -> dict[str, Scalar]:
-    values = report.model_dump(mode="json")
-    values["created_date_time"] = write_time(report.created_date_time)
-    return {name: "" if value is None else value for name, value in values.items()}
+    return {name: "" if value is None else value for name, value in report.model_dump(mode="json").items()}
 
 
 def _found(row: Row) -> tuple[Report, str]:
     values = {name: None if value == "" else value for name, value in row.values.items()}
-    return Report.model_validate(values, by_name=True, extra="ignore"), short_etag(row.etag)
+    return Report.model_validate(values, by_name=True, extra="ignore"), short_etag(row)

@@ -4,31 +4,27 @@ A date that names a year or a month only counts as its first day, so that each b
 """
 
 import asyncio
-import csv
-import io
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from hashlib import sha256
 
-from library.book_rows import FoundBook
+from library.book_rows import book_from_columns
 from library.books import BookStore
 from library.catalog_models import Report, ReportRequest
+from library.csv_books import written
 from library.report_store import ReportStore
+from library.shielding import finish_then_cancel, ignore_cancel
 from library.tally import Counted, Tally
-from library.undivided import past_cancel, to_its_end
-from shared.actions.context import ActionContext
-from shared.actions.models import Model
-from shared.errors import RequestError, StorageError
-from shared.storage.ports import Storage
+from shared.actions import ActionContext, Model, RequestError
+from shared.storage import Row, Storage, StorageError
 
 TOP = 100
 """Languages, and creators, that a report lists; it says how many there are."""
 
 _YEARS = 10_000
 _TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
-_REMOVE_SECONDS = 10
 
 
 class Ranking(Model):
@@ -57,7 +53,15 @@ def check_report(request: ReportRequest) -> None:
         raise RequestError(400, "InvalidDateRange", "startDate is after endDate.", target="startDate")
 
 
-async def generate_report(context: ActionContext, request: ReportRequest, storage: Storage, base_url: str) -> Report:
+async def generate_report(
+    context: ActionContext,
+    request: ReportRequest,
+    storage: Storage,
+    now: datetime,
+    *,
+    base_url: str,
+    neutralize: bool = True,
+) -> Report:
     """Count, store the figures, then the row by which the report is seen; one that is there already is answered again.
 
     Canceled before the row it leaves nothing to see; a cancel that comes while the row is written comes too late.
@@ -65,14 +69,13 @@ async def generate_report(context: ActionContext, request: ReportRequest, storag
     reports = ReportStore(storage)
     if stored := await reports.get(context.run_id):
         return stored
-    figures = await _count(context, request, storage)
-    content = rendered(figures, request.format)
+    figures = await _count(context, request, storage, now)
+    content = rendered(figures, request.format, neutralize=neutralize)
     try:
-        await to_its_end(reports.put_content(context.run_id, content, _TYPES[request.format]))
+        await finish_then_cancel(reports.put_content(context.run_id, content, _TYPES[request.format]))
     except asyncio.CancelledError:
-        with suppress(StorageError, TimeoutError):
-            async with asyncio.timeout(_REMOVE_SECONDS):
-                await reports.remove(context.run_id)
+        with suppress(StorageError):
+            await reports.remove(context.run_id)
         raise
     report = Report(
         id=context.run_id,
@@ -88,7 +91,7 @@ async def generate_report(context: ActionContext, request: ReportRequest, storag
         size_bytes=len(content),
         sha256=sha256(content).hexdigest(),
     )
-    return await past_cancel(reports.put(report))
+    return await ignore_cancel(reports.put(report))
 
 
 @dataclass
@@ -100,9 +103,9 @@ class _Count:
     books: int = 0
     words: int = 0
 
-    def add(self, found: Sequence[FoundBook]) -> None:
+    def add(self, rows: Sequence[Row]) -> None:
         entries: list[tuple[str, str, int]] = []
-        for book in (one.book for one in found):
+        for book in (book_from_columns(row.values) for row in rows):
             if not is_in(book.published, self.request):
                 continue
             self.books += 1
@@ -112,12 +115,12 @@ class _Count:
             entries += [("creator", name, book.words) for name in dict.fromkeys(book.creators)]
         self.tally.add(entries)
 
-    def figures(self) -> Figures:
+    def figures(self, created: datetime) -> Figures:
         def ranked(kind: str) -> Ranking:
             return Ranking(different=self.tally.different(kind), most=self.tally.most(kind, TOP))
 
         return Figures(
-            created_date_time=datetime.now(UTC),
+            created_date_time=created,
             start_date=self.request.start_date,
             end_date=self.request.end_date,
             books=self.books,
@@ -128,15 +131,15 @@ class _Count:
         )
 
 
-async def _count(context: ActionContext, request: ReportRequest, storage: Storage) -> Figures:
+async def _count(context: ActionContext, request: ReportRequest, storage: Storage, now: datetime) -> Figures:
     count, seen = _Count(request), 0
     try:
-        async for found in BookStore(storage).scan():
+        async for rows in BookStore(storage).scan():
             # A thread that goes on after a cancel would meet a closed database.
-            await to_its_end(asyncio.to_thread(count.add, found))
-            seen += len(found)
+            await finish_then_cancel(asyncio.to_thread(count.add, rows))
+            seen += len(rows)
             context.report_progress(done=seen, message=f"Looked at {seen} books")
-        return await to_its_end(asyncio.to_thread(count.figures))
+        return await finish_then_cancel(asyncio.to_thread(count.figures, now))
     finally:
         count.tally.close()
 
@@ -152,15 +155,11 @@ def is_in(published: str | None, request: ReportRequest) -> bool:
     return (start is None or day >= start.isoformat()) and (end is None or day <= end.isoformat())
 
 
-def rendered(figures: Figures, format: str) -> bytes:
-    """The report's content: JSON, or CSV (RFC 4180) with a line per figure."""
+def rendered(figures: Figures, format: str, *, neutralize: bool) -> bytes:
+    """The report's content: JSON, or CSV (RFC 4180) with a line per figure; `neutralize` as for `written`."""
     if format == "json":
         return figures.model_dump_json(by_alias=True).encode()
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("figure", "name", "books", "words"))
-    writer.writerow(("total", "", figures.books, figures.words))
     lists = {"language": figures.languages.most, "creator": figures.creators.most, "year": figures.years}
-    for figure, counted in lists.items():
-        writer.writerows((figure, one.name or "", one.books, one.words) for one in counted)
-    return text.getvalue().encode()
+    lines = [(figure, one.name, one.books, one.words) for figure, counted in lists.items() for one in counted]
+    head = [("figure", "name", "books", "words"), ("total", "", figures.books, figures.words)]
+    return written([*head, *lines], neutralize=neutralize)

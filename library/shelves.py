@@ -1,33 +1,22 @@
 """Shelves over storage: which books stand on one, moving them, counting them. Each may run twice and ends the same."""
 
-import csv
-import io
+import asyncio
 from hashlib import sha256
 
 from library.books import BookStore
+from library.csv_books import written
 from library.models import Book
 from library.shelf_models import MigrationResult, Shelf
-from shared.actions.context import ActionContext
-from shared.composition import now, storage
-from shared.operations.ids import Locator
-from shared.operations.records import OperationRecords
-from shared.resources.model import ResourceKey
-from shared.resources.service import Resources
-from shared.storage.ports import Storage
+from shared.actions import ActionContext, ResourceTable
+from shared.storage import Storage
 
-TYPE = ("contoso.library", "shelves")
+TYPE = "/providers/contoso.library/shelves/"
 _COLUMNS = ("id", "title", "creators", "language", "published", "publisher", "chapters", "words", "sizeBytes", "sha256")
 
 
-async def exists(shelf_id: str) -> bool:
+async def exists(shelf_id: str, resources: ResourceTable) -> bool:
     """Whether there is a shelf of this ARM id, compared without case."""
-    try:
-        key = ResourceKey.parse(shelf_id)
-    except ValueError:
-        return False
-    if (key.namespace.lower(), key.type.lower()) != TYPE:
-        return False
-    return (await _resources(storage()).find(key)).resource is not None
+    return TYPE in shelf_id.lower() and await resources.get(shelf_id) is not None
 
 
 async def counted(shelf: Shelf, storage: Storage) -> Shelf:
@@ -41,8 +30,7 @@ async def recount(context: ActionContext, shelf: Shelf, storage: Storage) -> Non
     """Store the numbers of the books that stand on the shelf."""
     properties = (await counted(shelf, storage)).properties
     values = {"bookCount": properties.book_count, "words": properties.words}
-    holder = Locator.of(context.owner, context.operation_id)
-    await _resources(storage).save_properties(ResourceKey.parse(shelf.id), holder, values)
+    await context.save_properties(shelf.id, values)
 
 
 async def migrate(context: ActionContext, shelf: Shelf, target_name: str, storage: Storage) -> MigrationResult:
@@ -51,16 +39,16 @@ async def migrate(context: ActionContext, shelf: Shelf, target_name: str, storag
     Every moved book is marked with the run, so that a second attempt counts what the first one has moved.
     """
     books = BookStore(storage)
-    target = await _resources(storage).find(_sibling(shelf.id, target_name))
-    if target.resource is None:
+    target = await context.resources.get(f"{shelf.id.rpartition('/')[0]}/{target_name}")
+    if target is None:
         return MigrationResult(moved=0, skipped=len(await books.on_shelf(shelf.id)))
-    target_id = target.resource.key.id
+    target_id = target.id
     there = len(await books.on_shelf(target_id))
-    capacity = target.resource.body.properties.get("capacity")
+    capacity = target.properties.get("capacity")
     waiting = await books.on_shelf(shelf.id)
     skipped = 0
     for done, book in enumerate(waiting):
-        context.raise_if_cancelled()
+        context.raise_if_canceled()
         context.report_progress(done=done, total=len(waiting), message=f"Moving {book.title}"[:200])
         fits = capacity is None or there < capacity
         if fits and await books.move(book.id, source=shelf.id, target=target_id, by=context.run_id):
@@ -70,11 +58,11 @@ async def migrate(context: ActionContext, shelf: Shelf, target_name: str, storag
     return MigrationResult(moved=await books.moved(target_id, by=context.run_id), skipped=skipped)
 
 
-async def store_inventory(shelf: Shelf, storage: Storage) -> tuple[str, int]:
+async def store_inventory(shelf: Shelf, storage: Storage, *, neutralize: bool = True) -> tuple[str, int]:
     """Store the shelf's inventory as CSV in place of an older one; its id and the number of books."""
     books = await BookStore(storage).on_shelf(shelf.id)
     name = inventory_id(shelf.id)
-    content = inventory_csv(books).encode()
+    content = await asyncio.to_thread(inventory_csv, books, neutralize=neutralize)
     await storage.container("inventories").put(f"{name}.csv", content, content_type="text/csv; charset=utf-8")
     return name, len(books)
 
@@ -97,21 +85,10 @@ def inventory_id(shelf_id: str) -> str:
     return sha256(shelf_id.lower().encode()).hexdigest()[:32]
 
 
-def inventory_csv(books: list[Book]) -> str:
-    """One line a book, after a line of names (RFC 4180); creators joined by semicolons."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for book in books:
-        values = book.model_dump(mode="json", by_alias=True)
-        values["creators"] = "; ".join(book.creators)
-        writer.writerow(["" if values[name] is None else values[name] for name in _COLUMNS])
-    return text.getvalue()
+def inventory_csv(books: list[Book], *, neutralize: bool) -> bytes:
+    """One line a book, after a line of names (RFC 4180); creators joined by semicolons.
 
-
-def _sibling(shelf_id: str, name: str) -> ResourceKey:
-    return ResourceKey.parse(f"{shelf_id.rpartition('/')[0]}/{name}")
-
-
-def _resources(storage: Storage) -> Resources:
-    return Resources(storage, OperationRecords(storage), clock=now)
+    A load reads it again; `neutralize` as for `written`.
+    """
+    lines = [book.model_dump(mode="json", by_alias=True) | {"creators": "; ".join(book.creators)} for book in books]
+    return written([_COLUMNS, *([values[name] for name in _COLUMNS] for values in lines)], neutralize=neutralize)

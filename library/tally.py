@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from shared.actions.models import Model
+from shared.actions import Model
 
 _TABLE = "CREATE TABLE tally (kind TEXT, name TEXT, books INT, words INT, PRIMARY KEY (kind, name)) WITHOUT ROWID"
 _ADD = """INSERT INTO tally VALUES (?, ?, 1, ?)

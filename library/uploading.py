@@ -2,32 +2,33 @@
 
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
+from library import leftovers
 from library.books import BookStore
 from library.models import Book, FileUploadStart, UploadFinish, UploadStart, UploadStarted
 from library.reading import Download, read_book, save
 from library.uploads import LIFETIME, Upload, UploadStore, check_size, missing_file
-from shared.actions.context import ActionContext
-from shared.errors import ActionFailed, StorageConflict
-from shared.storage.ports import Storage
+from shared.actions import ActionContext, ActionFailed
+from shared.storage import Storage, StorageConflict
 
 
-async def start_upload(context: ActionContext, request: UploadStart, storage: Storage) -> UploadStarted:
+async def start_upload(context: ActionContext, request: UploadStart, storage: Storage, now: datetime) -> UploadStarted:
     """Open a transaction named after the run, so that a second attempt finds the first one's."""
-    return await _start(context, request.id, request, storage)
+    return await _start(context, request.id, request, UploadStore(storage, now), now)
 
 
-async def start_file_upload(context: ActionContext, request: FileUploadStart, storage: Storage) -> UploadStarted:
+async def start_file_upload(
+    context: ActionContext, request: FileUploadStart, storage: Storage, now: datetime
+) -> UploadStarted:
     """The same for a file that is no book: its transaction's id is what `fileId` names elsewhere."""
-    return await _start(context, "", request, storage)
+    return await _start(context, "", request, UploadStore(storage, now), now)
 
 
 async def _start(
-    context: ActionContext, book_id: str, request: UploadStart | FileUploadStart, storage: Storage
+    context: ActionContext, book_id: str, request: UploadStart | FileUploadStart, uploads: UploadStore, now: datetime
 ) -> UploadStarted:
-    uploads = UploadStore(storage)
     upload = await uploads.begin(
         Upload(
             id=context.run_id,
@@ -35,7 +36,7 @@ async def _start(
             owner=context.owner,
             file_name=request.file_name,
             size=request.size,
-            expires=datetime.now(UTC).replace(microsecond=0) + LIFETIME,
+            expires=now.replace(microsecond=0) + LIFETIME,
         )
     )
     return UploadStarted(transaction_id=upload.id, upload_url=await uploads.url(upload), expires_at=upload.expires)
@@ -45,6 +46,7 @@ async def finish_upload(
     context: ActionContext,
     request: UploadFinish,
     storage: Storage,
+    now: datetime,
     *,
     max_bytes: int,
     change: Callable[[Book], Book] | None = None,
@@ -52,11 +54,11 @@ async def finish_upload(
     """Check the uploaded EPUB, store it as the book, and close the transaction.
 
     `change` is applied to what was read before it is stored; without it a book that is replaced keeps its shelf.
-    Writes in this order: file, row, transaction, removal of the upload. Each is conditional or named by its content,
-    so an attempt that follows a lost one repeats what was done without effect.
+    Writes in this order: a note for the sweep, file, row, transaction, removal of the upload. Each but the note is
+    conditional or named by its content, so an attempt that follows a lost one repeats what was done without effect.
     """
-    uploads, books = UploadStore(storage), BookStore(storage)
-    upload = await uploads.find(request.transaction_id, book_id=request.id, owner=context.owner, run=context.run_id)
+    uploads, books = UploadStore(storage, now), BookStore(storage)
+    upload = await uploads.find(request.transaction_id, book_id=request.id, owner=context.owner, run_id=context.run_id)
     if upload.book is not None:
         await uploads.files.delete(upload.id)
         return upload.book
@@ -68,13 +70,14 @@ async def finish_upload(
             )
         book = await read_book(context, request.id, file)
         book = change(book) if change else book
-        upload = await uploads.pin(upload, file.etag, run=context.run_id)
+        upload = await uploads.pin(upload, file.etag, run_id=context.run_id)
         if upload.book is not None:
             return upload.book
         context.report_progress(percent=95, message="Storing the book")
+        await leftovers.note(books, book.id, now, sha256=file.sha256)
         await books.put_file(book.id, file.sha256, file.path)
     book = await books.put(book, source=upload.id, keep_shelf=change is None)
-    await uploads.close(upload, book, run=context.run_id)
+    await uploads.close(upload, book, run_id=context.run_id)
     await uploads.files.delete(upload.id)
     return book
 

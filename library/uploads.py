@@ -1,22 +1,31 @@
 """Upload transactions: a blob somebody may write for a while, and who finished it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from library.book_rows import book_columns, book_from_columns
 from library.models import Book
-from shared.errors import ActionFailed, StorageConflict
-from shared.operations.ids import is_valid_id
-from shared.operations.rows import read_time, write_time
-from shared.storage.ports import BlobReader, Container, Insert, Merge, Row, Scalar, Storage
-from shared.storage.write_once import write_once
+from shared.actions import ActionFailed, Model, is_valid_id
+from shared.storage import (
+    BlobReader,
+    Container,
+    Delete,
+    Insert,
+    Merge,
+    Row,
+    Scalar,
+    Storage,
+    StorageConflict,
+    write_once,
+)
 
 LIFETIME = timedelta(hours=1)
+_LATE = timedelta(hours=1)
+"""How long after its expiry a file may still arrive, sent by a slow connection."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
+class Upload(Model):
     """A transaction. `closed_by` is the run that finished it, with the book, or the JSON, that it returned.
 
     `book_id` is empty where the file is no book.
@@ -39,19 +48,15 @@ class Upload:
 class UploadStore:
     """Transactions in a table, uploaded files in the container `uploads` under the transaction's id."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, now: datetime) -> None:
+        self._now = now
         self._rows = storage.table("uploads")
         self.files: Container = storage.container("uploads")
 
     async def begin(self, upload: Upload) -> Upload:
         """Store a new transaction; the stored one where its id is there already (an earlier attempt's)."""
-        values = {
-            "book_id": upload.book_id,
-            "owner": upload.owner,
-            "file_name": upload.file_name,
-            "size": upload.size or 0,
-            "expires": write_time(upload.expires),
-        }
+        values = upload.model_dump(include={"book_id", "owner", "file_name"})
+        values |= {"size": upload.size or 0, "expires": upload.expires.isoformat()}
         try:
             await write_once(self._rows, _partition(upload.id), [Insert(upload.id, values)])
         except StorageConflict:
@@ -61,12 +66,27 @@ class UploadStore:
             return _from_row(row)
         return upload
 
+    async def abandon(self, upload_id: str) -> datetime | None:
+        """Remove a transaction, with the file that was sent and never taken; or say when that may be done.
+
+        Its URL takes a file until it expires, and may then still be receiving one.
+        """
+        row = await self._rows.read(_partition(upload_id), upload_id)
+        if row is None:
+            return None
+        if self._now < (over := _from_row(row).expires + _LATE):
+            return over
+        await self.files.delete(upload_id)
+        with suppress(StorageConflict):
+            await self._rows.write(_partition(upload_id), [Delete(upload_id)])
+        return None
+
     async def url(self, upload: Upload) -> str:
-        left = upload.expires - datetime.now(UTC)
+        left = upload.expires - self._now
         return await self.files.upload_url(upload.id, lifetime_seconds=max(1, int(left.total_seconds())))
 
-    async def find(self, upload_id: str, *, book_id: str, owner: str, run: str) -> Upload:
-        """The transaction, if `run` may finish it or has finished it.
+    async def find(self, upload_id: str, *, book_id: str, owner: str, run_id: str) -> Upload:
+        """The transaction, if `run_id` may finish it or has finished it.
 
         Raises ActionFailed: UploadNotFound (also for another book's or caller's), UploadAlreadyFinished,
         UploadExpired.
@@ -77,16 +97,16 @@ class UploadStore:
         upload = _from_row(row) if row else None
         if upload is None or upload.book_id != book_id or upload.owner != owner:
             raise ActionFailed("UploadNotFound", f"There is no such {what}; start one.", target=target)
-        if upload.closed_by and upload.closed_by != run:
+        if upload.closed_by and upload.closed_by != run_id:
             raise ActionFailed(
                 "UploadAlreadyFinished", "This upload was finished before; start a new one.", target=target
             )
-        if not upload.closed_by and datetime.now(UTC) >= upload.expires:
+        if not upload.closed_by and self._now >= upload.expires:
             await self.files.delete(upload.id)
             raise ActionFailed("UploadExpired", "This upload was not finished in time; start a new one.")
         return upload
 
-    async def pin(self, upload: Upload, etag: str, *, run: str) -> Upload:
+    async def pin(self, upload: Upload, etag: str, *, run_id: str) -> Upload:
         """Settle which bytes this transaction is about, before anything of them is stored.
 
         The URL stays writable until it expires, so a later attempt could find another file under it. Raises
@@ -97,27 +117,27 @@ class UploadStore:
                 change = Merge(upload.id, {"pinned": etag}, if_match=upload.etag)
                 written = await write_once(self._rows, _partition(upload.id), [change])
             except StorageConflict:
-                upload = await self.find(upload.id, book_id=upload.book_id, owner=upload.owner, run=run)
+                upload = await self.find(upload.id, book_id=upload.book_id, owner=upload.owner, run_id=run_id)
             else:
-                return replace(upload, pinned=etag, etag=written[0] or "")
+                return upload.model_copy(update={"pinned": etag, "etag": written[0] or ""})
         if upload.pinned != etag:
             raise changed()
         return upload
 
-    async def close(self, upload: Upload, book: Book, *, run: str) -> None:
-        """Mark the transaction as finished by `run`. Raises ActionFailed when another run was faster."""
-        await self._close(upload, run, {f"result_{name}": value for name, value in book_columns(book).items()})
+    async def close(self, upload: Upload, book: Book, *, run_id: str) -> None:
+        """Mark the transaction as finished by `run_id`. Raises ActionFailed when another run was faster."""
+        await self._close(upload, run_id, {f"result_{name}": value for name, value in book_columns(book).items()})
 
-    async def close_file(self, upload: Upload, outcome: str, *, run: str) -> None:
+    async def close_file(self, upload: Upload, outcome: str, *, run_id: str) -> None:
         """The same for a file that is no book; `outcome` is JSON of at most 32 Ki characters."""
-        await self._close(upload, run, {"outcome": outcome})
+        await self._close(upload, run_id, {"outcome": outcome})
 
-    async def _close(self, upload: Upload, run: str, result: Mapping[str, Scalar]) -> None:
-        values: dict[str, Scalar] = {"closed_by": run, **result}
+    async def _close(self, upload: Upload, run_id: str, result: Mapping[str, Scalar]) -> None:
+        values: dict[str, Scalar] = {"closed_by": run_id, **result}
         try:
             await write_once(self._rows, _partition(upload.id), [Merge(upload.id, values, if_match=upload.etag)])
         except StorageConflict:
-            stored = await self.find(upload.id, book_id=upload.book_id, owner=upload.owner, run=run)
+            stored = await self.find(upload.id, book_id=upload.book_id, owner=upload.owner, run_id=run_id)
             if not stored.closed_by:
                 raise
 
@@ -147,19 +167,7 @@ def _partition(upload_id: str) -> str:
 
 
 def _from_row(row: Row) -> Upload:
-    values = row.values
-    closed_by = str(values.get("closed_by", ""))
-    columns = {name[len("result_") :]: value for name, value in values.items() if name.startswith("result_")}
-    return Upload(
-        id=row.key,
-        book_id=str(values["book_id"]),
-        owner=str(values["owner"]),
-        file_name=str(values["file_name"]),
-        size=int(values["size"]) or None,
-        expires=read_time(str(values["expires"])),
-        pinned=str(values.get("pinned", "")),
-        closed_by=closed_by,
-        book=book_from_columns(columns) if columns else None,
-        outcome=str(values.get("outcome", "")),
-        etag=row.etag,
-    )
+    """An upload as `begin`, `pin` and `close` have written it."""
+    columns = {name.removeprefix("result_"): value for name, value in row.values.items() if name.startswith("result_")}
+    values = {**row.values, "id": row.key, "size": row.values["size"] or None, "etag": row.etag}
+    return Upload.model_validate({**values, "book": book_from_columns(columns) if columns else None}, by_name=True)

@@ -3,21 +3,19 @@
 The npm package is looked up, never installed: `make azurite` does that.
 """
 
-import asyncio
-import ctypes
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 
+from local_host.child import dies_with_parent
+from local_host.clock import SYSTEM, Clock
 from local_host.errors import AzuriteError
 
 EMULATOR_ACCOUNT = "devstoreaccount1"
@@ -27,10 +25,9 @@ EMULATOR_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K
 
 _SCRIPT = Path(".build", "azurite", "node_modules", "azurite", "dist", "src", "azurite.js")
 _KEEP_SAVING = Path(__file__).with_name("azurite_keep_saving.cjs")
-_START_ATTEMPTS = 5
-_START_TIMEOUT = 30.0
+_LISTENING = re.compile(rb"Azurite (Blob|Queue|Table) service is successfully listening at http://127\.0\.0\.1:(\d+)")
+_START_TIMEOUT = 120.0
 _STOP_TIMEOUT = 3.0
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,9 @@ class Ports:
     blob: int
     queue: int
     table: int
+
+
+_CHOSEN_BY_THE_SYSTEM = Ports(0, 0, 0)
 
 
 def connection_string(ports: Ports) -> str:
@@ -91,7 +91,7 @@ def command(node: str, script: Path, location: Path, ports: Ports, *, in_memory:
 
 
 class Azurite:
-    """A running emulator; `with` or `async with` gives its connection string.
+    """A running emulator; `with` gives its connection string.
 
     `location`: where its data lives (default: a temporary folder). `in_memory`: nothing is kept.
     """
@@ -103,15 +103,20 @@ class Azurite:
         location: Path | None = None,
         in_memory: bool = False,
         environment: Mapping[str, str] = os.environ,
+        clock: Clock = SYSTEM,
+        ports: Ports = _CHOSEN_BY_THE_SYSTEM,
     ) -> None:
+        """`ports`: where it listens; 0 is any that is free."""
+        self._ports = ports
         self._script = find_script(app_root, environment)
         self._node = find_node()
         self._location = location
         self._in_memory = in_memory
+        self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        # A file, since a pipe that nobody reads would fill and stop it.
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        # A file, since a pipe that nobody reads would fill and stop it; it appends wherever we have read to.
+        self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 (closed by stop)
 
     @property
     def pid(self) -> int | None:
@@ -120,17 +125,16 @@ class Azurite:
 
     def start(self) -> str:
         """Start, wait until all three services answer, and return the connection string."""
-        for _ in range(_START_ATTEMPTS):
-            process, ports = self._spawn()
-            if _answers(process, ports):
-                return connection_string(ports)
+        ports = self._listening(self._spawn())
+        if ports is None:
             self._end_process()
-        raise self._failure()
+            raise self._failure()
+        return connection_string(ports)
 
     def stop(self) -> None:
         """Stop it and wait until it is gone; harmless when it does not run."""
         self._end_process()
-        self._said.close()
+        self._output.close()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -148,38 +152,45 @@ class Azurite:
     ) -> None:
         self.stop()
 
-    async def __aenter__(self) -> str:
-        for _ in range(_START_ATTEMPTS):
-            # Started by the loop's own thread: the kernel ties the child's life to the thread that made it.
-            process, ports = self._spawn()
-            if await asyncio.to_thread(_answers, process, ports):
-                return connection_string(ports)
-            await asyncio.to_thread(self._end_process)
-        raise self._failure()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await asyncio.to_thread(self.stop)
-
-    def _spawn(self) -> tuple[subprocess.Popen[bytes], Ports]:
-        """One try: the ports are free when looked for, not reserved; another process may take one meanwhile."""
-        ports = _free_ports()
+    def _spawn(self) -> subprocess.Popen[bytes]:
         location = self._data_folder()
-        line = command(self._node, self._script, location, ports, in_memory=self._in_memory)
+        line = command(self._node, self._script, location, self._ports, in_memory=self._in_memory)
         self._process = subprocess.Popen(  # noqa: S603 (a fixed command line, no shell)
             line,
             cwd=location,
             stdin=subprocess.DEVNULL,
-            stdout=self._said,
-            stderr=self._said,
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 (one prepared system call)
+            stdout=self._output,
+            stderr=self._output,
+            preexec_fn=dies_with_parent(signal.SIGTERM),  # noqa: PLW1509 (one prepared system call)
         )
-        return self._process, ports
+        return self._process
+
+    def _listening(self, process: subprocess.Popen[bytes]) -> Ports | None:
+        """Where it listens by its own word: whoever answers on a port may be somebody else."""
+        deadline = self._clock.monotonic() + _START_TIMEOUT
+        while process.poll() is None and self._clock.monotonic() < deadline:
+            said = {service.lower().decode(): int(port) for service, port in _LISTENING.findall(self._said())}
+            if len(said) == len(fields(Ports)):
+                return Ports(**said)
+            self._clock.pause(0.05)
+        return None
+
+    def _said(self) -> bytes:
+        self._output.seek(0)
+        return self._output.read()
 
     def _data_folder(self) -> Path:
         if self._location is not None:
-            self._location.mkdir(parents=True, exist_ok=True)
+            try:
+                self._location.mkdir(parents=True, exist_ok=True)
+                # It would begin, and fail at its first write.
+                tempfile.TemporaryFile(dir=self._location).close()
+            except OSError as error:
+                self.stop()
+                raise AzuriteError(
+                    f"the emulator cannot write to {str(self._location)!r} ({error.strerror}): let this process write "
+                    "there, or choose another folder (--data-dir or DATA_DIR)"
+                ) from None
             return self._location
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="azurite-", ignore_cleanup_errors=True)
@@ -197,40 +208,7 @@ class Azurite:
             process.wait()
 
     def _failure(self) -> AzuriteError:
-        self._said.seek(0)
-        lines = self._said.read().decode(errors="replace").strip().splitlines()
+        lines = self._said().decode(errors="replace").strip().splitlines()
         lines = [line for line in lines if "rror" in line] or lines
         self.stop()
         return AzuriteError(f"Azurite did not start: {lines[0] if lines else 'it did not answer in time'}")
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux, ask the kernel to end the child when its host dies, even by SIGKILL (prctl(2), PR_SET_PDEATHSIG)."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)  # loaded before the fork: the child only makes the call
-    return lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) and None
-
-
-def _free_ports() -> Ports:
-    sockets = [socket.socket() for _ in range(3)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return Ports(*(each.getsockname()[1] for each in sockets))
-    finally:
-        for each in sockets:
-            each.close()
-
-
-def _answers(process: subprocess.Popen[bytes], ports: Ports) -> bool:
-    deadline = time.monotonic() + _START_TIMEOUT
-    waiting = [ports.blob, ports.queue, ports.table]
-    while waiting and time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            if probe.connect_ex(("127.0.0.1", waiting[0])) == 0:
-                waiting.pop(0)
-                continue
-        time.sleep(0.05)
-    return not waiting and process.poll() is None

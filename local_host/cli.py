@@ -3,12 +3,13 @@
 import argparse
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from local_host.errors import HostError, SettingsError
-from local_host.options import Options
+from local_host.clock import SYSTEM, Clock
+from local_host.engine.program import find_program
+from local_host.errors import EngineError, HostError, SettingsError
+from local_host.options import Options, Stop
 from local_host.settings_file import LocalSettings, merged, parse_local_settings
 
 DEFAULT_PORT = 7071
@@ -21,9 +22,9 @@ Ctrl-C stops; a second Ctrl-C stops at once.
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, clock: Clock = SYSTEM) -> int:
     """Run until stopped; returns the exit code."""
-    started = time.perf_counter()
+    started = clock.monotonic()
     flags = _parser().parse_args(arguments)
     try:
         local = _local_settings(flags.app_root.resolve(), read=not flags.no_local_settings)
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.update(merged(os.environ, local.values))
         from local_host.run import run  # noqa: PLC0415 (the SDKs load after --help and the checks above)
 
-        return run(options)
+        return run(options, clock)
     except HostError as error:
         print(f"local_host: {error}", file=sys.stderr)
         return 1
@@ -49,11 +50,57 @@ def settle(flags: argparse.Namespace, environment: Mapping[str, str], local: Loc
     if store not in STORES:
         raise SettingsError(f"STORE must be one of {', '.join(STORES)}, not '{store}'")
     data_dir = flags.data_dir or Path(environment.get("DATA_DIR") or local.values.get("DATA_DIR") or ".data")
-    return Options(app_root, port, store, app_root / data_dir, local.cors, flags.ready_file, started)
+    said = "--engine" if flags.engine else "ENGINE"
+    named = flags.engine or environment.get("ENGINE") or ""
+    engine = _engine(f"{said} {named}", named, app_root, environment, store=store, port=port)
+    return Options(
+        app_root,
+        port,
+        store,
+        app_root / data_dir,
+        local.cors,
+        flags.ready_file,
+        started,
+        loop=flags.loop,
+        engine=engine,
+        stop=Stop(flags.stop),
+        processes=_processes("--processes", flags.processes, engine)
+        if flags.processes
+        else _processes("PROCESSES", environment.get("PROCESSES") or "1", engine),
+        behind=flags.behind,
+        local_settings=not flags.no_local_settings,
+    )
+
+
+def _engine(
+    said: str, engine: str, app_root: Path, environment: Mapping[str, str], *, store: str, port: int
+) -> Path | str | None:
+    """The engine's program or URL; None where none is named. EngineError says what does not fit, and who said it."""
+    if not engine:
+        return None
+    if store == "sqlite":
+        raise EngineError(f"{said} keeps its task hub in a storage account: add --store azurite")
+    if "://" not in engine:
+        return find_program(engine, app_root, environment, said=said)
+    if not engine.startswith(("http://", "https://")):
+        raise EngineError(f"{said} is neither a program's path nor an http:// URL")
+    if port == 0:
+        raise EngineError(f"{said} calls a port that it was given by PY_HOST: name that one by --port")
+    return engine if engine.endswith("/") else f"{engine}/"
+
+
+def _processes(said: str, text: str, engine: Path | str | None) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise SettingsError(f"{said} must be a whole number of processes, not '{text}'")
+    if int(text) > 1 and engine is None:
+        raise SettingsError(f"{said} needs --engine: the engine in memory serves one process")
+    if int(text) > 1 and not isinstance(engine, Path):
+        raise SettingsError(f"{said} needs the path of a program as --engine: every process starts its own")
+    return int(text)
 
 
 def _store_of(operations_store: str | None) -> str | None:
-    """The host's store for what the app itself was told to use, so that the two never differ."""
+    """The host's store for what the app itself uses, so that the two never differ."""
     return {"tables": "azurite"}.get(operations_store or "", operations_store)
 
 
@@ -81,6 +128,27 @@ def _parser() -> argparse.ArgumentParser:
         "--app-root", type=Path, default=Path(), help="folder of function_app.py and host.json (default: here)"
     )
     parser.add_argument("--ready-file", type=Path, help='written once listening: {"url": "http://127.0.0.1:7071"}')
+    parser.add_argument(
+        "--engine",
+        metavar="PATH_OR_URL",
+        help="leave orchestrations to the Durable extension: the program durable-host, its folder, or the URL that it "
+        "printed; `durable-host` is the one that DURABLE_HOST names, else .build/durable-host (env ENGINE)",
+    )
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        help="processes behind the port, each with an engine of its own on one task hub (env PROCESSES, else 1)",
+    )
+    parser.add_argument(
+        "--stop",
+        choices=[str(each) for each in Stop],
+        default=str(Stop.DRAIN),
+        help="what Ctrl-C does to work under way: give it back, or nothing, as where an instance is lost",
+    )
+    parser.add_argument(
+        "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop (default: asyncio)"
+    )
+    parser.add_argument("--behind", metavar="URL", help=argparse.SUPPRESS)  # set by --processes
     parser.add_argument("--no-local-settings", action="store_true", help="do not read local.settings.json")
     return parser
 

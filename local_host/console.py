@@ -1,22 +1,25 @@
 """What the host prints: the list of functions, as `func start` prints it, and log lines."""
 
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from local_host.functions import AppFunction, Trigger
 
-_QUIET = ("aiohttp", "azure", "durabletask", "asyncio", "grpc", "urllib3")
+_QUIET = ("aiohttp", "azure", "asyncio", "urllib3")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class WithFields(logging.Formatter):
-    """The message, then what was logged as `extra`: that is where the app says which operation it speaks of."""
+    """The message, then those fields, logged as `extra`, that it does not say itself."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = [f"{name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD]
         line, newline, trace = super().format(record).partition("\n")
+        all_fields = (f"{name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD)
+        said = set(re.split(r":? ", line))
+        fields = [field for field in all_fields if field not in said]
         return f"{line} [{' '.join(fields)}]{newline}{trace}" if fields else line + newline + trace
 
 
@@ -37,9 +40,9 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
-def print_functions(url: str, functions: Sequence[AppFunction], templates: Mapping[str, str]) -> None:
+def print_functions(url: str, functions: Sequence[AppFunction], templates: Mapping[str, str], *, engine: str) -> None:
     """Header, HTTP functions with their URLs, then the others with their trigger type."""
-    say("\nlocal_host: the function app, its own Durable Functions engine, no Core Tools\n\nFunctions:\n")
+    say(f"\nlocal_host: the function app, {engine}, no Core Tools\n\nFunctions:\n")
     for function in functions:
         if function.trigger is Trigger.HTTP:
             methods = ",".join(sorted(function.methods))
@@ -51,5 +54,5 @@ def print_functions(url: str, functions: Sequence[AppFunction], templates: Mappi
 
 
 def print_ready(url: str, seconds: float, *, page: str | None) -> None:
-    """The last line of a start; `page` is the path of what a person can try the functions on."""
+    """The last line of a start. `url` is where routes begin; `page` is the route of what a person can try them on."""
     say(f"\nReady on {url} after {seconds:.2f} s. Ctrl-C stops." + (f" Try it on {url}{page}" if page else ""))

@@ -17,6 +17,8 @@ import azure.functions as func
 from local_host.durable.replay import prepare_sdk
 from local_host.errors import FunctionAppError, HostError
 from local_host.functions import load_functions
+from local_host.run import default_environment
+from local_host.settings_file import merged
 
 FUNCTION = "openapi"
 _REFERENCE = re.compile(r'\{\n *("\$ref": "[^"]*")\n *\}')
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def description(app_root: Path, *, version: str = "3.1") -> str:
     """The app's description as indented JSON, which lines compare well. Raises FunctionAppError."""
     os.chdir(app_root)
+    os.environ.update(merged(os.environ, default_environment(_ADDRESS)))
     prepare_sdk()
     found = [function for function in load_functions(app_root) if function.name == FUNCTION]
     if not found:

@@ -4,10 +4,16 @@ HostError                    what a person at the terminal can put right; printe
 ├── SettingsError            local.settings.json or host.json says something that cannot be followed
 ├── FunctionAppError         function_app.py does not index
 │   └── RouteError           a route template the router of the Functions host would refuse
+├── AppRefusedError          the app itself refuses to start: a declaration, a setting, or its store
 ├── ScheduleError            a timer schedule that is neither NCRONTAB nor a time span
 ├── PortInUseError           another process listens on the port
-└── AzuriteError             Azurite is missing or does not start
+├── AzuriteError             Azurite is missing or does not start
+├── EngineError              the engine that --engine names is missing, does not start, or is something else
+└── PackageError             what is deployed cannot be put together
 """
+
+from collections.abc import Generator
+from contextlib import contextmanager
 
 
 class HostError(Exception):
@@ -26,6 +32,10 @@ class RouteError(FunctionAppError):
     """A route template the router of the Functions host would refuse."""
 
 
+class AppRefusedError(HostError):
+    """The app itself refuses to start: a declaration, a setting, or its store."""
+
+
 class ScheduleError(HostError):
     """A timer schedule that is neither NCRONTAB nor a time span."""
 
@@ -40,3 +50,25 @@ class PortInUseError(HostError):
 
 class AzuriteError(HostError):
     """Azurite is missing or does not start."""
+
+
+class EngineError(HostError):
+    """The engine that --engine names is missing, does not start, or is something else."""
+
+
+class PackageError(HostError):
+    """What is deployed cannot be put together: the files of the page at /docs, or the package."""
+
+
+@contextmanager
+def in_one_line() -> Generator[None]:
+    """A declaration, setting or store that the app refuses becomes an AppRefusedError; other errors pass through."""
+    try:
+        yield
+    except Exception as error:
+        # Here, since it is a part of the app: it is imported by now, or there is nothing of it to recognize.
+        from shared.errors import LroError  # noqa: PLC0415
+
+        if not isinstance(error, LroError):
+            raise
+        raise AppRefusedError(" ".join(str(error).split())) from error

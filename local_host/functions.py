@@ -5,6 +5,7 @@ Source: the worker's `loader.index_function_app` and `functions.Registry` (packa
 
 import importlib
 import inspect
+import logging
 import sys
 import types
 import typing
@@ -17,9 +18,10 @@ from typing import Any
 from azure.functions import FunctionRegister
 from azure.functions.decorators.function_app import Function
 
-from local_host.errors import FunctionAppError
+from local_host.errors import FunctionAppError, in_one_line
 
 MODULE = "function_app"
+_log = logging.getLogger(__name__)
 
 
 class Trigger(StrEnum):
@@ -45,7 +47,7 @@ class AppFunction:
     call: Callable[..., Any]
     directory: Path
     clients: tuple[str, ...] = ()
-    wants_context: bool = False
+    takes_context: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -70,22 +72,28 @@ class AppFunction:
 def load_functions(app_root: Path) -> Sequence[AppFunction]:
     """Import function_app.py and list its functions by name, ignoring case, as the host registers them.
 
-    FunctionAppError says what the worker or host would refuse; an error of the app's own code passes through.
+    FunctionAppError says what the worker or host would refuse, AppRefusedError what the app itself refuses; any other
+    error of the app's own code passes through.
     """
     if not (app_root / f"{MODULE}.py").is_file():
         raise FunctionAppError(f"there is no {MODULE}.py in {app_root}: run this in the function app's folder")
     if str(app_root) not in sys.path:
         sys.path.insert(0, str(app_root))
-    return functions_of(_the_app(importlib.import_module(MODULE)))
+    with in_one_line():
+        return functions_of(_the_app(importlib.import_module(MODULE)))
 
 
 def functions_of(app: FunctionRegister) -> Sequence[AppFunction]:
-    """The functions of an app by name, ignoring case (once: the SDK cannot list an app's functions twice)."""
+    """The functions of an app by name, ignoring case (once: the SDK cannot list an app's functions twice).
+
+    One that needs a trigger or binding that is not served here is left out, with a warning of one line.
+    """
     try:
         declared = app.get_functions()
     except ValueError as error:
         raise FunctionAppError(str(error)) from error
-    return sorted((describe(function) for function in declared), key=lambda function: function.name.upper())
+    served = (describe(function) for function in declared if _is_served(function))
+    return sorted(served, key=lambda function: function.name.upper())
 
 
 def of_trigger(functions: Iterable[AppFunction], trigger: Trigger) -> list[AppFunction]:
@@ -94,32 +102,21 @@ def of_trigger(functions: Iterable[AppFunction], trigger: Trigger) -> list[AppFu
 
 
 def describe(function: Function) -> AppFunction:
-    """One declared function; FunctionAppError where a binding or parameter cannot be served."""
+    """One declared function whose bindings are served here; FunctionAppError where a parameter does not fit."""
     name = str(function.get_function_name())
     trigger = function.get_trigger()
-    if trigger is None:
-        raise FunctionAppError(f"function '{name}' does not have a trigger")
-    try:
-        kind = Trigger(trigger.type)
-    except ValueError:
-        raise FunctionAppError(_unsupported(name, trigger.name, trigger.type)) from None
-    clients: list[str] = []
-    for binding in function.get_bindings():
-        if binding is trigger or binding.type in _OUTPUTS:
-            continue
-        if binding.type not in _INPUTS:
-            raise FunctionAppError(_unsupported(name, binding.name, binding.type))
-        clients.append(str(binding.name))
+    assert trigger is not None
+    clients = [str(binding.name) for binding in function.get_bindings() if binding.type in _INPUTS]
     call = function.get_user_function()
-    wants_context = _check_parameters(name, call, {str(trigger.name), *clients})
+    takes_context = _check_parameters(name, call, {str(trigger.name), *clients})
     return AppFunction(
         name=name,
-        trigger=kind,
+        trigger=Trigger(trigger.type),
         argument=str(trigger.name),
         call=call,
         directory=Path(inspect.getfile(call)).parent,
         clients=tuple(clients),
-        wants_context=wants_context,
+        takes_context=takes_context,
         settings=trigger.get_dict_repr() | _durable_names(trigger),
     )
 
@@ -137,20 +134,28 @@ def _durable_names(trigger: object) -> dict[str, Any]:
     return {name: getattr(trigger, name) for name in ("activity", "orchestration") if getattr(trigger, name, None)}
 
 
-def _unsupported(function: str, binding: object, kind: object) -> str:
-    if kind == "entityTrigger":
-        return f"function '{function}': durable entities are not supported by the local host; use `func start`"
-    supported = ", ".join([*Trigger, *sorted(_INPUTS), *sorted(_OUTPUTS)])
-    return (
-        f"function '{function}': binding '{binding}' of type '{kind}' is not supported by the local host "
-        f"(supported: {supported}); use `func start`"
-    )
+def _is_served(function: Function) -> bool:
+    """Whether this host has all that the function is bound to; it says so where it has not."""
+    name, trigger = function.get_function_name(), function.get_trigger()
+    if trigger is None:
+        raise FunctionAppError(f"function '{name}' does not have a trigger")
+    served = {*Trigger, *_INPUTS, *_OUTPUTS}
+    others = [f"binding '{binding.name}' of type '{binding.type}'" for binding in function.get_bindings()
+              if binding.type not in served]  # fmt: skip
+    if others:
+        _log.warning(
+            "Function '%s' (%s) is left out: the local host does not serve its %s; use `func start` for it",
+            name,
+            trigger.type,
+            " and ".join(others),
+        )
+    return not others
 
 
 def _check_parameters(name: str, call: Callable[..., Any], bound: set[str]) -> bool:
     """The worker's checks of a signature; returns whether the function asks for its context."""
     parameters = set(inspect.signature(call).parameters)
-    wants_context = "context" in parameters and "context" not in bound
+    takes_context = "context" in parameters and "context" not in bound
     parameters -= {"context"} - bound
     if parameters - bound:
         raise FunctionAppError(
@@ -174,4 +179,4 @@ def _check_parameters(name: str, call: Callable[..., Any], bound: set[str]) -> b
             raise FunctionAppError(
                 f"cannot load the {name} function: binding {parameter} has invalid non-type annotation {annotation}"
             )
-    return wants_context
+    return takes_context

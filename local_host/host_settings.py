@@ -25,7 +25,6 @@ class HostSettings:
     max_concurrent_requests: int | None
     max_outstanding_requests: int | None
     max_concurrent_activities: int
-    max_concurrent_orchestrators: int
     function_timeout: timedelta | None
     task_hub: str
 
@@ -38,25 +37,26 @@ def parse_host_settings(text: str, environment: Mapping[str, str], *, cores: int
             document[name.lower()[len(_OVERRIDE) :].replace("__", ".")] = value
     http, durable = "extensions.http.", "extensions.durabletask."
     return HostSettings(
-        route_prefix=str(document.get(f"{http}routeprefix", "api")),
+        route_prefix=_text(document, f"{http}routeprefix", "api"),
         max_concurrent_requests=_bound(document, f"{http}maxconcurrentrequests"),
         max_outstanding_requests=_bound(document, f"{http}maxoutstandingrequests"),
         max_concurrent_activities=_bound(document, f"{durable}maxconcurrentactivityfunctions") or 10 * cores,
-        max_concurrent_orchestrators=_bound(document, f"{durable}maxconcurrentorchestratorfunctions") or 10 * cores,
         function_timeout=_timeout(document.get("functiontimeout", "00:30:00")),
-        task_hub=expand(str(document.get(f"{durable}hubname", "TestHubName")), environment, default="TestHubName"),
+        task_hub=expand(_text(document, f"{durable}hubname", "TestHubName"), environment),
     )
 
 
-def expand(text: str, environment: Mapping[str, str], *, default: str | None = None) -> str:
-    """`%NAME%` -> the app setting; SettingsError (or the default) where it is not set.
+def expand(text: str, environment: Mapping[str, str]) -> str:
+    """`%NAME%` -> the app setting, whose name ignores case; SettingsError where it is not set, or empty.
 
     Source: "Azure Functions triggers and bindings", section "Binding expressions - app settings".
     """
 
+    values = {name.lower(): value for name, value in environment.items()}
+
     def value(match: re.Match[str]) -> str:
-        found = environment.get(match.group(1), default)
-        if found is None:
+        found = values.get(match.group(1).lower())
+        if not found:
             raise SettingsError(f"'{match.group()}' does not resolve: the app setting '{match.group(1)}' is not set")
         return found
 
@@ -96,6 +96,12 @@ def _flatten(section: Mapping[str, Any], path: str = "") -> dict[str, object]:
         else:
             flat[key] = value
     return flat
+
+
+def _text(document: Mapping[str, object], key: str, default: str) -> str:
+    """A null is an empty text, as where the app reads the same value (`shared.settings.host_value`)."""
+    value = document.get(key, default)
+    return "" if value is None else str(value)
 
 
 def _bound(document: Mapping[str, object], key: str) -> int | None:

@@ -13,6 +13,7 @@ from aiohttp import web
 from azure.functions import http as sdk
 from multidict import CIMultiDict
 
+from local_host.connections import arriving
 from local_host.routing import RouteValues
 
 MAX_BODY = 104_857_600
@@ -23,7 +24,10 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep
 
 
 async def to_function(request: web.Request, values: RouteValues) -> sdk.HttpRequest:
-    """The SDK's request; the body is read when the request has a Content-Length (a chunked body arrives empty)."""
+    """The SDK's request; the body is read when the request has a Content-Length (a chunked body arrives empty).
+
+    Raises BodyTooSlow and CallerLeft.
+    """
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         key = name.lower()
@@ -39,7 +43,7 @@ async def to_function(request: web.Request, values: RouteValues) -> sdk.HttpRequ
         params=query,
         route_params={name: value for name, value in values.items() if value is not None},
         body_type="bytes",
-        body=await request.content.read() if request.content_length else b"",
+        body=b"".join([piece async for piece in arriving(request)]) if request.content_length else b"",
     )
 
 

@@ -1,7 +1,7 @@
 """Calling the app's functions as the Python worker calls them.
 
 Source: the worker's `handle_event.invocation_request` (package azure-functions-runtime): async functions run on the
-event loop, the others in one thread pool; arguments go in by keyword; `context` is added where asked for.
+event loop, the others in one thread pool; arguments go in by keyword; `context` is added where it is declared.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class Invoker:
         for client in function.clients:
             arguments[client] = self._durable_client
         context = InvocationContext(function, invocation_id)
-        if function.wants_context:
+        if function.takes_context:
             arguments["context"] = context
         if function.is_async:
             return await function.call(**arguments)

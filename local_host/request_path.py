@@ -9,7 +9,7 @@ _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
 class BadPathError(ValueError):
-    """The server answers 400 before any function is asked."""
+    """The server answers 400 before any function is called."""
 
 
 def decode_path(raw: str) -> str:

@@ -45,7 +45,8 @@ class Router:
     def __init__(self, routes: Iterable[HttpRoute], prefix: str = "api") -> None:
         """Compile; RouteError where the host would refuse a function's route."""
         ordered = sorted(routes, key=lambda route: route.function.upper())
-        self._routes = [_compile(route, prefix.strip("/")) for route in ordered]
+        self.prefix = prefix.strip("/")
+        self._routes = [_compile(route, self.prefix) for route in ordered]
         _refuse_same_routes(self._routes)
 
     @property
@@ -157,7 +158,7 @@ def _complete(segments: tuple[Segment, ...], used: int, values: RouteValues) -> 
 
 
 def _allowed(segments: tuple[Segment, ...], values: Mapping[str, str | None]) -> bool:
-    """Whether every constraint holds; an optional parameter without a value is not asked."""
+    """Whether every constraint holds; an optional parameter without a value has none to hold."""
     for segment in segments:
         for part in segment.parts:
             if not isinstance(part, Parameter) or not part.constraints:

@@ -10,17 +10,20 @@
 
 How it is built, from the inside out; nothing in a row knows a row below it:
 
-    messages, urls, pacing          values, and what may be followed, and when
+    messages, reasons, urls,        values, why something failed, and what may be followed, and when
+      pacing
     monitors, locations, polling,   the rules: from an answer to what it says and what is asked next
       odata_answers, odata_batch,
-      cancelling
+      canceling
     tokens, values                  what another process resumes from; results in the type asked for
+    clock                           where time comes from
     steps, exchange, tracker,       what is to be done, as generators that yield Send and Sleep
-      starting, odata_calls
+      starting
     sync_sender, async_sender,      who does it: azure-core pipelines over requests and aiohttp
-      requests_transport, proxies
-    operation, client(_async),      what you use
-      dataplane, arm, odata(_async)
+      connections, requests_transport,
+      proxies
+    operation, client,              what you use
+      dataplane, arm, odata
     command                         the command `lro`
 
 The rules have no I/O. The blocking and the asynchronous classes run the same steps; they differ in send and sleep.
@@ -31,8 +34,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lro_client.arm import ArmClient, AsyncArmClient
     from lro_client.cancellation import CancellationToken
-    from lro_client.client import LroClient
-    from lro_client.client_async import AsyncLroClient
+    from lro_client.client import AsyncLroClient, LroClient
     from lro_client.dataplane import AsyncDataPlaneClient, DataPlaneClient
     from lro_client.errors import (
         AnswerTooLarge,
@@ -56,52 +58,31 @@ if TYPE_CHECKING:
         UnsafeUrl,
         WaitCanceled,
     )
-    from lro_client.messages import Answer, ErrorDetail
+    from lro_client.messages import Answer
     from lro_client.model import FinalState, Limits, Profile, Snapshot, Status
-    from lro_client.odata import ODataClient, ODataOperation
-    from lro_client.odata_async import AsyncODataClient, AsyncODataOperation
+    from lro_client.odata import AsyncODataClient, AsyncODataOperation, ODataClient, ODataOperation
     from lro_client.odata_batch import Batch, BatchResponse, BatchResult
     from lro_client.odata_state import CallResult, ODataStatus
     from lro_client.operation import AsyncOperation, Operation
     from lro_client.pacing import Pace, Retries
+    from lro_client.reasons import ErrorDetail
 
 _HOMES = {
     "arm": ("ArmClient", "AsyncArmClient"),
     "cancellation": ("CancellationToken",),
-    "client": ("LroClient",),
-    "client_async": ("AsyncLroClient",),
+    "client": ("AsyncLroClient", "LroClient"),
     "dataplane": ("AsyncDataPlaneClient", "DataPlaneClient"),
-    "errors": (
-        "AnswerTooLarge",
-        "CancelRefused",
-        "CredentialUnavailable",
-        "ForeignToken",
-        "InvalidRequest",
-        "LroError",
-        "MonitorGone",
-        "NotFinished",
-        "OperationCanceled",
-        "OperationFailed",
-        "ResultMismatch",
-        "ServiceUnreachable",
-        "StartRefused",
-        "StoppedWaiting",
-        "TamperedToken",
-        "TokenError",
-        "UnexpectedAnswer",
-        "UnknownTokenVersion",
-        "UnsafeUrl",
-        "WaitCanceled",
-    ),
-    "messages": ("Answer", "ErrorDetail"),
+    "messages": ("Answer",),
     "model": ("FinalState", "Limits", "Profile", "Snapshot", "Status"),
-    "odata": ("ODataClient", "ODataOperation"),
-    "odata_async": ("AsyncODataClient", "AsyncODataOperation"),
+    "odata": ("AsyncODataClient", "AsyncODataOperation", "ODataClient", "ODataOperation"),
     "odata_batch": ("Batch", "BatchResponse", "BatchResult"),
     "odata_state": ("CallResult", "ODataStatus"),
     "operation": ("AsyncOperation", "Operation"),
     "pacing": ("Pace", "Retries"),
+    "reasons": ("ErrorDetail",),
 }
+"""The errors apart: every other public name is one."""
+
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -159,9 +140,9 @@ def __getattr__(name: str) -> Any:
     """What is used is imported, and nothing else: azure-core alone takes a tenth of a second."""
     from importlib import import_module  # noqa: PLC0415
 
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    found = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
     globals()[name] = found
     return found
 

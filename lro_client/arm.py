@@ -1,28 +1,27 @@
 """Clients for Azure Resource Manager and what is built like it (ARM RPC, `async-api-reference.md`)."""
 
-from typing import Any, TypeVar, Unpack, overload
+from typing import Any, Unpack
 
 from azure.core.credentials import AzureKeyCredential, TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
 
-from lro_client.client import ClientOptions, LroClient, StartWithin
-from lro_client.client_async import AsyncLroClient
+from lro_client.client import AsyncLroClient, C, ClientOptions, ClientSteps, LroClient, StartWithin
 from lro_client.model import Profile
 from lro_client.operation import AsyncOperation, Operation
+from lro_client.values import T
 
-T = TypeVar("T")
 ENDPOINT = "https://management.azure.com"
 SCOPE = "https://management.azure.com/.default"
 
 
-class ArmClient(LroClient):
-    """A client of resources, blocking. Paths are resource ids; `api_version` is the provider's."""
+class ArmSteps(ClientSteps[C]):
+    """A client whose paths are resource ids; `api_version` is the provider's."""
 
     profile = Profile.ARM
 
     def __init__(
         self,
-        credential: TokenCredential | AzureKeyCredential | None = None,
+        credential: C | AzureKeyCredential | None = None,
         *,
         api_version: str,
         endpoint: str = ENDPOINT,
@@ -31,31 +30,19 @@ class ArmClient(LroClient):
         options.setdefault("scopes", (SCOPE,))
         super().__init__(endpoint, credential, api_version=api_version, **options)
 
-    @overload
-    def create_or_replace(
-        self, id: str, resource: Any, *, result: type[T], **options: Unpack[StartWithin]
-    ) -> Operation[T]: ...
 
-    @overload
-    def create_or_replace(
-        self, id: str, resource: Any, *, result: None = None, **options: Unpack[StartWithin]
-    ) -> Operation[Any]: ...
+class ArmClient(ArmSteps[TokenCredential], LroClient):
+    """A client of resources, blocking. Paths are resource ids; `api_version` is the provider's."""
 
     def create_or_replace(
-        self, id: str, resource: Any, *, result: Any = None, **options: Unpack[StartWithin]
-    ) -> Operation[Any]:
+        self, id: str, resource: Any, *, result: type[T] | None = None, **options: Unpack[StartWithin]
+    ) -> Operation[T]:
         """PUT a resource; the value is the resource once it is ready."""
         return self.start("PUT", id, result=result, **(options | {"json": resource}))
 
-    @overload
-    def update(self, id: str, changes: Any, *, result: type[T], **options: Unpack[StartWithin]) -> Operation[T]: ...
-
-    @overload
     def update(
-        self, id: str, changes: Any, *, result: None = None, **options: Unpack[StartWithin]
-    ) -> Operation[Any]: ...
-
-    def update(self, id: str, changes: Any, *, result: Any = None, **options: Unpack[StartWithin]) -> Operation[Any]:
+        self, id: str, changes: Any, *, result: type[T] | None = None, **options: Unpack[StartWithin]
+    ) -> Operation[T]:
         """PATCH a resource; the value is the resource as it has become."""
         return self.start("PATCH", id, result=result, **(options | {"json": changes}))
 
@@ -66,68 +53,31 @@ class ArmClient(LroClient):
         """
         return self.start("DELETE", id, result=None, **options)
 
-    @overload
     def action(
-        self, id: str, name: str, body: Any = None, *, result: type[T], **options: Unpack[StartWithin]
-    ) -> Operation[T]: ...
-
-    @overload
-    def action(
-        self, id: str, name: str, body: Any = None, *, result: None = None, **options: Unpack[StartWithin]
-    ) -> Operation[Any]: ...
-
-    def action(
-        self, id: str, name: str, body: Any = None, *, result: Any = None, **options: Unpack[StartWithin]
-    ) -> Operation[Any]:
+        self,
+        id: str,
+        name: str,
+        body: Any = None,
+        *,
+        result: type[T] | None = None,
+        **options: Unpack[StartWithin],
+    ) -> Operation[T]:
         """POST an action of a resource. `final_state` says where its result lies, if not where the headers say."""
         return self.start("POST", f"{id.rstrip('/')}/{name}", result=result, **(options | {"json": body}))
 
 
-class AsyncArmClient(AsyncLroClient):
+class AsyncArmClient(ArmSteps[AsyncTokenCredential], AsyncLroClient):
     """As `ArmClient`, on an event loop."""
 
-    profile = Profile.ARM
-
-    def __init__(
-        self,
-        credential: AsyncTokenCredential | AzureKeyCredential | None = None,
-        *,
-        api_version: str,
-        endpoint: str = ENDPOINT,
-        **options: Unpack[ClientOptions],
-    ) -> None:
-        options.setdefault("scopes", (SCOPE,))
-        super().__init__(endpoint, credential, api_version=api_version, **options)
-
-    @overload
     async def create_or_replace(
-        self, id: str, resource: Any, *, result: type[T], **options: Unpack[StartWithin]
-    ) -> AsyncOperation[T]: ...
-
-    @overload
-    async def create_or_replace(
-        self, id: str, resource: Any, *, result: None = None, **options: Unpack[StartWithin]
-    ) -> AsyncOperation[Any]: ...
-
-    async def create_or_replace(
-        self, id: str, resource: Any, *, result: Any = None, **options: Unpack[StartWithin]
-    ) -> AsyncOperation[Any]:
+        self, id: str, resource: Any, *, result: type[T] | None = None, **options: Unpack[StartWithin]
+    ) -> AsyncOperation[T]:
         """As `ArmClient.create_or_replace`."""
         return await self.start("PUT", id, result=result, **(options | {"json": resource}))
 
-    @overload
     async def update(
-        self, id: str, changes: Any, *, result: type[T], **options: Unpack[StartWithin]
-    ) -> AsyncOperation[T]: ...
-
-    @overload
-    async def update(
-        self, id: str, changes: Any, *, result: None = None, **options: Unpack[StartWithin]
-    ) -> AsyncOperation[Any]: ...
-
-    async def update(
-        self, id: str, changes: Any, *, result: Any = None, **options: Unpack[StartWithin]
-    ) -> AsyncOperation[Any]:
+        self, id: str, changes: Any, *, result: type[T] | None = None, **options: Unpack[StartWithin]
+    ) -> AsyncOperation[T]:
         """As `ArmClient.update`."""
         return await self.start("PATCH", id, result=result, **(options | {"json": changes}))
 
@@ -135,18 +85,14 @@ class AsyncArmClient(AsyncLroClient):
         """As `ArmClient.delete`."""
         return await self.start("DELETE", id, result=None, **options)
 
-    @overload
     async def action(
-        self, id: str, name: str, body: Any = None, *, result: type[T], **options: Unpack[StartWithin]
-    ) -> AsyncOperation[T]: ...
-
-    @overload
-    async def action(
-        self, id: str, name: str, body: Any = None, *, result: None = None, **options: Unpack[StartWithin]
-    ) -> AsyncOperation[Any]: ...
-
-    async def action(
-        self, id: str, name: str, body: Any = None, *, result: Any = None, **options: Unpack[StartWithin]
-    ) -> AsyncOperation[Any]:
+        self,
+        id: str,
+        name: str,
+        body: Any = None,
+        *,
+        result: type[T] | None = None,
+        **options: Unpack[StartWithin],
+    ) -> AsyncOperation[T]:
         """As `ArmClient.action`."""
         return await self.start("POST", f"{id.rstrip('/')}/{name}", result=result, **(options | {"json": body}))

@@ -2,19 +2,16 @@
 
 import asyncio
 import zlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from azure.core.credentials import AzureKeyCredential
-from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 from azure.core.pipeline import AsyncPipeline
 
 from lro_client.cancellation import CancellationToken
 from lro_client.messages import Answer, Request
-from lro_client.model import Limits
-from lro_client.pipelines import Body, authentication_for, check_carrier, lost, options_for, outgoing, policies_for
+from lro_client.pipelines import Body, SenderOptions, lost, outgoing, policies
 from lro_client.proxies import proxy_for
 from lro_client.steps import Interrupted, Lost
 
@@ -22,55 +19,41 @@ T = TypeVar("T")
 _FIELD_BYTES = 64 * 1024
 
 
-class AsyncSender:
-    """Sends through azure-core. `transport` replaces `aiohttp`: any azure-core `AsyncHttpTransport`, for tests too."""
+class AsyncPipelineSender:
+    """Sends through azure-core. A `transport` replaces `aiohttp`: any azure-core `AsyncHttpTransport`, in tests too."""
 
-    def __init__(
-        self,
-        *,
-        credential: AsyncTokenCredential | AzureKeyCredential | None = None,
-        scopes: Sequence[str] = (),
-        key_header: str,
-        policies: Sequence[Any] = (),
-        transport: Any = None,
-        limits: Limits,
-    ) -> None:
-        self._limits = limits
-        self._has_credential = credential is not None
-        self._bears_token = credential is not None and not isinstance(credential, AzureKeyCredential)
-        self._transport = transport
-        self._is_own_transport = transport is None
+    def __init__(self, options: SenderOptions) -> None:
+        self._options = options
+        self._transport = options.transport
+        self._policies = (options.pipeline(is_async=True), policies())
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._policies = policies
-        self._authentication = authentication_for(credential, scopes, key_header, is_async=True)
         self._pipelines: tuple[Any, Any] | None = None
 
     async def send(self, request: Request, timeout: float, token: CancellationToken | None) -> Answer:
-        check_carrier(request.url, self._has_credential and request.trusted)
+        options = self._options.of(request, timeout)
         try:
             async with asyncio.timeout(timeout):
-                return await _unless(token, self._exchange(request, timeout))
+                return await _unless(token, self._exchange(request, options))
         except TimeoutError:
             raise Lost(f"no whole answer within {timeout:.1f} s", was_sent=True) from None
 
     async def sleep(self, seconds: float, token: CancellationToken | None) -> None:
-        await _unless(token, asyncio.sleep(seconds))
+        await _unless(token, self._options.clock.sleep(seconds))
 
     async def close(self) -> None:
         if self._transport is not None:
             await self._transport.close()
 
-    async def _exchange(self, request: Request, timeout: float) -> Answer:
-        trusted, anonymous = self._opened()
-        pipeline = trusted if request.trusted else anonymous
-        options = options_for(request.url, timeout, self._limits, bears_token=self._bears_token and request.trusted)
-        if self._is_own_transport:
+    async def _exchange(self, request: Request, options: dict[str, Any]) -> Answer:
+        trusted, others = self._opened()
+        pipeline = trusted if request.trusted else others
+        if self._options.transport is None:
             # `aiohttp` would look into the environment itself, but it would read `.netrc` as well.
             options["proxy"] = proxy_for(request.url)
         try:
             response: Any = (await pipeline.run(outgoing(request), stream=True, **options)).http_response
             try:
-                body = Body(request, response, self._limits)
+                body = Body(request, response, self._options.limits)
                 async for part in response.iter_bytes():
                     body.add(part)
                 return body.answer()
@@ -84,16 +67,17 @@ class AsyncSender:
     def _opened(self) -> tuple[Any, Any]:
         """The pipelines; `aiohttp` wants an event loop before there can be any, and stays with it."""
         loop = asyncio.get_running_loop()
-        if self._is_own_transport and self._loop not in (None, loop):
+        if self._options.transport is None and self._loop not in (None, loop):
             raise RuntimeError(
                 "an asynchronous client belongs to the event loop of its first request; make another one"
             )
         if self._pipelines is None:
             self._loop = loop
             self._transport = self._transport or _aiohttp_transport()
+            trusted, others = self._policies
             self._pipelines = (
-                AsyncPipeline[Any, Any](self._transport, policies_for(self._policies, self._authentication)),
-                AsyncPipeline[Any, Any](self._transport, policies_for((), ())),
+                AsyncPipeline[Any, Any](self._transport, trusted),
+                AsyncPipeline[Any, Any](self._transport, others),
             )
         return self._pipelines
 
@@ -102,9 +86,8 @@ async def _unless(token: CancellationToken | None, work: Awaitable[T]) -> T:
     """`work`, unless the token is used first."""
     if token is None:
         return await work
-    loop = asyncio.get_running_loop()
-    used: asyncio.Future[None] = loop.create_future()
-    forget = token.on_cancel(lambda: _wake(loop, used))
+    used: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    forget = token.on_cancel(lambda: _end(used))
     task = asyncio.ensure_future(work)
     try:
         await asyncio.wait({task, used}, return_when=asyncio.FIRST_COMPLETED)
@@ -119,15 +102,10 @@ async def _unless(token: CancellationToken | None, work: Awaitable[T]) -> T:
             await asyncio.gather(task, return_exceptions=True)
 
 
-def _wake(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[None]") -> None:
+def _end(used: "asyncio.Future[None]") -> None:
     """From any thread. A loop that is closed has nobody left to wake."""
     with suppress(RuntimeError):
-        loop.call_soon_threadsafe(_resolve, future)
-
-
-def _resolve(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+        used.get_loop().call_soon_threadsafe(used.cancel)
 
 
 def _aiohttp_transport() -> Any:

@@ -22,9 +22,8 @@ LroError
     └── TamperedToken       it was changed, or cut off
 """
 
-from typing import Any
-
-from lro_client.messages import Answer, ErrorDetail, error_of
+from lro_client.messages import Answer
+from lro_client.reasons import ErrorDetail, error_of
 
 
 class LroError(Exception):
@@ -66,15 +65,6 @@ class LroError(Exception):
     def details(self) -> tuple[ErrorDetail, ...]:
         """The parts of the service's error."""
         return () if self.error is None else self.error.details
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.message, self.monitor_url, self.answer, self.error)
-
-
-def _rebuild(
-    kind: type[LroError], message: str, monitor_url: str | None, answer: Answer | None, error: ErrorDetail | None
-) -> LroError:
-    return kind(message, monitor_url=monitor_url, answer=answer, error=error)
 
 
 class StartRefused(LroError):

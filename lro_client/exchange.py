@@ -1,15 +1,15 @@
 """One request and its answer, sent again where that is safe: generators of steps, without I/O of their own."""
 
 import random
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
+from lro_client.clock import Clock
 from lro_client.errors import ServiceUnreachable
-from lro_client.messages import Answer, Headers, Request, error_of
+from lro_client.messages import Answer, Headers, Request
 from lro_client.model import Limits
 from lro_client.pacing import NOT_TAKEN, TRANSIENT, Pace, Retries, retry_after
+from lro_client.reasons import error_of
 from lro_client.steps import Lost, Sleep, Steps, send
 from lro_client.urls import is_trusted, without_query
 
@@ -17,13 +17,9 @@ ACCEPT = "application/json, */*;q=0.8"
 _KEYS = ("operation-id", "repeatability-request-id", "idempotency-key")
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a client was told, and where its clock and its chance come from.
+    """The options of a client, and where its time and its chance come from.
 
     `headers` go with every request to a trusted origin; `allowed_origins` are trusted beside the start's.
     """
@@ -33,9 +29,12 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     pace: Pace = field(default_factory=Pace)
     retries: Retries = field(default_factory=Retries)
-    clock: Callable[[], float] = time.monotonic
-    today: Callable[[], datetime] = _now
+    clock: Clock = field(default_factory=Clock)
     chance: Callable[[], float] = random.random
+
+    def deadline(self, timeout: float | None) -> float | None:
+        """The moment a time-out ends at, on this clock."""
+        return None if timeout is None else self.clock.monotonic() + timeout
 
 
 class DeadlinePassed(Exception):
@@ -55,12 +54,18 @@ class DeadlinePassed(Exception):
         return self.failure if isinstance(self.failure, Answer) else None
 
     @property
-    def told(self) -> str:
+    def reason(self) -> str:
         """The failure in words; empty where nothing had failed."""
         if isinstance(self.failure, Answer):
-            said = error_of(self.failure)
-            return f"{self.failure.status_code}{f' {said}' if said else ''}"
+            error = error_of(self.failure)
+            return f"{self.failure.status_code}{f' {error}' if error else ''}"
         return "" if self.failure is None else str(self.failure)
+
+    def told_of(self, url: str) -> str:
+        """What it means for a URL that nothing is known from: without a connection, the time is not to blame."""
+        if isinstance(self.failure, Lost) and not self.failure.was_sent:
+            return _unreached(url, self.failure)
+        return f"{without_query(url)} did not answer in time{f': {self.reason}' if self.reason else ''}"
 
 
 def pause(seconds: float, settings: Settings, deadline: float | None, up: DeadlinePassed | None = None) -> Steps[None]:
@@ -68,7 +73,7 @@ def pause(seconds: float, settings: Settings, deadline: float | None, up: Deadli
     if deadline is None:
         yield Sleep(seconds)
         return
-    left = deadline - settings.clock()
+    left = deadline - settings.clock.monotonic()
     if left <= 0:
         raise up or DeadlinePassed()
     yield Sleep(min(seconds, left))
@@ -110,29 +115,35 @@ def exchange(
         failures += 1
         timeout = settings.limits.request_seconds
         if deadline is not None:
-            timeout = min(timeout, deadline - settings.clock())
+            timeout = min(timeout, deadline - settings.clock.monotonic())
             if timeout <= 0:
                 raise DeadlinePassed(failure, may_be_taken=may_be_taken)
         try:
             answer = yield from send(request, timeout)
         except Lost as lost:
             may_be_taken = may_be_taken or lost.was_sent
-            if deadline is not None and settings.clock() >= deadline:
+            if deadline is not None and settings.clock.monotonic() >= deadline:
                 raise DeadlinePassed(lost, may_be_taken=may_be_taken) from lost
             if (lost.was_sent and not repeatable) or failures >= attempts:
                 raise _unreachable(request, lost, repeatable) from lost
-            failure, asked = lost, None
+            failure, demanded = lost, None
         else:
             again = TRANSIENT if repeatable else NOT_TAKEN
             if answer.status_code not in again or failures >= attempts:
                 return answer
             may_be_taken = may_be_taken or answer.status_code not in NOT_TAKEN
-            failure, asked = answer, retry_after(answer.headers, settings.today())
+            failure, demanded = answer, retry_after(answer.headers, settings.clock.now())
         delay = settings.retries.delay(failures, settings.chance)
         up = DeadlinePassed(failure, may_be_taken=may_be_taken)
-        yield from pause(max(delay, asked or 0.0), settings, deadline, up)
+        yield from pause(max(delay, demanded or 0.0), settings, deadline, up)
 
 
 def _unreachable(request: Request, lost: Lost, repeatable: bool) -> ServiceUnreachable:
-    tail = "" if repeatable or not lost.was_sent else " The service may have taken the request all the same."
+    if not lost.was_sent:
+        return ServiceUnreachable(f"{_unreached(request.url, lost)}.")
+    tail = "" if repeatable else " The service may have taken the request all the same."
     return ServiceUnreachable(f"No answer from {without_query(request.url)}: {lost}.{tail}")
+
+
+def _unreached(url: str, lost: Lost) -> str:
+    return f"{without_query(url)} could not be reached: {lost}"

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from lro_client.messages import Answer, ErrorDetail, error_of
+from lro_client.messages import Answer
 from lro_client.model import NOTHING, Outcome, Profile, Reading, Source, Status, Track, status_of
 from lro_client.monitors import followed, unreadable
 from lro_client.odata_answers import unwrap
 from lro_client.pacing import TRANSIENT
+from lro_client.reasons import ErrorDetail, error_of
 
 _CANCELED_CODES = frozenset({"operationcanceled", "operationcancelled", "canceled", "cancelled"})
 
@@ -24,7 +25,7 @@ def read_location(track: Track, answer: Answer) -> Reading:
     if 200 <= final.status_code < 300:
         return Reading(track, Status.SUCCEEDED, outcome=Outcome(final) if final.body else NOTHING)
     if not is_enclosed:
-        if answer.status_code in (404, 410) and track.cancel_asked:
+        if answer.status_code in (404, 410) and track.cancel_requested:
             return Reading(track, Status.CANCELED)
         if answer.status_code == 404 and track.method == "DELETE" and track.profile is not Profile.ODATA:
             return Reading(track, Status.SUCCEEDED, outcome=NOTHING)
@@ -58,12 +59,14 @@ def read_cancellation(track: Track, answer: Answer) -> Reading:
         return Reading(track, Status.CANCELED)
     if final is answer:
         raise unreadable(answer, "The cancellation")
-    back = replace(track, source=Source.LOCATION, poll_url=track.location_url or track.start_url, cancel_asked=False)
+    back = replace(
+        track, source=Source.LOCATION, poll_url=track.location_url or track.start_url, cancel_requested=False
+    )
     return Reading(back, Status.RUNNING)
 
 
 def _while_accepted(track: Track, answer: Answer) -> Status:
-    if track.cancel_asked:
+    if track.cancel_requested:
         return Status.CANCELING
     word: Any = (answer.object() or {}).get("status")
     status = status_of(word) if isinstance(word, str) else Status.RUNNING

@@ -1,4 +1,4 @@
-"""Requests and answers as values, and the error objects in them. Nothing here sends anything."""
+"""Requests and answers as values. Nothing here sends anything."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,6 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 JSON_TYPE = "application/json"
+
+
+def media_type(content_type: str) -> str:
+    """A content type in lower case, without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body of this type is JSON (RFC 6839, section 3.1, for `+json`)."""
+    found = media_type(content_type)
+    return found == JSON_TYPE or found.endswith("+json")
 
 
 class Headers(Mapping[str, str]):
@@ -62,12 +73,12 @@ class Answer:
     @property
     def media_type(self) -> str:
         """The content type in lower case, without its parameters; empty where there is none."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return media_type(self.headers.get("content-type", ""))
 
     @property
     def is_json(self) -> bool:
         """Whether the body says of itself that it is JSON."""
-        return self.media_type == JSON_TYPE or self.media_type.endswith("+json")
+        return is_json(self.media_type)
 
     def text(self) -> str:
         """The body as text. Bytes that are none become replacement characters."""
@@ -93,66 +104,3 @@ class Answer:
         except ValueError:
             return None
         return cast("dict[str, Any]", found) if isinstance(found, dict) else None
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorDetail:
-    """An error object, as Azure, ARM and OData have it. `raw` is the whole of it."""
-
-    code: str | None
-    message: str | None
-    target: str | None = None
-    details: tuple["ErrorDetail", ...] = ()
-    raw: Any = None
-
-    def __str__(self) -> str:
-        said = ": ".join(part for part in (self.code, self.message) if part)
-        return said or "no reason was given"
-
-
-def error_detail(found: Any, *, depth: int = 8) -> ErrorDetail | None:
-    """The error object in `found`, which may be anything; its parts are followed `depth` deep."""
-    if isinstance(found, str) and found:
-        return ErrorDetail(None, found, raw=found)
-    if not isinstance(found, dict):
-        return None
-    fields = cast("dict[str, Any]", found)
-    if "code" not in fields and "message" not in fields:
-        return None
-    parts: Any = fields.get("details")
-    listed = cast("list[Any]", parts) if isinstance(parts, list) and depth else []
-    details = (error_detail(part, depth=depth - 1) for part in listed)
-    return ErrorDetail(
-        code=_text(fields.get("code")),
-        message=_message(fields.get("message")),
-        target=_text(fields.get("target")),
-        details=tuple(detail for detail in details if detail is not None),
-        raw=found,
-    )
-
-
-def error_of(answer: Answer) -> ErrorDetail | None:
-    """What an error answer says: `{"error": {...}}`, a bare error object, or the header `x-ms-error-code`.
-
-    Source: Azure REST API Guidelines, "Handling errors"; OData JSON Format 4.01, section 21.
-    """
-    if answer.status_code < 400:
-        return None
-    body = answer.object()
-    if body is not None:
-        detail = error_detail(body.get("error")) or error_detail(body)
-        if detail is not None:
-            return detail
-    code = answer.headers.get("x-ms-error-code")
-    return ErrorDetail(code, None) if code else None
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or isinstance(value, dict | list) else str(value)
-
-
-def _message(value: Any) -> str | None:
-    """OData before 4.0 has `{"lang", "value"}` here."""
-    if isinstance(value, dict):
-        return _text(cast("dict[str, Any]", value).get("value"))
-    return _text(value)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
-from lro_client.messages import Answer, ErrorDetail, Headers
+from lro_client.messages import Answer, Headers
+from lro_client.reasons import ErrorDetail
 
 
 class Status(StrEnum):
@@ -93,7 +94,7 @@ class Track:
     monitor_url: str | None = None
     operation_id: str | None = None
     request_id: str | None = None
-    cancel_asked: bool = False
+    cancel_requested: bool = False
 
 
 @dataclass(frozen=True, slots=True)

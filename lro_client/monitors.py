@@ -4,9 +4,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 from lro_client.errors import MonitorGone, ServiceUnreachable, UnexpectedAnswer
-from lro_client.messages import Answer, error_detail, error_of
+from lro_client.messages import Answer
 from lro_client.model import NOTHING, FinalState, Outcome, Reading, Source, Status, Track, status_of
 from lro_client.pacing import TRANSIENT
+from lro_client.reasons import error_of, reason_of
 from lro_client.urls import resolve, same_resource, with_api_version
 
 _POST_KEEPS_MONITOR = frozenset({FinalState.AZURE_ASYNC_OPERATION, FinalState.OPERATION_LOCATION})
@@ -39,8 +40,7 @@ def of_monitor(track: Track, answer: Answer, body: dict[str, Any]) -> Reading:
     if isinstance(shown, str) and shown:
         track = replace(track, operation_id=shown)
     if status is not Status.SUCCEEDED:
-        error = error_detail(body.get("error")) if status.is_terminal else None
-        return Reading(track, status, word, body, error)
+        return Reading(track, status, word, body, reason_of(body) if status.is_terminal else None)
     if (url := final_url(track, body)) is not None:
         return Reading(replace(track, source=Source.RESULT, poll_url=url), Status.RUNNING, word, body)
     return Reading(track, status, word, body, outcome=_in_monitor(track, answer, body))
@@ -97,10 +97,7 @@ def of_resource(track: Track, answer: Answer, word: str | None) -> Reading:
     body = answer.object()
     if status is Status.SUCCEEDED:
         return Reading(track, status, word, body, outcome=Outcome(answer))
-    properties: Any = (body or {}).get("properties")
-    told = cast("dict[str, Any]", properties).get("error") if isinstance(properties, dict) else None
-    error = error_detail(told) or error_detail((body or {}).get("error"))
-    return Reading(track, status, word, body, error if status.is_terminal else None)
+    return Reading(track, status, word, body, reason_of(body) if status.is_terminal else None)
 
 
 def provisioning_state(body: dict[str, Any] | None) -> str | None:
@@ -127,8 +124,8 @@ def unreadable(answer: Answer, what: str) -> UnexpectedAnswer | ServiceUnreachab
         return UnexpectedAnswer(f"{what} answered {code}: redirects are not followed.", answer=answer)
     if code in (404, 410):
         return MonitorGone(f"{what} answered {code}: there is no such operation, or it has expired.", answer=answer)
-    said = error_of(answer)
-    tail = f": {said}" if said else f" with {_shown(answer)}."
+    error = error_of(answer)
+    tail = f": {error}" if error else f" with {_shown(answer)}."
     if code in TRANSIENT:
         return ServiceUnreachable(f"{what} still answered {code} after all retries{tail}", answer=answer)
     return UnexpectedAnswer(f"{what} could not be read: {code}{tail}", answer=answer)

@@ -23,11 +23,11 @@ def unwrap(answer: Answer) -> Answer:
     """
     if answer.status_code != HTTPStatus.OK:
         return answer
-    if (told := answer.headers.get("asyncresult")) is not None:
-        told = told.strip()
-        if not re.fullmatch(r"[1-5]\d\d", told, re.ASCII):
-            raise UnexpectedAnswer(f"The header AsyncResult is {told[:40]!r}, not a status code.", answer=answer)
-        return Answer(answer.method, answer.url, int(told), answer.headers, answer.body)
+    if (status := answer.headers.get("asyncresult")) is not None:
+        status = status.strip()
+        if not re.fullmatch(r"[1-5]\d\d", status, re.ASCII):
+            raise UnexpectedAnswer(f"The header AsyncResult is {status[:40]!r}, not a status code.", answer=answer)
+        return Answer(answer.method, answer.url, int(status), answer.headers, answer.body)
     if answer.media_type == "application/http":
         status, headers, body = enclosed(answer.body, answer)
         return Answer(answer.method, answer.url, status, headers, body)

@@ -11,9 +11,10 @@ from typing import Any, cast
 from uuid import uuid4
 
 from lro_client.errors import UnexpectedAnswer
-from lro_client.messages import JSON_TYPE, Answer, ErrorDetail, Headers, error_of
+from lro_client.messages import JSON_TYPE, Answer, Headers
 from lro_client.model import Outcome
 from lro_client.odata_answers import enclosed
+from lro_client.reasons import ErrorDetail, error_of
 
 MOST_RESULTS = 100_000
 """Results that one batch response may have."""

@@ -8,9 +8,12 @@ from lro_client.cancellation import CancellationToken
 from lro_client.errors import LroError
 from lro_client.messages import Headers
 from lro_client.model import Snapshot, Status
-from lro_client.operation_state import OperationState
+from lro_client.operation import OperationState
+from lro_client.starting import StartOptions
+from lro_client.steps import Steps
+from lro_client.tracker import WatchOptions
+from lro_client.values import T
 
-T = TypeVar("T")
 VERSION = "4.01"
 
 
@@ -34,7 +37,7 @@ ODATA_WORDS = {
 }
 
 
-class ODataWords(OperationState[T]):
+class ODataState(OperationState[T]):
     """What an asynchronous request shows, by the names that OData clients use."""
 
     @property
@@ -60,6 +63,28 @@ class ODataWords(OperationState[T]):
         """Why it failed, where it has."""
         return str(self.error) if self.error else None
 
+    def _poll(self, *, timeout: float | None = None, cancellation: CancellationToken | None = None) -> Steps[bool]:
+        """Look once; True while it still runs."""
+        yield from self._update_status(timeout=timeout)
+        return not self.has_completed
+
+    def _wait_for_completion(
+        self,
+        *,
+        poll_interval: float | None = None,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
+        on_progress: Callable[[Snapshot], None] | None = None,
+        cancel_operation: bool = False,
+    ) -> Steps[T]:
+        """As `wait`."""
+        return self._wait(
+            interval=self._interval if poll_interval is None else poll_interval,
+            timeout=timeout,
+            on_progress=on_progress,
+            cancel_operation=cancel_operation,
+        )
+
 
 class CallOptions(TypedDict, total=False):
     """How to call. Seconds everywhere.
@@ -75,20 +100,18 @@ class CallOptions(TypedDict, total=False):
     cancellation: CancellationToken | None
 
 
-class WaitedCall(CallOptions, total=False):
-    """A call that is waited for; `timeout` is for all of it. The rest is as in `WaitOptions`."""
-
-    on_progress: Callable[[Snapshot], None] | None
-    cancel_operation: bool
+class WaitedCall(CallOptions, WatchOptions, total=False):
+    """A call that is waited for; `timeout` is for all of it."""
 
 
-O = TypeVar("O")  # noqa: E741 - the operation, beside T for its value
+R = TypeVar("R")
+O = TypeVar("O")  # noqa: E741 - the operation, beside R for its result
 
 
-class CallResult(Generic[T, O]):
+class CallResult(Generic[R, O]):
     """What a call came to: an operation that goes on, or the result that was there at once."""
 
-    def __init__(self, operation: O, value: Callable[[], T], *, is_async: bool) -> None:
+    def __init__(self, operation: O, value: Callable[[], R], *, is_async: bool) -> None:
         self._operation = operation
         self._value = value
         self.is_async = is_async
@@ -110,7 +133,7 @@ class CallResult(Generic[T, O]):
         return self._operation
 
     @property
-    def synchronous_result(self) -> T:
+    def synchronous_result(self) -> R:
         """The result that was there at once.
 
         Raises:
@@ -122,14 +145,14 @@ class CallResult(Generic[T, O]):
         return self._value()
 
 
-def preferring_async(options: CallOptions) -> dict[str, str]:
-    """The headers of a call that may be answered asynchronously (OData 4.01 Protocol, 8.2.8.8)."""
+def preferring_async(sent: StartOptions, options: CallOptions) -> StartOptions:
+    """What is sent, as what may be answered asynchronously (OData 4.01 Protocol, 8.2.8.8)."""
     wait = options.get("wait")
     prefer = "respond-async" if wait is None else f"respond-async, wait={wait}"
     given = Headers(options.get("headers") or {})
     if "prefer" in given:
         prefer = f"{prefer}, {given['prefer']}"
-    return dict(given.merged({"Prefer": prefer}))
+    return {**sent, "headers": dict(given.merged({"Prefer": prefer})) | dict(sent.get("headers") or {})}
 
 
 def versioned(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -32,8 +32,8 @@ class Pace:
 
     def delay(self, polls: int, random: Callable[[], float]) -> float:
         """Seconds after the given number of polls. `random` gives 0 to 1."""
-        wanted = min(self.longest, self.first * self.factor ** min(polls, 64))
-        return wanted * (1 + self.jitter * (2 * random() - 1))
+        middle = min(self.longest, self.first * self.factor ** min(polls, 64))
+        return middle * (1 + self.jitter * (2 * random() - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Retries:
 
     def delay(self, failures: int, random: Callable[[], float]) -> float:
         """Seconds after the given number of failures, which is 1 at least."""
-        wanted = min(self.longest, self.first * 2 ** min(failures - 1, 64))
-        return wanted * (0.8 + 0.4 * random())
+        middle = min(self.longest, self.first * 2 ** min(failures - 1, 64))
+        return middle * (0.8 + 0.4 * random())
 
 
 def retry_after(headers: Headers, now: datetime) -> float | None:

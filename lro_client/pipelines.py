@@ -7,7 +7,8 @@ can be interrupted, knows the caller's deadline, and reads any `Retry-After`.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any
 
 from azure.core.credentials import AzureKeyCredential, TokenCredential
 from azure.core.credentials_async import AsyncTokenCredential
@@ -22,6 +23,7 @@ from azure.core.pipeline.policies import (
 )
 from azure.core.rest import HttpRequest
 
+from lro_client.clock import Clock
 from lro_client.errors import AnswerTooLarge, CredentialUnavailable, LroError
 from lro_client.messages import Answer, Headers, Request
 from lro_client.model import Limits
@@ -45,54 +47,72 @@ _NEVER_SENT = frozenset(
         "NewConnectionError",
     }
 )
-VERSION = "1.0.0"
+_IN_WORDS = (
+    ({"ConnectionRefusedError"}, "the connection was refused"),
+    ({"ClientConnectorDNSError", "NameResolutionError", "gaierror"}, "its name could not be resolved"),
+    ({"SSLCertVerificationError", "SSLEOFError", "SSLError"}, "no secure connection could be made"),
+    ({"ConnectTimeout", "ConnectTimeoutError", "ConnectionTimeoutError", "TimeoutError"}, "no connection came in time"),
+)
+"""What kept a request from being sent, by names as well."""
+VERSION = "0.1.0"
 """That of the package; a test holds it to `pyproject.toml`."""
 USER_AGENT = f"lro-client/{VERSION}"
 Credential = TokenCredential | AsyncTokenCredential | AzureKeyCredential
 
 
-@runtime_checkable
-class ResponseHead(Protocol):
-    """What blocking and asynchronous responses have in common before their bodies are read."""
+@dataclass(frozen=True, slots=True)
+class SenderOptions:
+    """Who asks, what else the requests go through, and how much may come back: what both senders need."""
 
-    @property
-    def status_code(self) -> int: ...
+    credential: Credential | None
+    scopes: Sequence[str]
+    key_header: str
+    policies: Sequence[Any]
+    transport: Any
+    """An azure-core transport; None for the usual one."""
+    limits: Limits
+    clock: Clock
 
-    @property
-    def headers(self) -> Mapping[str, str]: ...
+    def pipeline(self, *, is_async: bool) -> list[Any]:
+        """The policies of requests to trusted origins, first to last.
+
+        Raises:
+            ValueError: a token credential without a scope to ask a token for.
+        """
+        return policies(*self.policies, *self._authentication(is_async))
+
+    def of(self, request: Request, timeout: float) -> dict[str, Any]:
+        """What the transport is told of one request. Credentials go over https, or over http to this machine.
+
+        Raises:
+            CredentialUnavailable: its URL is neither, and it would carry one.
+        """
+        is_here = is_loopback(request.url)
+        carries = self.credential is not None and request.trusted
+        if carries and not request.url.lower().startswith("https:") and not is_here:
+            raise CredentialUnavailable(f"No credential is sent to {without_query(request.url)}: it is http.")
+        options: dict[str, Any] = {
+            "connection_timeout": min(timeout, self.limits.connect_seconds),
+            "read_timeout": timeout,
+        }
+        if carries and not isinstance(self.credential, AzureKeyCredential):
+            options["enforce_https"] = not is_here
+        return options
+
+    def _authentication(self, is_async: bool) -> list[Any]:
+        if self.credential is None:
+            return []
+        if isinstance(self.credential, AzureKeyCredential):
+            return [AzureKeyCredentialPolicy(self.credential, self.key_header)]
+        if not self.scopes:
+            raise ValueError("a token credential needs scopes, such as 'https://management.azure.com/.default'")
+        kind: Any = AsyncBearerTokenCredentialPolicy if is_async else BearerTokenCredentialPolicy
+        return [kind(self.credential, *self.scopes)]
 
 
-def policies_for(extra: Sequence[Any], authentication: Sequence[Any]) -> list[Any]:
-    """The policies of a pipeline, first to last."""
-    return [UserAgentPolicy(USER_AGENT), *extra, *authentication, DistributedTracingPolicy(), HttpLoggingPolicy()]
-
-
-def authentication_for(
-    credential: Credential | None, scopes: Sequence[str], key_header: str, *, is_async: bool
-) -> list[Any]:
-    """The policy that adds the credential, if there is one.
-
-    Raises:
-        ValueError: a token credential without a scope to ask a token for, or of the other kind.
-    """
-    if credential is None:
-        return []
-    if isinstance(credential, AzureKeyCredential):
-        return [AzureKeyCredentialPolicy(credential, key_header)]
-    if not scopes:
-        raise ValueError("a token credential needs scopes, such as 'https://management.azure.com/.default'")
-    kind: Any = AsyncBearerTokenCredentialPolicy if is_async else BearerTokenCredentialPolicy
-    return [kind(credential, *scopes)]
-
-
-def check_carrier(url: str, has_credential: bool) -> None:
-    """Credentials go over https, or over http to this machine.
-
-    Raises:
-        CredentialUnavailable: this URL is neither.
-    """
-    if has_credential and not url.lower().startswith("https:") and not is_loopback(url):
-        raise CredentialUnavailable(f"No credential is sent to {without_query(url)}: it is http.")
+def policies(*more: Any) -> list[Any]:
+    """A pipeline's policies; without `more`, neither a credential nor any of the caller's, those for everybody else."""
+    return [UserAgentPolicy(USER_AGENT), *more, DistributedTracingPolicy(), HttpLoggingPolicy()]
 
 
 def outgoing(request: Request) -> HttpRequest:
@@ -100,27 +120,16 @@ def outgoing(request: Request) -> HttpRequest:
     return HttpRequest(request.method, request.url, headers=dict(request.headers), content=request.body)
 
 
-def options_for(url: str, timeout: float, limits: Limits, *, bears_token: bool) -> dict[str, Any]:
-    """What the transport is told. A bearer token over http reaches this machine only: see `check_carrier`."""
-    options: dict[str, Any] = {
-        "connection_timeout": min(timeout, limits.connect_seconds),
-        "read_timeout": timeout,
-    }
-    if bears_token:
-        options["enforce_https"] = not is_loopback(url)
-    return options
-
-
 class Body:
-    """Collects a body, and stops where the limits are passed."""
+    """Collects the body of a response of azure-core, and stops where the limits are passed."""
 
-    def __init__(self, request: Request, head: ResponseHead, limits: Limits) -> None:
+    def __init__(self, request: Request, response: Any, limits: Limits) -> None:
         self._request = request
-        self._head = head
+        self._response = response
         self._limits = limits
         self._parts: list[bytes] = []
         self._size = 0
-        self.headers = Headers(head.headers)
+        self.headers = Headers(response.headers)
         header_bytes = sum(len(name) + len(value) + 4 for name, value in self.headers.items())
         if header_bytes > limits.header_bytes:
             raise self._too_large(f"{header_bytes} bytes of headers")
@@ -133,20 +142,31 @@ class Body:
 
     def answer(self) -> Answer:
         request = self._request
-        return Answer(request.method, request.url, self._head.status_code, self.headers, b"".join(self._parts))
+        return Answer(request.method, request.url, self._response.status_code, self.headers, b"".join(self._parts))
 
     def _too_large(self, what: str) -> AnswerTooLarge:
-        answer = Answer(self._request.method, self._request.url, self._head.status_code, self.headers)
+        answer = Answer(self._request.method, self._request.url, self._response.status_code, self.headers)
         return AnswerTooLarge(f"{without_query(self._request.url)} answered with {what}.", answer=answer)
 
 
 def lost(error: Exception) -> Lost | LroError:
-    """What a failure below the pipeline means; the borders of both senders go through here."""
+    """What a failure below the pipeline means; the boundaries of both senders go through here."""
     if isinstance(error, LroError | Lost):
         return error
     if isinstance(error, ClientAuthenticationError):
         return CredentialUnavailable(f"The credential gave no token: {error.message}")
-    return Lost(_told(error), was_sent=not any(type(cause).__name__ in _NEVER_SENT for cause in _causes(error)))
+    causes = {type(cause).__name__: cause for cause in _causes(error)}
+    was_sent = _NEVER_SENT.isdisjoint(causes)
+    return Lost((None if was_sent else _in_words(causes)) or _description(error), was_sent=was_sent)
+
+
+def _in_words(causes: Mapping[str, BaseException]) -> str | None:
+    """Why there was no connection; of TLS, what it found; and whether it was the proxy's."""
+    words = next((words for names, words in _IN_WORDS if not names.isdisjoint(causes)), None)
+    found = [getattr(cause, name, None) for name in ("verify_message", "reason") for cause in causes.values()]
+    tail = next((f": {text}" for text in found if isinstance(text, str)), "")
+    proxy = "the proxy: " if not {"ClientProxyConnectionError", "ProxyError"}.isdisjoint(causes) else ""
+    return words and proxy + words + tail
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -162,7 +182,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             found += cause.args
 
 
-def _told(error: Exception) -> str:
+def _description(error: Exception) -> str:
     text = error.message if isinstance(error, AzureError) else str(error)
     # The libraries below quote whole URLs, and a query can hold a key.
     return f"{type(error).__name__}: {_QUERY.sub('?...', text)[:500]}"

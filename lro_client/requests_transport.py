@@ -1,5 +1,6 @@
 """The blocking transport: `requests`, without memory, and with exchanges that can be broken off."""
 
+from http.client import SWITCHING_PROTOCOLS, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, cast
 
@@ -8,9 +9,10 @@ from requests import Session
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.poolmanager import PoolManager, ProxyManager
+from urllib3.exceptions import NewConnectionError
+from urllib3.poolmanager import ProxyManager
 
-from lro_client.sync_sender import line
+from lro_client.connections import connections
 
 
 def transport() -> RequestsTransport:
@@ -28,16 +30,34 @@ def _no_netrc(request: Any) -> Any:
     return request
 
 
+class FinalResponse(HTTPResponse):
+    """Reads past every interim answer (RFC 9110, section 15.2), where `http.client` does so for 100 alone. 101 is none:
+    what follows it is no HTTP."""
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200 and self.status != SWITCHING_PROTOCOLS:
+            self.headers = self.msg = cast("Any", None)
+            super().begin()
+
+
 class Connection(HTTPConnection):
+    response_class = FinalResponse
+
     def request(self, *arguments: Any, **options: Any) -> None:
-        with line.get().taken(self):
+        with connections.get().sending(self):
             super().request(*arguments, **options)
 
 
-class SecureConnection(HTTPSConnection):
-    def request(self, *arguments: Any, **options: Any) -> None:
-        with line.get().taken(self):
-            super().request(*arguments, **options)
+class SecureConnection(HTTPSConnection, Connection):
+    """`HTTPSConnection` has no `request` of its own."""
+
+    def connect(self) -> None:
+        """Raises `NewConnectionError` where TLS fails, too: nothing was sent then."""
+        try:
+            super().connect()
+        except OSError as error:
+            raise NewConnectionError(cast("Any", self), str(error)) from error
 
 
 class Pool(HTTPConnectionPool):
@@ -48,19 +68,17 @@ class SecurePool(HTTPSConnectionPool):
     ConnectionCls = cast("Any", SecureConnection)
 
 
+POOLS: dict[str, Any] = {"http": Pool, "https": SecurePool}
+"""Their connections are told to the exchange that goes out by them."""
+
+
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
-        _remembering(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, **options)
         if isinstance(manager, ProxyManager):  # SOCKS has connections of its own
-            _remembering(manager)
+            manager.pool_classes_by_scheme = POOLS
         return manager
-
-
-def _remembering(manager: PoolManager) -> None:
-    """Connections are told to the exchange that goes out by them."""
-    pools: dict[str, Any] = {"http": Pool, "https": SecurePool}
-    manager.pool_classes_by_scheme = pools

@@ -4,20 +4,21 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypedDict, cast
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from typing import Any, TypedDict
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from lro_client.errors import InvalidRequest, ServiceUnreachable, StartRefused, UnexpectedAnswer, WaitCanceled
 from lro_client.exchange import DeadlinePassed, Settings, addressed, exchange
-from lro_client.messages import JSON_TYPE, Answer, Headers, Request, error_of
+from lro_client.messages import JSON_TYPE, Answer, Headers, Request
 from lro_client.model import FinalState, Profile, Reading, Status, Track
 from lro_client.pacing import TRANSIENT
 from lro_client.polling import attach, begin
+from lro_client.reasons import error_of
 from lro_client.steps import Interrupted, Steps
 from lro_client.tokens import load
 from lro_client.tracker import Tracker
-from lro_client.urls import check, query_value, resolve, with_api_version, without_query
+from lro_client.urls import below, check, is_absolute, normalized, query_value, resolve, with_api_version, without_query
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _FIELD = re.compile(r"[\t\x20-\x7e]*")
@@ -57,21 +58,17 @@ class Starter:
             UnsafeUrl: see `lro_client.urls.check`.
         """
         _without_fragment(path)
-        if urlsplit(path).scheme in ("http", "https"):
+        if is_absolute(path):
             url = path
         elif self.endpoint is None:
             raise InvalidRequest(f"{path!r} is a path, and this client has no endpoint")
-        elif path.startswith("/"):
-            url = urljoin(self.endpoint, path)
         else:
-            # Not urljoin: it takes the colon of "book/x:upload" for that of a scheme.
-            head, _, tail = self.endpoint.partition("?")
-            url = f"{head.rstrip('/')}/{path}{f'&{tail}' if tail and '?' in path else f'?{tail}' if tail else ''}"
-        asked = {name: value for name, value in query.items() if value is not None}
+            url = below(self.endpoint, path)
+        parameters = {name: value for name, value in query.items() if value is not None}
         if self.api_version and query_value(url, "api-version") is None:
-            asked["api-version"] = self.api_version
-        if asked:
-            url += ("&" if "?" in url else "?") + urlencode(asked, quote_via=quote)
+            parameters["api-version"] = self.api_version
+        if parameters:
+            url += ("&" if "?" in url else "?") + urlencode(parameters, quote_via=quote)
         return check(url)
 
     def start(
@@ -89,12 +86,8 @@ class Starter:
         try:
             return (yield from self.sent(method, self.url(path), options, deadline))
         except DeadlinePassed as passed:
-            failed = f": {passed.told}" if passed.told else ""
             taken = "; it may have taken the request all the same" if passed.may_be_taken else ""
-            raise ServiceUnreachable(
-                f"{without_query(self.url(path))} did not answer in time{failed}{taken}.",
-                answer=passed.answer,
-            ) from None
+            raise _late(self.url(path), passed, taken) from None
         except Interrupted:
             raise WaitCanceled("The wait for the start's answer was given up.") from None
 
@@ -137,61 +130,59 @@ class Starter:
     def _tracker(self, track: Track, home: str) -> Tracker:
         return Tracker(Reading(track, Status.NOT_STARTED), None, self.settings, home)
 
-    def page(self, url: str, deadline: float | None = None) -> Steps[dict[str, Any]]:
-        """One page of a list.
+    def pages(
+        self, path: str, filter: str | None, top: int | None, timeout: float | None
+    ) -> Iterator[Steps[list[dict[str, Any]]]]:
+        """The steps of one page of a list after the other; each is run before the next. A `nextLink` is followed as
+        it is, and what is no object is left out.
 
         Raises:
             StartRefused, ServiceUnreachable: the service answered with an error, or did not.
-            UnexpectedAnswer: it is no list.
+            UnexpectedAnswer: it is no list, or leads back to a page before.
             WaitCanceled: the token was used first.
         """
-        home = self.endpoint or url
+        url = self.url(path, filter=filter, top=None if top is None else str(top))
+        deadline = self.settings.deadline(timeout)
+        read = {normalized(url)}
+        while True:
+            page: dict[str, Any] = {}
+            yield self._items(url, deadline, page)
+            link = page.get("nextLink")
+            if not isinstance(link, str) or not link:
+                return
+            url = with_api_version(resolve(url, link), url)
+            if normalized(url) in read:
+                raise UnexpectedAnswer(f"The list leads back to {without_query(url)}, which was read already.")
+            read.add(normalized(url))
+
+    def _items(self, url: str, deadline: float | None, page: dict[str, Any]) -> Steps[list[dict[str, Any]]]:
+        """The operations of a page, whose other members go to `page`."""
         try:
-            request = addressed(Request("GET", url), home, self.settings)
+            request = addressed(Request("GET", url), self.endpoint or url, self.settings)
             answer = yield from exchange(request, self.settings, deadline=deadline)
         except DeadlinePassed as passed:
-            failed = f": {passed.told}" if passed.told else ""
-            raise ServiceUnreachable(
-                f"{without_query(url)} did not answer in time{failed}.", answer=passed.answer
-            ) from None
+            raise _late(url, passed) from None
         except Interrupted:
             raise WaitCanceled("The wait for a page of the list was given up.") from None
         if answer.status_code >= 400:
             raise refused(answer, "The list")
-        page = answer.object()
-        if answer.status_code != 200 or page is None or not isinstance(page.get("value"), list):
+        page |= answer.object() or {}
+        if answer.status_code != 200 or not isinstance(page.get("value"), list):
             raise UnexpectedAnswer(f"{without_query(url)} is not a list of operations.", answer=answer)
-        return page
+        return [item for item in page["value"] if isinstance(item, dict)]
 
-    def next_page(self, url: str, page: dict[str, Any], read: set[str]) -> str | None:
-        """The URL of the page after this one; it is followed as it is. `read` are the pages so far.
 
-        Raises:
-            UnexpectedAnswer: it leads back to one of them.
-        """
-        read.add(url)
-        link = page.get("nextLink")
-        if not isinstance(link, str) or not link:
-            return None
-        following = with_api_version(resolve(url, link), url)
-        if following in read:
-            raise UnexpectedAnswer(f"The list leads back to {without_query(following)}, which was read already.")
-        return following
+def _late(url: str, passed: DeadlinePassed, more: str = "") -> ServiceUnreachable:
+    return ServiceUnreachable(f"{passed.told_of(url)}{more}.", answer=passed.answer)
 
 
 def refused(answer: Answer, what: str = "The start") -> StartRefused | ServiceUnreachable:
     """The error for an error answer to anything but a poll."""
-    said = error_of(answer)
-    tail = f": {said}" if said else ""
+    error = error_of(answer)
+    tail = f": {error}" if error else ""
     if answer.status_code in TRANSIENT:
         return ServiceUnreachable(f"{what} was answered {answer.status_code}, whatever was tried{tail}", answer=answer)
     return StartRefused(f"{what} was refused with {answer.status_code}{tail}", answer=answer)
-
-
-def items_of(page: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The operations of a page; what is no object is left out."""
-    listed = cast("list[Any]", page["value"])
-    return (cast("dict[str, Any]", item) for item in listed if isinstance(item, dict))
 
 
 def check_sendable(method: str, headers: Mapping[str, str]) -> None:

@@ -5,13 +5,16 @@ run one, a blocking and an asynchronous one; they differ in how they send and sl
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from lro_client.cancellation import CancellationToken
 from lro_client.messages import Answer, Request
 
+P = ParamSpec("P")
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -129,3 +132,27 @@ async def _done(step: Send | Sleep, sender: AsyncSender, token: CancellationToke
         return await sender.send(step.request, step.timeout, token)
     await sender.sleep(step.seconds, token)
     return None
+
+
+def blocking(steps: Callable[Concatenate[S, P], Steps[T]]) -> Callable[Concatenate[S, P], T]:
+    """The method that runs the steps of a method: by its object's `_sender`, and until its own `cancellation`."""
+
+    @wraps(steps)
+    def method(self: S, *arguments: P.args, **options: P.kwargs) -> T:
+        return drive(steps(self, *arguments, **options), *_driving(self, options))
+
+    return method
+
+
+def awaited(steps: Callable[Concatenate[S, P], Steps[T]]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """As `blocking`, on an event loop."""
+
+    @wraps(steps)
+    async def method(self: S, *arguments: P.args, **options: P.kwargs) -> T:
+        return await drive_async(steps(self, *arguments, **options), *_driving(self, options))
+
+    return method
+
+
+def _driving(driven: Any, options: dict[str, Any]) -> tuple[Any, CancellationToken | None]:
+    return driven._sender, options.get("cancellation")

@@ -103,8 +103,8 @@ def _ours(content: dict[str, Any]) -> Track:
     if check_sum != _checksum(content):
         raise TamperedToken("the resume token was changed since it was made, or is not whole")
     del content["version"]
-    content.setdefault("cancel_asked", False)
-    if not all(isinstance(value, bool if name == "cancel_asked" else str) for name, value in content.items()):
+    content.setdefault("cancel_requested", False)
+    if not all(isinstance(value, bool if name == "cancel_requested" else str) for name, value in content.items()):
         raise TamperedToken("a field of the resume token is of another kind")
     if missing := sorted({"profile", "method", "start_url", "source", "poll_url"} - set(content)):
         raise TamperedToken(f"the resume token lacks {', '.join(missing)}")

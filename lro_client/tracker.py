@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
-from lro_client.cancelling import after_cancel, cancel_request
+from lro_client.canceling import after_cancel, cancel_request
 from lro_client.errors import LroError, ServiceUnreachable, StoppedWaiting, WaitCanceled
 from lro_client.exchange import DeadlinePassed, Settings, addressed, exchange, pause
 from lro_client.messages import Answer, Headers, Request
@@ -12,7 +12,6 @@ from lro_client.model import Reading, Snapshot, Track, snapshot_of
 from lro_client.pacing import SHORTEST, retry_after
 from lro_client.polling import read
 from lro_client.steps import Interrupted, Steps
-from lro_client.urls import without_query
 
 T = TypeVar("T")
 
@@ -21,6 +20,18 @@ CANCEL_SECONDS = 10.0
 
 LEAST_CANCEL_SECONDS = 2.0
 """How long it may take even where the wait's own time is up before."""
+
+
+class WatchOptions(TypedDict, total=False):
+    """What happens while an operation is waited for.
+
+    `on_progress`: called with every look. `cancel_operation`: whoever stops the wait, by the token or by canceling the
+    task, asks for the end of the operation as well; asking may take what is left of the time-out, but two seconds at
+    least and ten at most.
+    """
+
+    on_progress: Callable[[Snapshot], None] | None
+    cancel_operation: bool
 
 
 class Tracker:
@@ -38,8 +49,8 @@ class Tracker:
         self.snapshot = snapshot_of(reading, first)
         self._polls = 0
         self._has_been_seen = answer is None
-        self._asked = retry_after(first.headers, settings.today())
-        self._last = settings.clock()
+        self._retry_after = retry_after(first.headers, settings.clock.now())
+        self._last = settings.clock.monotonic()
 
     @property
     def track(self) -> Track:
@@ -50,7 +61,7 @@ class Tracker:
         return self.reading.has_ended
 
     def deadline(self, timeout: float | None) -> float | None:
-        return None if timeout is None else self.settings.clock() + timeout
+        return self.settings.deadline(timeout)
 
     def update(self, deadline: float | None) -> Steps[Snapshot]:
         """Look now: one poll, and the result with it once the operation has succeeded."""
@@ -61,60 +72,56 @@ class Tracker:
     def advance(self, deadline: float | None, interval: float | None) -> Steps[Snapshot]:
         """Look as soon as it is time to: when the server says so, and `interval` after the last look at the least."""
         if not self.has_ended:
-            wait = self._due(interval) - self.settings.clock()
+            wait = self._due(interval) - self.settings.clock.monotonic()
             if wait > 0:
                 yield from pause(wait, self.settings, deadline)
             yield from self.update(deadline)
         return self.snapshot
 
-    def watch(
-        self,
-        deadline: float | None,
-        interval: float | None,
-        on_progress: Callable[[Snapshot], None] | None,
-        cancel_too: bool,
-    ) -> Steps[None]:
+    def watch(self, deadline: float | None, interval: float | None, options: WatchOptions) -> Steps[None]:
         """Wait for the end.
 
         Raises:
             StoppedWaiting: the deadline passed.
-            WaitCanceled: the caller's token was used; with `cancel_too` the operation is asked to stop first.
+            WaitCanceled: the caller's token was used; the operation is asked to stop first where `options` say so.
         """
+        on_progress = options.get("on_progress")
         while not self.has_ended:
-            snapshot = yield from self.guarded(self.advance(deadline, interval), cancel_too, deadline)
+            steps = self.advance(deadline, interval)
+            snapshot = yield from self.guarded(steps, options.get("cancel_operation", False), deadline)
             if on_progress is not None:
                 on_progress(snapshot)
 
     def guarded(self, steps: Steps[T], cancel_too: bool = False, deadline: float | None = None) -> Steps[T]:
-        """The steps, whose end of patience is told as what it is."""
+        """The steps, whose end of patience is raised as what it is."""
         try:
             return (yield from steps)
         except DeadlinePassed as passed:
             raise self.stopped(passed) from None
         except Interrupted:
-            told = WaitCanceled("Nobody waits any longer; the operation goes on.", monitor_url=self.track.monitor_url)
+            error = WaitCanceled("Nobody waits any longer; the operation goes on.", monitor_url=self.track.monitor_url)
             if cancel_too:
                 try:
                     yield from self.cancel(self._last_moment(deadline))
-                except (LroError, DeadlinePassed, Interrupted) as error:
-                    told.add_note(f"It could not be canceled: {error}")
+                except (LroError, DeadlinePassed, Interrupted) as failure:
+                    error.add_note(f"It could not be canceled: {failure}")
                 else:
-                    told = WaitCanceled(
+                    error = WaitCanceled(
                         "Nobody waits any longer; the operation was asked to stop.", monitor_url=self.track.monitor_url
                     )
-            raise told from None
+            raise error from None
 
     def stopped(self, passed: DeadlinePassed) -> StoppedWaiting | ServiceUnreachable:
         """What to raise when the time is up. Nobody knows that an operation goes on that was never seen."""
         seen = self.snapshot.answer if self.snapshot.answer.status_code else None
-        if seen is None and passed.told:
+        if seen is None and passed.reason:
             return ServiceUnreachable(
-                f"No answer from {without_query(self.track.poll_url)} in time: {passed.told}.",
+                f"{passed.told_of(self.track.poll_url)}.",
                 monitor_url=self.track.monitor_url,
                 answer=passed.answer,
             )
         word = self.snapshot.word or self.snapshot.status.value
-        failed = f" The last try failed: {passed.told}." if passed.told else ""
+        failed = f" The last try failed: {passed.reason}." if passed.reason else ""
         return StoppedWaiting(
             f"Stopped waiting; the operation goes on. Its last status was {word!r}.{failed}",
             monitor_url=self.track.monitor_url,
@@ -125,8 +132,7 @@ class Tracker:
         """Ask for the end of the operation. What has ended stays as it is."""
         if self.has_ended:
             return self.snapshot
-        request = addressed(cancel_request(self.track, url), self.home, self.settings)
-        answer = yield from self._named(exchange(self._marked(request), self.settings, deadline=deadline))
+        answer = yield from self._exchange(cancel_request(self.track, url), deadline)
         if not self.has_ended and not self.reading.is_result_due:
             self._take(after_cancel(self.reading, answer), answer)
         if self.reading.is_result_due:
@@ -135,9 +141,7 @@ class Tracker:
 
     def forget(self, deadline: float | None) -> Steps[Answer]:
         """Ask the service to delete its record of the operation (data plane: DELETE of the monitor)."""
-        request = Request("DELETE", self.track.monitor_url or self.track.poll_url)
-        request = addressed(request, self.home, self.settings)
-        return (yield from self._named(exchange(self._marked(request), self.settings, deadline=deadline)))
+        return self._exchange(Request("DELETE", self.track.monitor_url or self.track.poll_url), deadline)
 
     def _look(self, deadline: float | None) -> Steps[None]:
         yield from self._see(deadline)
@@ -156,54 +160,51 @@ class Tracker:
             self._take(read(track, answer), answer)
 
     def _ask(self, track: Track, deadline: float | None) -> Steps[Answer]:
-        request = addressed(Request("GET", track.poll_url), self.home, self.settings)
         tries = 0
         while True:
-            answer = yield from exchange(self._marked(request), self.settings, deadline=deadline)
+            answer = yield from self._exchange(Request("GET", track.poll_url), deadline)
             tries += 1
             if answer.status_code != 404 or not self._may_lag() or tries >= self.settings.retries.attempts:
                 self._has_been_seen = self._has_been_seen or answer.status_code < 400
                 return answer
-            yield from pause(
-                self.settings.retries.delay(tries, self.settings.chance),
-                self.settings,
-                deadline,
-                DeadlinePassed(answer),
-            )
+            delay = self.settings.retries.delay(tries, self.settings.chance)
+            yield from pause(delay, self.settings, deadline, DeadlinePassed(answer))
 
     def _may_lag(self) -> bool:
         """A store that is behind answers 404 to the first look at what it has just accepted."""
-        is_end = self.track.method == "DELETE" or self.track.cancel_asked
+        is_end = self.track.method == "DELETE" or self.track.cancel_requested
         return not self._has_been_seen and not is_end
 
     def _take(self, reading: Reading, answer: Answer) -> None:
         self.reading = reading
         self.snapshot = snapshot_of(reading, answer)
         self._polls += 1
-        self._asked = retry_after(answer.headers, self.settings.today())
-        self._last = self.settings.clock()
+        self._retry_after = retry_after(answer.headers, self.settings.clock.now())
+        self._last = self.settings.clock.monotonic()
 
     def _due(self, interval: float | None) -> float:
         """When to look next. The first look waits only where the service says so."""
-        asked = self._asked or 0.0
+        demanded = self._retry_after or 0.0
         if not self._polls:
-            return self._last + asked
+            return self._last + demanded
         if interval is not None:
-            return self._last + max(asked, interval)
-        own = self.settings.pace.delay(self._polls - 1, self.settings.chance) if self._asked is None else SHORTEST
-        return self._last + max(asked, own)
+            return self._last + max(demanded, interval)
+        own = self.settings.pace.delay(self._polls - 1, self.settings.chance) if self._retry_after is None else SHORTEST
+        return self._last + max(demanded, own)
 
     def _last_moment(self, deadline: float | None) -> float:
         """When a cancel that ends a wait is given up."""
-        now = self.settings.clock()
+        now = self.settings.clock.monotonic()
         latest = now + CANCEL_SECONDS
         return latest if deadline is None else min(latest, max(deadline, now + LEAST_CANCEL_SECONDS))
 
-    def _marked(self, request: Request) -> Request:
+    def _exchange(self, request: Request, deadline: float | None) -> Steps[Answer]:
         """One `x-ms-client-request-id` for the whole operation, so that its requests are found together."""
-        if self.track.request_id is None or not request.trusted:
-            return request
-        return replace(request, headers=request.headers.merged({"x-ms-client-request-id": self.track.request_id}))
+        request = addressed(request, self.home, self.settings)
+        if self.track.request_id is not None and request.trusted:
+            headers = request.headers.merged({"x-ms-client-request-id": self.track.request_id})
+            request = replace(request, headers=headers)
+        return self._named(exchange(request, self.settings, deadline=deadline))
 
     def _named(self, steps: Steps[T]) -> Steps[T]:
         try:

@@ -55,6 +55,27 @@ def resolve(base: str, found: str) -> str:
     return url
 
 
+def is_absolute(url: str) -> bool:
+    """Whether it begins with http or https, and is no path."""
+    return url.lower().startswith(("http:", "https:"))
+
+
+def below(endpoint: str, path: str) -> str:
+    """The URL of a path: one with a slash in front begins at the origin, any other one below the endpoint. A query of
+    the endpoint comes last."""
+    if path.startswith("/"):
+        return urljoin(endpoint, path)
+    # Not urljoin: it takes the colon of "book/x:upload" for that of a scheme.
+    head, _, tail = endpoint.partition("?")
+    return f"{head.rstrip('/')}/{path}{f'&{tail}' if tail and '?' in path else f'?{tail}' if tail else ''}"
+
+
+def normalized(url: str) -> str:
+    """`url` as it is compared: schemes and hosts have no case, ports a default (RFC 3986, 6.2.2 and 6.2.3)."""
+    parts = urlsplit(url)
+    return f"{origin(url)}{parts.path or '/'}?{parts.query}"
+
+
 def origin(url: str) -> str:
     """Scheme, host and port as `https://host:443` (RFC 6454, section 4): what a credential is kept to."""
     parts = urlsplit(check(url))
@@ -85,11 +106,11 @@ def with_api_version(url: str, start: str) -> str:
 
     Services that leave it out of monitor URLs demand it all the same (Azure.Core appends it too).
     """
-    wanted = query_value(start, "api-version")
-    if wanted is None or query_value(url, "api-version") is not None or origin(url) != origin(start):
+    version = query_value(start, "api-version")
+    if version is None or query_value(url, "api-version") is not None or origin(url) != origin(start):
         return url
     parts = urlsplit(url)
-    added = f"api-version={quote(wanted, safe='')}"
+    added = f"api-version={quote(version, safe='')}"
     return urlunsplit(parts._replace(query=f"{parts.query}&{added}" if parts.query else added))
 
 

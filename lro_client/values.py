@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from typing_extensions import TypeVar
+
 from lro_client.errors import ResultMismatch, UnexpectedAnswer
 from lro_client.messages import Answer
 from lro_client.model import Outcome
+
+T = TypeVar("T", default=Any)
+"""The type of a result: the one that was named in the call, `Any` where none was."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,103 +1,74 @@
 """Puts the parts together, lazily: importing the app opens nothing and needs no setting."""
 
-import json
+import asyncio
 import logging
 import os
-import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property, partial
+from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from random import random
+from socket import gethostname
+from typing import TYPE_CHECKING, Any
 
-from shared.actions.arm_external import completed
+from shared.actions.context import Context, Services
 from shared.actions.declaration import Action
-from shared.actions.execution import HandlerThreads
 from shared.actions.registry import HOST_MARGIN, Registry
-from shared.actions.routes import Endpoint, check_distinct
-from shared.engine.durable import ACTIVITY, ORCHESTRATOR
-from shared.errors import SettingsError
+from shared.actions.routes import check_distinct
+from shared.contracts.functions import BUILT_IN, FALLBACK, HOUSEKEEPING, OTHER_FUNCTIONS
+from shared.contracts.headers import check_platform_auth
+from shared.contracts.http import Request, Response
+from shared.errors import SettingsError, StorageAnswerLost, StorageUnavailable, StorageUnusable
+from shared.model.operation import Operation
+from shared.model.timing import Clock, Timing
+from shared.operations.after_end import DeclaredAfterEnd
 from shared.operations.attempt import LiveAttempts
 from shared.operations.external import ExternalOperations
-from shared.operations.holds import Holds
+from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping
 from shared.operations.inline import InlineRuns
+from shared.operations.invocations import InvocationThreads
 from shared.operations.journal import Journal
-from shared.operations.model import Operation
+from shared.operations.lock_sweep import LockSweep
+from shared.operations.locks import Locks
 from shared.operations.records import OperationRecords
+from shared.operations.recovery import Recovery
+from shared.operations.removal import Removals
 from shared.operations.runner import Runner
+from shared.operations.schema import check_schema
 from shared.operations.service import OperationService
-from shared.resources.operations import roll_forward
+from shared.operations.site import Site, SiteName
+from shared.operations.stopping import Stopping
+from shared.resources.operations import ResourcesById, roll_forward
 from shared.resources.service import Resources
 from shared.settings import Settings
 from shared.storage.ports import Storage
+from shared.system_clock import SystemClock
 
-FALLBACK = "zz_unknown_route"
-"""The function that takes what no other does; the host tries functions in the order of their names."""
+if TYPE_CHECKING:
+    from shared.actions.arm.resource import ArmResource
+    from shared.endpoints.admission import Admission
+    from shared.endpoints.arm.delegation import Delegations
+    from shared.endpoints.arm.monitors import ArmMonitors
+    from shared.endpoints.arm.routes import Arm
+    from shared.endpoints.dataplane.calls import Calls
+    from shared.endpoints.dataplane.routes import DataPlane
+    from shared.endpoints.dataplane.updates import Updates
+    from shared.endpoints.description import Description
+    from shared.endpoints.health import Health
+    from shared.endpoints.odata.service import OData
+    from shared.endpoints.unknown import Unknown
 
-BUILT_IN = (
-    Endpoint("health", ("GET",), "health", "blueprints.discovery"),
-    Endpoint("openapi", ("GET",), "openapi.json", "blueprints.description"),
-    Endpoint("docs", ("GET",), "docs", "blueprints.description"),
-    Endpoint("docs_file", ("GET",), "docs/{file}", "blueprints.description"),
-    Endpoint("status", ("GET",), "status/{operation_id}", "blueprints.status"),
-    Endpoint("status_cancel", ("POST",), "status/{operation_id}:cancel", "blueprints.status"),
-    Endpoint("status_delete", ("DELETE",), "status/{operation_id}", "blueprints.status"),
-    Endpoint("status_list", ("GET",), "status", "blueprints.status"),
-    Endpoint("status_result", ("GET",), "status/{operation_id}/result", "blueprints.status"),
-    Endpoint("status_update", ("POST",), "status/{operation_id}:update", "blueprints.external"),
-)
-
-
-OTHER_FUNCTIONS = (
-    Endpoint("housekeeping", (), "", "blueprints.housekeeping"),
-    Endpoint(ACTIVITY, (), "", "blueprints.dispatcher"),
-    Endpoint(ORCHESTRATOR, (), "", "blueprints.orchestrator"),
-)
-"""What is not reached by HTTP takes names nevertheless."""
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-@cache
-def settings() -> Settings:
-    """The process's settings. Raises SettingsError."""
-    return Settings.read(os.environ)
-
-
-@cache
-def storage() -> Storage:
-    """The process's storage: what actions use, too. Raises SettingsError."""
-    # The SDKs log every request with its keys at INFO, several lines each.
-    logging.getLogger("azure").setLevel(logging.WARNING)
-    from shared.storage.factory import open_storage  # noqa: PLC0415 - the adapters import SDKs
-
-    return open_storage(settings())
-
-
-_process_application: list["Application"] = []
-"""The one over the process's own settings and storage, once `function_app` has made it."""
-
-
-def operations() -> ExternalOperations:
-    """Operations that are driven from elsewhere, for code of the app to create and update. Raises SettingsError."""
-    if _process_application:
-        return _process_application[0].external
-    return ExternalOperations(OperationRecords(storage()), clock=now)
-
-
-async def aclose() -> None:
-    """Close what this process opened."""
-    if storage.cache_info().currsize:
-        await storage().aclose()
-        storage.cache_clear()
+_log = logging.getLogger(__name__)
 
 
 class Application:
-    """One function app: its declarations, and the services over them, made when first used."""
+    """One function app: its declarations, and the services and endpoints over them, made when first used.
+
+    What is made late raises SettingsError where a setting cannot be read, on every use: an app with a wrong setting
+    starts, and says so on every request.
+    """
 
     def __init__(
         self,
@@ -105,139 +76,360 @@ class Application:
         *,
         settings: Settings | None = None,
         storage: Storage | None = None,
+        host_json: Path | None = None,
         function_timeout: timedelta | None = None,
+        clock: Clock | None = None,
+        timing: Timing | None = None,
     ) -> None:
-        """Raises DeclarationError where the declarations do not fit together or into the host's time limit."""
+        """`settings` and `storage` are the process's own where they are not given; `host_json` is the host's file.
+
+        Raises DeclarationError where the declarations do not fit together or into the host's time limit.
+        """
         self.registry = registry
         self.endpoints = (*BUILT_IN, *registry.endpoints())
         self.function_timeout = function_timeout
+        self.clock = clock or SystemClock()
+        self.timing = timing or Timing()
         check_distinct((*OTHER_FUNCTIONS, *self.endpoints), fallback=FALLBACK)
-        registry.check_timeouts(function_timeout)
+        registry.check_timeouts(function_timeout, total_deadline=self.timing.total_deadline)
         self._settings = settings
+        self._host_json = host_json
         self._storage = storage
-        self._more: list[Callable[[], Action]] = []
-        for action in registry.resource_actions.values():
-            action.after_end = self._roll_forward
-        if settings is None and storage is None:
-            _process_application[:] = [self]
+        self._opened: Storage | None = None
+
+    timers_at_start = (HOUSEKEEPING,)
+    """For the local host, whose task hub forgets what it had: the first pass comes at once."""
+
+    # What is underneath
 
     @cached_property
     def settings(self) -> Settings:
-        return self._settings or settings()
-
-    @cached_property
-    def records(self) -> OperationRecords:
-        return OperationRecords(self._storage or storage())
-
-    @cached_property
-    def live(self) -> LiveAttempts:
-        return LiveAttempts()
-
-    @cached_property
-    def service(self) -> OperationService:
-        return OperationService(self.records, self.live, self.holds, clock=now)
-
-    @cached_property
-    def holds(self) -> Holds:
-        return Holds(self._storage or storage(), self.records, clock=now)
-
-    @cached_property
-    def resources(self) -> Resources:
-        return Resources(self._storage or storage(), self.records, clock=now)
-
-    @cached_property
-    def external(self) -> ExternalOperations:
-        return ExternalOperations(self.records, clock=now, complete=self._complete, after_end=self._after_external_end)
-
-    @cached_property
-    def threads(self) -> HandlerThreads:
-        return HandlerThreads(self.settings.sync_handler_threads)
-
-    @cached_property
-    def runner(self) -> Runner:
-        return Runner(
-            self.records,
-            self.runnable,
-            self.threads,
-            self.live,
-            clock=now,
-            function_timeout=self.function_timeout,
-        )
-
-    def runs_also(self, make: Callable[[], Action]) -> None:
-        """Have operations of an action that is not declared but a part of a profile; it is made once it is needed."""
-        self._more.append(make)
-
-    @cached_property
-    def runnable(self) -> Mapping[str, Action]:
-        """All that an operation can be of: what is declared, and what profiles have added."""
-        more = [make() for make in self._more]
-        return MappingProxyType({**self.registry.runnable, **{action.name: action for action in more}})
-
-    @property
-    def longest_attempt(self) -> timedelta | None:
-        """What an attempt may take, so that the host does not cut it off; None where that is unbounded."""
-        return self.function_timeout - HOST_MARGIN if self.function_timeout else None
-
-    @cached_property
-    def inline(self) -> InlineRuns:
-        return InlineRuns(self.service, self.runner, self.live)
-
-    @cached_property
-    def housekeeping(self) -> Housekeeping:
-        return Housekeeping(self.records, clock=now, before_removal=self._before_removal)
-
-    async def _roll_forward(self, operation: Operation) -> None:
-        await roll_forward(self.resources, operation)
-
-    def journal(self, run: str) -> Journal:
-        """What the attempts of this run have finished."""
-        return Journal(self.records, (self._storage or storage()).table("journals"), run)
-
-    async def _before_removal(self, operation: Operation) -> None:
-        action = self.runnable.get(operation.action)
-        follow = action.after_end if action and action.after_end else self._roll_forward
-        await follow(operation)
-
-    async def _complete(self, operation: Operation, result: Any) -> Any:
-        """What is stored where another system reports `result`: of a PUT, the resource."""
-        verb = self.registry.elsewhere.get(operation.action)
-        if verb is None:
-            return result
-        input_json = await self.records.load_payload(operation.input)
-        return await completed(verb, input_json or b"{}", result)
-
-    async def _after_external_end(self, operation: Operation) -> None:
-        self.live.endings.announce(operation)
-        await self.after_end(operation)
-
-    async def after_end(self, operation: Operation) -> None:
-        """What a declaration wants done after an operation that none of our attempts has ended. May be done again."""
-        action = self.runnable.get(operation.action)
-        if action is not None and action.after_end is not None:
-            await action.after_end(operation)
+        return self._settings or Settings.read(os.environ, self._host_json)
 
     @property
     def settings_at_import(self) -> Settings:
-        """For what the host reads while the app is imported: defaults where a setting cannot be read.
-
-        An app with a wrong setting starts and says so on every request, instead of showing no functions at all.
-        """
+        """For what the host reads while the app is imported: defaults where a setting cannot be read."""
         try:
             return self.settings
         except SettingsError:
             return Settings.read({})
 
+    @property
+    def storage(self) -> Storage:
+        if self._storage is not None:
+            return self._storage
+        if self._opened is None:
+            # The SDKs log every request with its keys at INFO, several lines each.
+            logging.getLogger("azure").setLevel(logging.WARNING)
+            from shared.storage.factory import open_storage  # noqa: PLC0415 - the adapters import SDKs
 
-def function_timeout(host_json: Path, environment: Mapping[str, str]) -> timedelta | None:
-    """The host's functionTimeout: the app setting that overrides host.json, else host.json; None when unbounded."""
-    text = environment.get("AzureFunctionsJobHost__functionTimeout", "").strip()
-    if not text:
-        text = json.loads(host_json.read_text(encoding="utf-8")).get("functionTimeout", "00:05:00")
-    if text == "-1":
-        return None
-    match = re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", str(text))
-    if match is None:
-        raise SettingsError(f"functionTimeout is {text!r}: write hh:mm:ss, or -1 for unbounded")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+            self._opened = open_storage(self.settings, clock=self.clock)
+        return self._opened
+
+    async def open(self) -> None:
+        """Open the store now, and refuse one that cannot be used. Raises SettingsError, StorageUnusable.
+
+        The log says where another site has the namespace. On a platform that calls no such hook, the first pass of
+        housekeeping and the first look at the app's health say that.
+
+        A store that cannot be reached may be back for the first request: until then requests say so.
+        """
+        try:
+            await self._use_storage()
+            await self.site.conflict()
+        except StorageUnusable:
+            raise
+        except (StorageUnavailable, StorageAnswerLost) as error:
+            _log.warning("The store cannot be reached yet: %s", error, extra={"event": "storage_unavailable"})
+
+    async def aclose(self) -> None:
+        """Close what this application opened."""
+        self.stop.remove()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.aclose()
+
+    # Services
+
+    @cached_property
+    def records(self) -> OperationRecords:
+        return OperationRecords(self.storage, clock=self.clock, timing=self.timing)
+
+    @cached_property
+    def site(self) -> Site:
+        settings = self.settings
+        name = SiteName(settings.site_name, settings.slot_name, settings.task_hub)
+        return Site(self.storage, settings.namespace, name, clock=self.clock, timing=self.timing)
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        async def delegate(operation: Operation) -> Operation:
+            return await self.delegations.again(operation)
+
+        return Recovery(
+            self.records,
+            self.runnable,
+            self.site,
+            clock=self.clock,
+            timing=self.timing,
+            randomness=random,
+            delegate=delegate,
+        )
+
+    @cached_property
+    def removals(self) -> Removals:
+        return Removals(self.records, self.site, self.runnable, self.services, clock=self.clock, timing=self.timing)
+
+    @cached_property
+    def live(self) -> LiveAttempts:
+        return LiveAttempts(clock=self.clock, timing=self.timing)
+
+    @cached_property
+    def stop(self) -> Stopping:
+        return Stopping(self.live)
+
+    async def stopping(self) -> None:
+        """Claim nothing more and let go of what runs: for a host that knows that it stops."""
+        await self.stop.stopping()
+
+    @cached_property
+    def locks(self) -> Locks:
+        return Locks(self.storage, self.records, clock=self.clock, timing=self.timing)
+
+    @cached_property
+    def service(self) -> OperationService:
+        return OperationService(
+            self.records,
+            self.recovery,
+            self.removals,
+            self.live,
+            self.locks,
+            clock=self.clock,
+            timing=self.timing,
+        )
+
+    @cached_property
+    def resources(self) -> Resources:
+        return Resources(self.storage, self.records, clock=self.clock, timing=self.timing)
+
+    @cached_property
+    def external(self) -> ExternalOperations:
+        return ExternalOperations(
+            self.records,
+            clock=self.clock,
+            timing=self.timing,
+            complete=self._complete,
+            after_end=self._after_external_end,
+            max_result_bytes=self.settings.max_result_bytes,
+        )
+
+    @cached_property
+    def services(self) -> Services:
+        """What the code of actions is given."""
+        return Services(
+            settings=self.settings,
+            storage=self.storage,
+            clock=self.clock,
+            locks=self.locks,
+            resources=ResourcesById(self.resources),
+            external=self.external,
+        )
+
+    @cached_property
+    def after_end(self) -> DeclaredAfterEnd:
+        async def settle(operation: Operation) -> None:
+            await roll_forward(self.resources, operation)
+
+        return DeclaredAfterEnd(self.runnable, self.services, settle)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Made on the first invocation that may run an attempt; from then on the app heeds the stop signal, and what
+        `asyncio.to_thread` runs logs for the invocation that has called it."""
+        self.stop.install()
+        asyncio.get_running_loop().set_default_executor(InvocationThreads(thread_name_prefix="asyncio"))
+        return Runner(
+            self.records,
+            self.runnable,
+            HandlerThreads(self.settings.sync_handler_threads),
+            self.live,
+            services=self.services,
+            after_end=self.after_end,
+            clock=self.clock,
+            timing=self.timing,
+            function_timeout=self.function_timeout,
+            instance=_short_hash(self.settings.instance_id or f"{gethostname()}:{os.getpid()}"),
+            randomness=random,
+        )
+
+    @cached_property
+    def inline(self) -> InlineRuns:
+        return InlineRuns(self.service, self.runner, self.live, clock=self.clock, timing=self.timing)
+
+    @cached_property
+    def housekeeping(self) -> Housekeeping:
+        return Housekeeping(
+            self.records,
+            self.recovery,
+            self.removals,
+            self.site,
+            clock=self.clock,
+            timing=self.timing,
+            randomness=random,
+            after_end=self.after_end,
+            sweeps={"locks": LockSweep(self.locks, clock=self.clock), **self._declared_sweeps()},
+        )
+
+    def _declared_sweeps(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        context = Context(owner="", base_url=self.settings.own_url, api_version="", services=self.services)
+        return {name: partial(sweep, context) for name, sweep in self.registry.sweeps.items()}
+
+    @cached_property
+    def runnable(self) -> Mapping[str, Action]:
+        """All that an operation can be of: what is declared, and the actions that profiles bring along."""
+        actions = _Runnable(self.registry.runnable)
+        if self.registry.odata is not None:
+            from shared.actions.odata.routes import BATCH_ACTION  # noqa: PLC0415 - only where there is a service
+
+            actions.add_internal_action(BATCH_ACTION, lambda: self.odata.batches.action)
+        return actions
+
+    def journal(self, run_id: str) -> Journal:
+        """What the attempts of this run have finished."""
+        return Journal(self.records, self.storage.table("journals"), run_id, clock=self.clock)
+
+    # Endpoints
+
+    @cached_property
+    def admission(self) -> "Admission":
+        from shared.endpoints.admission import Admission  # noqa: PLC0415
+
+        return Admission(self.settings.max_concurrent_requests)
+
+    @cached_property
+    def data_plane(self) -> "DataPlane":
+        from shared.endpoints.dataplane.routes import DataPlane  # noqa: PLC0415
+
+        return DataPlane(self.service, self.services, self.endpoints)
+
+    @cached_property
+    def calls(self) -> "Calls":
+        from shared.endpoints.dataplane.calls import Calls  # noqa: PLC0415
+
+        return Calls(self.services)
+
+    @cached_property
+    def updates(self) -> "Updates":
+        from shared.endpoints.dataplane.updates import Updates  # noqa: PLC0415
+
+        return Updates(self.external, self.settings)
+
+    @cached_property
+    def arm(self) -> "Arm":
+        from shared.endpoints.arm.routes import Arm  # noqa: PLC0415
+
+        return Arm(self.service, self.resources, self.delegations, self.services)
+
+    @cached_property
+    def delegations(self) -> "Delegations":
+        from shared.endpoints.arm.delegation import Delegations  # noqa: PLC0415
+
+        return Delegations(self.external, self.registry.delegated, self.services)
+
+    def arm_monitors(self, declared: "Sequence[ArmResource]") -> "ArmMonitors":
+        """Those of one namespace, whose resources are `declared`."""
+        from shared.endpoints.arm.monitors import ArmMonitors  # noqa: PLC0415
+
+        return ArmMonitors(self.service, self.after_end, self.settings, declared)
+
+    @cached_property
+    def odata(self) -> "OData":
+        from shared.endpoints.odata.service import OData  # noqa: PLC0415
+
+        assert self.registry.odata is not None, "asked for where a service is declared"
+        return OData(
+            declared=self.registry.odata,
+            operations=self.service,
+            inline=self.inline,
+            after_end=self.after_end,
+            services=self.services,
+            journal=self.journal,
+            longest_attempt=self.function_timeout - HOST_MARGIN if self.function_timeout else None,
+            admission=self.admission,
+        )
+
+    @cached_property
+    def description(self) -> "Description":
+        from shared.endpoints.description import Description  # noqa: PLC0415
+        from shared.endpoints.docs_files import PageFiles  # noqa: PLC0415
+
+        return Description(self.registry, self.settings, PageFiles())
+
+    @cached_property
+    def health(self) -> "Health":
+        from shared.endpoints.health import Health  # noqa: PLC0415
+
+        checks = (self._use_storage, self._know_callers, self._have_namespace)
+        return Health(checks, clock=self.clock, timing=self.timing)
+
+    async def _use_storage(self) -> None:
+        await check_schema(self.storage.table("operations"))
+        await self.storage.container("operations").info("health")
+
+    async def _know_callers(self) -> None:
+        check_platform_auth(self.settings)
+
+    async def _have_namespace(self) -> None:
+        await self.site.check()
+
+    @cached_property
+    def unknown(self) -> "Unknown":
+        from shared.endpoints.unknown import Unknown  # noqa: PLC0415
+
+        odata = None if self.registry.odata is None else self._answer_odata
+        return Unknown(self.endpoints, odata, self.settings_at_import.root_path)
+
+    async def _answer_odata(self, request: Request) -> Response:
+        return await self.odata.answer(request)
+
+    async def _complete(self, operation: Operation, result: Any) -> Any:
+        """What is stored where another system reports `result`: of a PUT, the resource."""
+        verb = self.registry.delegated.get(operation.action)
+        if verb is None:
+            return result
+        from shared.actions.arm.delegation import completed  # noqa: PLC0415 - only where something is delegated
+
+        input_json = await self.records.load_payload(operation.input)
+        return await completed(verb, input_json or b"{}", result)
+
+    async def _after_external_end(self, operation: Operation) -> None:
+        self.live.completions.notify(operation)
+        await self.after_end(operation)
+
+
+def _short_hash(instance: str) -> str:
+    """What monitors show of an instance: the same for the same one, and nothing of its name."""
+    return sha256(instance.encode()).hexdigest()[:8]
+
+
+class _Runnable(Mapping[str, Action]):
+    """Actions by name; those of profiles are made when an operation of them is met."""
+
+    def __init__(self, declared: Mapping[str, Action]) -> None:
+        self._declared = declared
+        self._internal: dict[str, Callable[[], Action]] = {}
+
+    def add_internal_action(self, name: str, make: Callable[[], Action]) -> None:
+        """Have operations of an action that is not declared but a part of a profile."""
+        self._internal[name] = make
+
+    def __getitem__(self, name: str) -> Action:
+        if name in self._internal:
+            return self._internal[name]()
+        return self._declared[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self._declared, *self._internal))
+
+    def __len__(self) -> int:
+        return len(self._declared) + len(self._internal)

@@ -1,23 +1,26 @@
-"""Every error this app raises on purpose. Translation at a border (SDK, store, engine, HTTP) ends in one of these.
+"""Every error this app raises on purpose. Translation at a boundary (SDK, store, engine, HTTP) ends in one of these.
 
 LroError
 ├── SettingsError                a setting is missing or cannot be read
+│   └── NamespaceTaken           another app's housekeeping works on the same tables
 ├── DeclarationError             an action, read or route is declared wrongly; the app refuses to start
 ├── ActionFailed                 a handler ends its operation as Failed, with a code of its own
 ├── ActionCanceled               raised inside a sync handler whose operation was asked to stop
 ├── RequestError                 a request is answered with 4xx; nothing was created
 ├── TransitionError              the lifecycle does not allow this event in this state
 ├── FenceLost                    a later claim owns the operation; this attempt must not write any more
-├── EngineError                  the engine did not take the start
+├── EngineError                  the engine did not do what it was called for
 └── StorageError
     ├── StorageConflict          a row exists already, has changed, or is gone
     ├── StorageAnswerLost        the store may or may not have done it
     ├── StorageRefused           the store cannot hold this (key, size or transaction rule)
     └── StorageUnavailable       the store could not be reached within its bounded retries
+        └── StorageUnusable      the store is there, and somebody has to put it right first
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -31,8 +34,15 @@ class SettingsError(LroError):
     """A setting is missing or cannot be read; the message names it and says what it takes."""
 
 
+class NamespaceTaken(SettingsError):
+    """Another site has the namespace of this app's tables; the message names both and the settings."""
+
+
 class DeclarationError(LroError):
-    """A declaration cannot work; the message names every party and what to change."""
+    """A declaration cannot work; the message names every party and what to change, on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ class ActionFailed(LroError):
 
 
 class ActionCanceled(LroError):
-    """The operation was asked to stop; raised by `ActionContext.raise_if_cancelled`."""
+    """The operation was asked to stop; raised by `ActionContext.raise_if_canceled`."""
 
 
 class RequestError(LroError):
@@ -137,6 +147,10 @@ class StorageUnavailable(StorageError):
     """The store could not be reached within its bounded retries."""
 
 
+class StorageUnusable(StorageUnavailable):
+    """The store does not serve this app until somebody has put right what the message says: an app does not start."""
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
     """The inside of `{"error": ...}`: what clients are shown and what a Failed outcome stores."""
@@ -148,12 +162,45 @@ class ErrorBody:
 
 
 def wording(problem: ErrorDetails) -> str:
-    """What a validator of ours said, in its own words: pydantic would begin them with `Value error, `."""
-    said = problem.get("ctx", {}).get("error")
-    return str(said) if isinstance(said, ValueError | AssertionError) else problem["msg"]
+    """The text of a validator of ours, in its own words: pydantic would begin them with `Value error, `."""
+    raised = problem.get("ctx", {}).get("error")
+    return str(raised) if isinstance(raised, ValueError | AssertionError) else problem["msg"]
 
 
 def problems(error: ValidationError) -> str:
-    """Every value that does not fit, by its place, and never the value: `a.0: Field required; b: ...`."""
-    places = [(".".join(map(str, each["loc"])), wording(each)) for each in error.errors(include_url=False)]
-    return "; ".join(f"{place}: {said}" if place else said for place, said in places)
+    """The first values that do not fit, by their places, and never a value: `a.0: Field required; b: ...`."""
+    found = error.errors(include_url=False, include_input=False)[:_MAX_NAMED]
+    places = [(".".join(map(str, each["loc"]))[:_MAX_NAME], wording(each)) for each in found]
+    return "; ".join(f"{place}: {text}" if place else text for place, text in places)
+
+
+_PYDANTIC_CODES = {"missing": "MissingField", "extra_forbidden": "UnknownField"}
+_MAX_DETAILS = 50
+_MAX_NAMED = 10
+"""Fields in the message; `details` has more. A request may be wrong in a hundred thousand places."""
+_MAX_NAME = 200
+
+
+def validation_error(error: ValidationError) -> RequestError:
+    """400 InvalidInput, as `does_not_fit`; it never repeats a value."""
+    return does_not_fit(
+        ErrorDetail(_PYDANTIC_CODES.get(e["type"], "InvalidValue"), wording(e), ".".join(map(str, e["loc"])) or None)
+        for e in error.errors(include_url=False, include_input=False)
+    )
+
+
+def does_not_fit(problems: Iterable[ErrorDetail]) -> RequestError:
+    """400 InvalidInput with a detail for each of the first 50 problems; the message names the first fields."""
+    details = [replace(each, target=each.target and each.target[:_MAX_NAME]) for each in islice(problems, _MAX_DETAILS)]
+    fields = [each.target for each in details if each.target]
+    more = " and more" if len(fields) > _MAX_NAMED else ""
+    what = f"{', '.join(fields[:_MAX_NAMED])}{more}" if fields else details[0].message
+    return RequestError(400, "InvalidInput", f"The request does not fit: {what}.", details=details)
+
+
+def other_schema(found: int, own: int) -> SettingsError:
+    """A store that another version has written, and that this one would misread."""
+    return SettingsError(
+        f"the store was written in schema {found}, and this version reads schema {own}: "
+        "run the version that wrote it, or point DATA_DIR (or the storage settings) at an empty store"
+    )

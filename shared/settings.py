@@ -4,9 +4,12 @@ Every name here is an app setting in Azure, a value in `local.settings.json`, or
 host; docs/configuration.md has the same table and a test holds the two together.
 """
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,8 +21,16 @@ def _blank_is_absent(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _is_true(value: object) -> bool:
+    """The platform's own word is True; whatever else stands there takes no app down, and lets nobody in."""
+    return str(value).strip().lower() == "true"
+
+
 OptionalText = Annotated[str | None, BeforeValidator(_blank_is_absent)]
 
+_OVERRIDE = "AzureFunctionsJobHost__"
+ROUTE_PREFIX = "extensions__http__routePrefix"
+_DEFAULT_ROUTE_PREFIX = "api"
 
 _PUBLIC_URL = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
@@ -30,6 +41,41 @@ _PUBLIC_URL = re.compile(
 def _is_public_url(value: str | None) -> str | None:
     if value is not None and not _PUBLIC_URL.fullmatch(value):
         raise ValueError("write https://host, with a port and a path if need be, and no user, query or fragment")
+    return value
+
+
+_ROUTE_PREFIX = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/(?!\.)[A-Za-z0-9._-]+)*|")
+
+
+def _as_route_prefix(value: str) -> str:
+    """Without slashes at its ends."""
+    prefix = value.strip("/")
+    if not _ROUTE_PREFIX.fullmatch(prefix):
+        raise ValueError(
+            f"{value!r} is no route prefix; write, there or as extensions.http.routePrefix in host.json, segments of "
+            "letters, digits and - . _ with single slashes between them: api, or v1/api"
+        )
+    return prefix
+
+
+class ManagedIdentity(BaseModel):
+    """A user-assigned identity of the app, by one of its ids; without any the system-assigned one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    client_id: str | None = None
+    resource_id: str | None = None
+
+
+_NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,49}")
+"""What the Durable extension takes for a task hub that is named: a table's name, of 50 characters at most."""
+
+_NAMESPACE_FORM = "write 3 to 50 letters and digits, a letter first"
+
+
+def _is_namespace(value: str | None) -> str | None:
+    if value is not None and not _NAMESPACE.fullmatch(value):
+        raise ValueError(_NAMESPACE_FORM)
     return value
 
 
@@ -45,8 +91,16 @@ class StorageConnection(BaseModel):
     connection_string: str | None = None
     table_service_uri: str | None = None
     blob_service_uri: str | None = None
-    client_id: str | None = None
-    """Client id of a user-assigned managed identity; None means the default credential."""
+    identity: ManagedIdentity | None = None
+    """None: whatever is at hand, as on a developer's machine."""
+
+
+_HUB_NAME = "extensions__durableTask__hubName"
+_DEFAULT_HUB = "TestHubName"
+"""The task hub's name where neither host.json nor the platform names one."""
+
+
+MAX_RESULT_BYTES = 67_108_864
 
 
 class Settings(BaseModel):
@@ -55,22 +109,32 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
     store: Literal["tables", "sqlite"] = Field("tables", alias="OPERATIONS_STORE")
+    tables_client: Literal["direct", "sdk"] = Field("direct", alias="OPERATIONS_TABLES_CLIENT")
+    own_namespace: Annotated[OptionalText, AfterValidator(_is_namespace)] = Field(None, alias="OPERATIONS_NAMESPACE")
     data_dir: str = Field(".data", alias="DATA_DIR")
     http_auth_level: Literal["function", "anonymous"] = Field("function", alias="HTTP_AUTH_LEVEL")
     api_version_required: bool = Field(False, alias="API_VERSION_REQUIRED")
     public_base_url: Annotated[OptionalText, AfterValidator(_is_public_url)] = Field(None, alias="PUBLIC_BASE_URL")
+    route_prefix: Annotated[str, AfterValidator(_as_route_prefix)] = Field("", alias=_OVERRIDE + ROUTE_PREFIX)
     trust_forwarded_headers: bool = Field(False, alias="TRUST_FORWARDED_HEADERS")
     trust_referer: bool = Field(False, alias="TRUST_REFERER")
     trust_platform_auth: bool = Field(False, alias="TRUST_PLATFORM_AUTH")
-    platform_auth_enabled: bool = Field(False, alias="WEBSITE_AUTH_ENABLED")
+    platform_auth_enabled: Annotated[bool, BeforeValidator(_is_true)] = Field(False, alias="WEBSITE_AUTH_ENABLED")
     site_hostname: OptionalText = Field(None, alias="WEBSITE_HOSTNAME")
+    instance_id: OptionalText = Field(None, alias="WEBSITE_INSTANCE_ID")
+    site_name: str = Field("local", alias="WEBSITE_SITE_NAME")
+    slot_name: str = Field("Production", alias="WEBSITE_SLOT_NAME")
     max_body_bytes: int = Field(1_048_576, alias="MAX_BODY_BYTES", ge=1, le=104_857_600)
+    max_concurrent_requests: int = Field(200, alias="MAX_CONCURRENT_REQUESTS", ge=1)
     max_upload_bytes: int = Field(268_435_456, alias="MAX_UPLOAD_BYTES", ge=1)
+    max_result_bytes: int = Field(MAX_RESULT_BYTES, alias="MAX_RESULT_BYTES", ge=1)
+    csv_neutralize_formulas: bool = Field(True, alias="CSV_NEUTRALIZE_FORMULAS")
     max_wait_seconds: int = Field(20, alias="MAX_WAIT_SECONDS", ge=0, le=200)
     sync_timeout_seconds: int = Field(100, alias="SYNC_TIMEOUT_SECONDS", ge=1, le=220)
     sync_handler_threads: int = Field(8, alias="SYNC_HANDLER_THREADS", ge=1, le=256)
-    housekeeping_schedule: str = Field("0 * * * * *", alias="HOUSEKEEPING_SCHEDULE", min_length=1)
+    housekeeping_schedule: str = Field("0 */2 * * * *", alias="HOUSEKEEPING_SCHEDULE", min_length=1)
     storage: StorageConnection = Field(default_factory=StorageConnection)
+    task_hub: str = _DEFAULT_HUB
 
     @model_validator(mode="before")
     @classmethod
@@ -84,17 +148,96 @@ class Settings(BaseModel):
         """Where this app is reached, for links that are made without a request at hand; plain HTTP on this machine."""
         host = self.site_hostname or "localhost:7071"
         scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
-        return (self.public_base_url or f"{scheme}://{host}").rstrip("/")
+        return (self.public_base_url or f"{scheme}://{host}{self.root_path}").rstrip("/")
+
+    @property
+    def root_path(self) -> str:
+        """What the path of every URL begins with before the app's own routes: `/api`, or nothing."""
+        return f"/{self.route_prefix}" if self.route_prefix else ""
+
+    @property
+    def namespace(self) -> str:
+        """What the names of all tables and containers begin with. Case does not count, as in the names of task hubs."""
+        return self.own_namespace or self.task_hub
 
     @classmethod
-    def read(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read and check; raises SettingsError naming every setting that cannot be read."""
+    def read(cls, environment: Mapping[str, str], host_json: Path | None = None) -> "Settings":
+        """Read and check; raises SettingsError naming every setting that cannot be read.
+
+        `host_json`: the host's file, for the route prefix and the task hub where no settings override them; without a
+        file there is no prefix, and the hub is what the extension takes where none is named.
+        """
         known = {field.alias for field in cls.model_fields.values() if field.alias}
         values: dict[str, object] = {name: environment[name] for name in known if name in environment}
+        if host_json is not None:
+            prefix = host_value(host_json, environment, ROUTE_PREFIX)
+            values[_OVERRIDE + ROUTE_PREFIX] = _DEFAULT_ROUTE_PREFIX if prefix is None else prefix
+        named_by, task_hub = _task_hub(environment, host_json)
         try:
-            return cls.model_validate({**values, "storage": _storage_connection(environment)})
+            settings = cls.model_validate({**values, "storage": _storage_connection(environment), "task_hub": task_hub})
         except ValidationError as error:
             raise SettingsError(f"settings that cannot be read: {problems(error)}") from None
+        if not _NAMESPACE.fullmatch(settings.own_namespace or task_hub):
+            raise SettingsError(
+                f"{named_by} is {task_hub!r}, which names no table: {_NAMESPACE_FORM}; or set OPERATIONS_NAMESPACE so"
+            )
+        return settings
+
+
+def host_value(host_json: Path, environment: Mapping[str, str], name: str) -> str | None:
+    """A value of the host's: the app setting that overrides host.json, else host.json; None where neither has it.
+
+    `name` is the app setting's without its prefix: sections with `__` between them, in any case ("host.json reference
+    for Azure Functions", section "Override host.json values").
+    """
+    for setting, value in environment.items():
+        if setting.lower() == f"{_OVERRIDE}{name}".lower():
+            return value
+    found: Any = json.loads(host_json.read_text(encoding="utf-8-sig"))
+    for key in name.lower().split("__"):
+        section: dict[str, Any] = {each.lower(): found[each] for each in found} if isinstance(found, dict) else {}
+        if key not in section:
+            return None
+        found = section[key]
+    return "" if found is None else str(found)
+
+
+def _task_hub(environment: Mapping[str, str], host_json: Path | None) -> tuple[str, str]:
+    """What names the task hub, and its name as the Durable extension reads it.
+
+    Its rules are in Azure/azure-functions-durable-extension, `DurableTaskOptions.HubName` and `Validate`, and
+    `AzureStorageOptions.IsSanitizedHubName`: `%NAME%` is an app setting; a hub that nobody names is called as the site
+    is, and that is refused in a slot.
+    """
+    value = host_value(host_json, environment, _HUB_NAME) if host_json else None
+    named_by = f"extensions.durableTask.hubName in host.json, or {_OVERRIDE}{_HUB_NAME},"
+    if value is not None:
+        hub, names = value, re.findall(r"%([^%]+)%", value)
+        for name in names:
+            text = next((text for setting, text in environment.items() if setting.lower() == name.lower()), "")
+            if not text:
+                raise SettingsError(f"{named_by} is {value!r}, and the app setting {name} is not set")
+            hub = hub.replace(f"%{name}%", text)
+        return " and ".join(names) or named_by, hub
+    slot = environment.get("WEBSITE_SLOT_NAME", "").strip()
+    if host_json and slot.lower() not in ("", "production"):
+        raise SettingsError(f"{named_by} is not set: the slot {slot!r} needs a task hub of its own")
+    site = re.sub("[^A-Za-z0-9]", "", environment.get("WEBSITE_SITE_NAME", ""))
+    hub = f"t{site}"[:45] if site[:1].isdigit() else site[:45]
+    return "WEBSITE_SITE_NAME", hub if len(hub) > 2 else f"{hub}Hub" if hub else _DEFAULT_HUB
+
+
+def function_timeout(host_json: Path, environment: Mapping[str, str]) -> timedelta | None:
+    """The host's functionTimeout: the app setting that overrides host.json, else host.json; None when unbounded."""
+    set_values = {name: value for name, value in environment.items() if value.strip()}
+    text = str(host_value(host_json, set_values, "functionTimeout") or "00:05:00").strip()
+    if text == "-1":
+        return None
+    match = re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})", text)
+    if match is None:
+        raise SettingsError(f"functionTimeout is {text!r}: write hh:mm:ss, or -1 for unbounded")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 def _storage_connection(environment: Mapping[str, str]) -> StorageConnection:
@@ -109,9 +252,25 @@ def _storage_connection(environment: Mapping[str, str]) -> StorageConnection:
             return StorageConnection(
                 table_service_uri=table or _service_uri(name, account, "table"),
                 blob_service_uri=blob or _service_uri(name, account, "blob"),
-                client_id=environment.get(f"{name}__clientId", "").strip() or None,
+                identity=_identity(name, environment),
             )
     return StorageConnection()
+
+
+def _identity(name: str, environment: Mapping[str, str]) -> ManagedIdentity | None:
+    """The managed identity that is set; an id is enough, `__credential` without one is the system-assigned one."""
+    credential = environment.get(f"{name}__credential", "").strip()
+    client_id = environment.get(f"{name}__clientId", "").strip()
+    resource_id = environment.get(f"{name}__managedIdentityResourceId", "").strip()
+    if credential and credential.lower() != "managedidentity":
+        raise SettingsError(f"{name}__credential is {credential!r}: write managedidentity, or remove it")
+    if client_id and resource_id:
+        raise SettingsError(
+            f"{name}__clientId and {name}__managedIdentityResourceId both name an identity: remove one of them"
+        )
+    if not (credential or client_id or resource_id):
+        return None
+    return ManagedIdentity(client_id=client_id or None, resource_id=resource_id or None)
 
 
 def _service_uri(name: str, account: str, service: str) -> str:

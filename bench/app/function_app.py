@@ -4,15 +4,15 @@ import azure.durable_functions as df
 import azure.functions as func
 
 import actions
-from blueprints import discovery, dispatcher, housekeeping, orchestrator, starter, status
+import blueprints
 from shared.actions.registry import discover
 from shared.composition import Application
 
-_application = Application(discover(actions))
+application = Application(discover(actions))
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
-for _blueprint in (starter, orchestrator, dispatcher, status, housekeeping, discovery):
-    app.register_functions(_blueprint.build(_application))
+for blueprint in blueprints.build(application):
+    app.register_functions(blueprint)
 
 
 @app.route(route="bare", methods=["POST"])

@@ -1,7 +1,8 @@
 """The ZIP side: open, check the directory as a whole, and read one entry at a time within bounds.
 
-Rules: EPUB 3.3 section 4.3 (OCF ZIP container). `zipfile` does the parsing; everything it believes and should not
-is checked here: sizes, offsets, names, compression methods. Its exceptions do not leave this file.
+Rules: EPUB 3.3 section 4.3 (OCF ZIP container). `zipfile` reads the central directory, by which an entry is what it
+is; everything it believes and should not is checked here: sizes, offsets, names, compression methods. Its exceptions
+do not leave this file.
 """
 
 import struct
@@ -19,7 +20,7 @@ from library.epub.limits import EpubLimits
 from library.epub.paths import entry_path, folded
 
 _CHUNK = 64 * 1024
-_LOCAL_HEADER = 30  # bytes before the name; APPNOTE 6.3.10 section 4.3.7
+_LOCAL_HEADER = struct.Struct("<4s22x2H")  # signature, length of name, length of extra; APPNOTE 6.3.10 section 4.3.7
 _FLAG_ENCRYPTED = 0x1
 _FLAG_UTF8 = 0x800
 _TAIL = 64 * 1024 + 1024  # the longest read of zipfile that is not the directory: end record and comment
@@ -71,11 +72,12 @@ class _GuardedFile:
 
 
 class Archive:
-    """An open, checked ZIP. `names`: container path of every file entry, in directory order."""
+    """An open, checked ZIP, and what goes along with it: the bounds of what is read, and the warnings."""
 
-    def __init__(self, zip_file: ZipFile, limits: EpubLimits, log: WarningLog) -> None:
-        self._zip = zip_file
-        self._limits = limits
+    def __init__(self, file: _GuardedFile, zip_file: ZipFile, limits: EpubLimits, log: WarningLog) -> None:
+        self._file = file
+        self.limits = limits
+        self.log = log
         self._left = limits.max_total_bytes
         infos = zip_file.infolist()
         if len(infos) > limits.max_entries:
@@ -85,11 +87,15 @@ class Archive:
         self._folded: dict[str, str] = {}
         for name in self._entries:
             self._folded.setdefault(folded(name), name)
-        self.names = tuple(self._entries)
 
     def find(self, path: str) -> str | None:
         """The entry at `path`, or the one that differs in case or Unicode form only; None if there is none."""
         return path if path in self._entries else self._folded.get(folded(path))
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all was read of the book that is read of one."""
+        return self._left < 0
 
     def is_first(self, name: str) -> bool:
         return min(self._entries.values(), key=lambda info: info.header_offset) is self._entries[name]
@@ -120,25 +126,53 @@ class Archive:
                 f"{shown(name)} is packed by method {info.compress_type}, which an EPUB may not use (only stored and "
                 "deflate). Pack the book again with an EPUB tool.",
             )
-        ratio_bytes = self._limits.ratio_floor_bytes + info.compress_size * self._limits.max_ratio
+        ratio_bytes = self.limits.ratio_floor_bytes + info.compress_size * self.limits.max_ratio
         done = 0
         try:
-            with self._zip.open(info) as stream:
-                while piece := stream.read(_CHUNK):
-                    done += len(piece)
-                    self._left -= len(piece)
-                    if done > max_bytes:
-                        raise _too_large(f"{shown(name)}")
-                    if done > ratio_bytes:
-                        raise _too_large(f"The expansion of {shown(name)}")
-                    if self._left < 0:
-                        raise _too_large("The unpacked book")
-                    yield piece
+            for piece in self._unpacked(info):
+                done += len(piece)
+                self._left -= len(piece)
+                if done > max_bytes:
+                    raise _too_large(f"{shown(name)}")
+                if done > ratio_bytes:
+                    raise _too_large(f"The expansion of {shown(name)}")
+                if self._left < 0:
+                    raise _too_large("The unpacked book")
+                yield piece
         except _BAD_ZIP as error:
             raise EpubError(
                 EpubErrorCode.ZIP_DAMAGED,
                 f"{shown(name)} in the archive is damaged and cannot be unpacked. Download or export the book again.",
             ) from error
+
+    def _unpacked(self, info: ZipInfo) -> Iterator[bytes]:
+        """What an entry holds, checked against the directory. Its local header says only how long it is itself."""
+        self._file.seek(info.header_offset)
+        signature, name_length, extra_length = _LOCAL_HEADER.unpack(self._file.read(_LOCAL_HEADER.size))
+        if signature != b"PK\3\4":
+            raise BadZipFile("no local header")
+        self._file.seek(info.header_offset + _LOCAL_HEADER.size + name_length + extra_length)
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if info.compress_type == ZIP_DEFLATED else None
+        left, size, crc, packed = info.compress_size, 0, 0, b""
+        while (left or packed) and not (inflate and inflate.eof):
+            if not packed:
+                packed = self._file.read(min(left, _CHUNK))
+                left -= len(packed)
+                if not packed:
+                    raise EOFError
+            if inflate is None:
+                piece, packed = packed, b""
+            else:
+                piece, packed = inflate.decompress(packed, _CHUNK), inflate.unconsumed_tail
+                if not left and not packed:
+                    piece += inflate.flush()  # less than one match of deflate
+            crc, size = zlib.crc32(piece, crc), size + len(piece)
+            if size > info.file_size:
+                raise BadZipFile("larger than the directory says")
+            if piece:
+                yield piece
+        if crc != info.CRC:
+            raise BadZipFile("wrong checksum")
 
 
 @contextmanager
@@ -163,7 +197,7 @@ def open_archive(source: str | Path | BinaryIO, limits: EpubLimits, log: Warning
             "Check that it is an .epub file and download it again.",
         ) from error
     with zip_file:
-        yield Archive(zip_file, limits, log)
+        yield Archive(guarded, zip_file, limits, log)
 
 
 def _by_path(infos: list[ZipInfo], log: WarningLog) -> dict[str, ZipInfo]:
@@ -171,17 +205,14 @@ def _by_path(infos: list[ZipInfo], log: WarningLog) -> dict[str, ZipInfo]:
     for info in infos:
         name = _true_name(info)
         path = entry_path(name)
-        if path != name:
-            log.add(WarningCode.ENTRY_NAME, f"The archive names {shown(name)} with backslashes; read as {shown(path)}.")
-        if path.endswith("/"):
+        if not path or name.endswith(("/", "\\")):
             continue
-        if path in entries:
-            raise EpubError(
-                EpubErrorCode.DUPLICATE_ENTRY,
-                f"The archive holds two files named {shown(path)}. Export the book again with another tool.",
-            )
-        if path != info.orig_filename and "\\" not in name:
+        if path != name:
+            log.add(WarningCode.ENTRY_NAME, f"The archive names an entry {shown(name)}; read as {shown(path)}.")
+        elif path != info.orig_filename:
             log.add(WarningCode.ENTRY_NAME, f"The archive does not mark {shown(path)} as UTF-8; it was read as such.")
+        if path in entries:
+            log.add(WarningCode.ENTRY_NAME, f"The archive holds two files named {shown(path)}; the later one is read.")
         entries[path] = info
     return entries
 
@@ -200,21 +231,17 @@ def _true_name(info: ZipInfo) -> str:
 def _refuse_overlaps(infos: list[ZipInfo], directory_at: int) -> None:
     """Two entries that share bytes multiply what a small file unpacks to (bamsoftware.com/hacks/zipbomb).
 
-    Since Python 3.11.8 zipfile looks at each entry as it is opened; this looks at all, on any version. The size of
-    an entry is taken as at least header, name and packed data: its local extra field may be longer, never shorter.
+    The size of an entry is taken as at least header and packed data: name and extra field of the local header, which
+    may differ from those of the directory, come on top.
     """
-    spans = sorted((info.header_offset, info.header_offset + _least_size(info)) for info in infos)
+    least = _LOCAL_HEADER.size
+    spans = sorted((info.header_offset, info.header_offset + least + info.compress_size) for info in infos)
     spans.append((directory_at, directory_at))
     if any(end > start for (_, end), (start, _) in pairwise(spans)):
         raise EpubError(
             EpubErrorCode.OVERLAPPING_ENTRIES,
             "Files inside the archive overlap, as in a zip bomb. Export the book again with another tool.",
         )
-
-
-def _least_size(info: ZipInfo) -> int:
-    name = info.orig_filename.encode("utf-8" if info.flag_bits & _FLAG_UTF8 else "cp437", "replace")
-    return _LOCAL_HEADER + len(name) + info.compress_size
 
 
 def _too_large(what: str) -> EpubError:

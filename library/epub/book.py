@@ -9,21 +9,22 @@ class WarningCode(StrEnum):
     """A way in which published books deviate and are read all the same. Stored: never renamed."""
 
     MIMETYPE = "mimetype"  # the `mimetype` entry is missing, not first, compressed, or says something else
-    ENTRY_NAME = "entry-name"  # a ZIP entry is named with backslashes, or in UTF-8 without saying so
+    ENTRY_NAME = "entry-name"  # a ZIP entry is named with backslashes, `./`, or in UTF-8 without saying so, or twice
     ROOTFILE = "rootfile"  # several package documents, or a name spelled differently from the entry
     PACKAGE_NAMESPACE = "package-namespace"  # the package document or its metadata has no or another namespace
     METADATA = "metadata"  # title, language, identifier or a usable date is missing
-    MANIFEST_HREF = "manifest-href"  # a manifest href leaves the container, is remote or is no path
+    MANIFEST_HREF = "manifest-href"  # a manifest href is remote or is no path
     SPINE_ITEM = "spine-item"  # a spine entry has no manifest item, is listed twice or is no document
     MISSING_ENTRY = "missing-entry"  # the manifest names a file the archive does not have
-    HREF_SPELLING = "href-spelling"  # href and entry differ in case, Unicode form or escaping
+    HREF_SPELLING = "href-spelling"  # href and entry differ in case, Unicode form or escaping; an href is absolute
     ENCODING = "encoding"  # a document is not in UTF-8 or UTF-16, or not in what it declares
     NAMED_ENTITY = "named-entity"  # HTML entities such as &nbsp; where no DTD defines them
-    ENTITY_DECLARATION = "entity-declaration"  # a chapter declares entities: they are not expanded
-    NOT_WELL_FORMED = "not-well-formed"  # a chapter is not XML and was read as HTML
+    ENTITY_DECLARATION = "entity-declaration"  # a document declares entities: they are not expanded
+    NOT_WELL_FORMED = "not-well-formed"  # a document is not XML and was read as HTML
     EMPTY_CHAPTER = "empty-chapter"  # a spine document holds no markup at all
-    ENCRYPTED_RESOURCE = "encrypted-resource"  # something other than text is encrypted
-    COVER = "cover"  # the cover is missing, too large, or not an image that can be shown
+    CHAPTER_LEFT_OUT = "chapter-left-out"  # a spine document is damaged, or larger or deeper than is read
+    ENCRYPTED_RESOURCE = "encrypted-resource"  # the cover, or less than half of the text, is encrypted
+    COVER = "cover"  # the cover is missing, named by its path, too large, or not an image that can be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,10 @@ class Cover:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpubBook:
-    """A book as read.
+class Metadata:
+    """What a book says of itself.
 
     `identifiers`: the unique identifier first. `published`: `YYYY`, `YYYY-MM` or `YYYY-MM-DD`.
-    `chapters`: linear spine documents that were read. `words`: see `words.py` for the rule.
     """
 
     title: str
@@ -61,6 +61,12 @@ class EpubBook:
     identifiers: tuple[str, ...]
     published: str | None
     publisher: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpubBook(Metadata):
+    """A book as read. `chapters`: linear spine documents that were read. `words`: see `words.py` for the rule."""
+
     chapters: int
     words: int
     cover: Cover | None

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from library.epub.book import WarningCode, WarningLog
+from library.epub.archive import Archive
+from library.epub.book import WarningCode
 from library.epub.errors import shown
 from library.epub.limits import EpubLimits
-from library.epub.markup import MarkupReader, NotWellFormed, parse_html, parse_xml
-from library.epub.text import DocumentText, EntityDeclared
+from library.epub.markup import MarkupReader, read_document
 from library.epub.words import WordCounter
 
 # Not running text: <head> and <title> (also of SVG), code, and the readings set beside Japanese characters,
@@ -35,41 +35,14 @@ class Chapter:
     heading: str | None
 
 
-def read_chapter(raw: bytes, name: str, limits: EpubLimits, log: WarningLog) -> Chapter | None:
-    """The chapter in `raw`, the bytes of the entry `name`; None if it holds no markup.
-
-    It is read as XML, and from the start as HTML if that fails: XHTML must be well-formed (EPUB 3.3 section 6.1),
-    and often is not. `EpubError(limit-exceeded)`.
-    """
-    document = DocumentText(raw)
-    reader = _ChapterReader(limits, name)
-    try:
-        parse_xml(document.pieces(), reader)
-    except (NotWellFormed, EntityDeclared) as error:
-        reader = _ChapterReader(limits, name)
-        try:
-            parse_html(document.pieces(allow_entity_declarations=True), reader)
-        except NotWellFormed:
-            log.add(WarningCode.EMPTY_CHAPTER, f"{shown(name)} holds no markup and was left out.")
-            return None
-        if isinstance(error, EntityDeclared):
-            log.add(WarningCode.ENTITY_DECLARATION, f"{shown(name)} declares entities; they were not expanded.")
-        else:
-            log.add(WarningCode.NOT_WELL_FORMED, f"{shown(name)} is not well-formed and was read as HTML ({error}).")
-    _note_text(document, name, log)
+def read_chapter(archive: Archive, name: str) -> Chapter | None:
+    """The chapter in the entry `name`; None if it holds no markup. Errors as `read_document`."""
+    limits = archive.limits
+    reader = read_document(archive, name, limits.max_document_bytes, lambda: _ChapterReader(limits, name))
+    if reader is None:
+        archive.log.add(WarningCode.EMPTY_CHAPTER, f"{shown(name)} holds no markup and was left out.")
+        return None
     return Chapter(reader.words(), reader.heading())
-
-
-def _note_text(document: DocumentText, name: str, log: WarningLog) -> None:
-    if document.label_unknown is not None:
-        label = shown(document.label_unknown)
-        log.add(WarningCode.ENCODING, f"{shown(name)} declares the unknown encoding {label}; read as UTF-8.")
-    elif not document.is_unicode:
-        log.add(WarningCode.ENCODING, f"{shown(name)} is not in UTF-8 or UTF-16; read as {document.encoding}.")
-    if document.undecodable:
-        log.add(WarningCode.ENCODING, f"{shown(name)} has characters that are not valid {document.encoding}.")
-    if document.named_entities:
-        log.add(WarningCode.NAMED_ENTITY, f"{shown(name)} uses HTML entities without a DTD that defines them.")
 
 
 class _ChapterReader(MarkupReader):

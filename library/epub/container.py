@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from library.epub.archive import Archive
-from library.epub.book import WarningCode, WarningLog
+from library.epub.book import WarningCode
 from library.epub.errors import EpubError, EpubErrorCode, shown
 from library.epub.limits import EpubLimits
-from library.epub.markup import MarkupReader, parse_package_xml
-from library.epub.paths import UnusableHref, resolve
+from library.epub.markup import MarkupReader, malformed, read_document
+from library.epub.paths import Paths, UnusableHref, resolve
 
 _MIMETYPE = b"application/epub+zip"
 _CONTAINER = "META-INF/container.xml"
@@ -15,33 +15,33 @@ _ENCRYPTION = "META-INF/encryption.xml"
 _PACKAGE_TYPE = "application/oebps-package+xml"
 
 
-def check_mimetype(archive: Archive, log: WarningLog) -> None:
+def check_mimetype(archive: Archive) -> None:
     """Warns where the `mimetype` entry is not as EPUB 3.3 section 4.3.3 wants it; nothing depends on it."""
     name = archive.find("mimetype")
     if name is None:
-        log.add(WarningCode.MIMETYPE, "The archive has no mimetype entry.")
+        archive.log.add(WarningCode.MIMETYPE, "The archive has no mimetype entry.")
         return
     if not archive.is_first(name):
-        log.add(WarningCode.MIMETYPE, "The mimetype entry is not the first of the archive.")
+        archive.log.add(WarningCode.MIMETYPE, "The mimetype entry is not the first of the archive.")
     if not archive.is_stored(name):
-        log.add(WarningCode.MIMETYPE, "The mimetype entry is compressed.")
+        archive.log.add(WarningCode.MIMETYPE, "The mimetype entry is compressed.")
     if next(archive.chunks(name, 64 * 1024), b"") != _MIMETYPE:
-        log.add(WarningCode.MIMETYPE, "The mimetype entry does not hold exactly application/epub+zip.")
+        archive.log.add(WarningCode.MIMETYPE, "The mimetype entry does not hold exactly application/epub+zip.")
 
 
-def locate(archive: Archive, candidates: tuple[str, ...]) -> tuple[str, bool] | None:
-    """The entry that one of `candidates` (from `resolve`) names, and whether it is spelled as it should be."""
-    for position, candidate in enumerate(candidates):
+def locate(archive: Archive, paths: Paths) -> tuple[str, bool] | None:
+    """The entry that one of `paths` names, and whether it is spelled as it should be."""
+    for position, candidate in enumerate(paths.likeliest_first):
         found = archive.find(candidate)
         if found is not None:
-            return found, position == 0 and found == candidate
+            return found, paths.valid and position == 0 and found == candidate
     return None
 
 
-def find_package(archive: Archive, limits: EpubLimits, log: WarningLog) -> str:
-    """The entry of the package document: the first that container.xml names (EPUB 3.3 section 4.2.6.3.1).
+def find_package(archive: Archive) -> str:
+    """The entry of the package document: the first that container.xml names (EPUB 3.3 section 4.2.6.3.1) and is there.
 
-    `EpubError`: `no-container`, `no-package`, `unsafe-path`, and those of `parse_package_xml`.
+    `EpubError`: `no-container`, `no-package`, `unsafe-path`, `malformed-xml`, and those of `read_document`.
     """
     container = archive.find(_CONTAINER)
     if container is None:
@@ -49,35 +49,33 @@ def find_package(archive: Archive, limits: EpubLimits, log: WarningLog) -> str:
             EpubErrorCode.NO_CONTAINER,
             f"The file is a ZIP archive but not an EPUB: {_CONTAINER} is missing. Upload an .epub file.",
         )
-    reader = _ContainerReader(limits, container)
-    parse_package_xml(archive.read(container, limits.max_package_bytes), container, reader)
-    if not reader.packages:
-        raise EpubError(
-            EpubErrorCode.NO_PACKAGE,
-            f"{_CONTAINER} names no package document. Export the book again with an EPUB tool.",
-        )
+    reader = _read(archive, container)
+    if reader is None or (reader.as_html and not reader.packages):
+        raise malformed(container)
     if len(reader.packages) > 1:
-        log.add(WarningCode.ROOTFILE, f"The book has {len(reader.packages)} package documents; the first is read.")
-    path = reader.packages[0]
-    try:
-        located = locate(archive, resolve("", path))
-    except UnusableHref as error:
-        raise EpubError(
-            EpubErrorCode.UNSAFE_PATH,
-            f"{_CONTAINER} points to {shown(path)} as the package document: {error}. Export the book again.",
-        ) from error
-    if located is None:
-        raise EpubError(
-            EpubErrorCode.NO_PACKAGE,
-            f"The package document {shown(path)} is not in the archive. Export the book again with an EPUB tool.",
-        )
-    name, exact = located
-    if not exact:
-        log.add(WarningCode.ROOTFILE, f"The package document is listed as {shown(path)} and stored as {shown(name)}.")
-    return name
+        message = f"The book has {len(reader.packages)} package documents; the first that is there is read."
+        archive.log.add(WarningCode.ROOTFILE, message)
+    problem: EpubError | None = None
+    for path in reader.packages:
+        try:
+            located = locate(archive, resolve("", path))
+        except UnusableHref as error:
+            message = f"{_CONTAINER} points to {shown(path)} as the package document: {error}. Export the book again."
+            problem = problem or EpubError(EpubErrorCode.UNSAFE_PATH, message)
+            continue
+        if located is not None:
+            name, exact = located
+            if not exact:
+                message = f"The package document is listed as {shown(path)} and stored as {shown(name)}."
+                archive.log.add(WarningCode.ROOTFILE, message)
+            return name
+        message = f"The package document {shown(path)} is not in the archive. Export the book again with an EPUB tool."
+        problem = problem or EpubError(EpubErrorCode.NO_PACKAGE, message)
+    message = f"{_CONTAINER} names no package document. Export the book again with an EPUB tool."
+    raise problem or EpubError(EpubErrorCode.NO_PACKAGE, message)
 
 
-def encrypted_entries(archive: Archive, limits: EpubLimits) -> frozenset[str]:
+def encrypted_entries(archive: Archive) -> frozenset[str]:
     """The entries that META-INF/encryption.xml covers, by whatever algorithm (EPUB 3.3 section 4.2.6.3.2).
 
     The algorithm is not looked at: font obfuscation (section 4.4) covers fonts, which are never read here, and
@@ -86,10 +84,9 @@ def encrypted_entries(archive: Archive, limits: EpubLimits) -> frozenset[str]:
     encryption = archive.find(_ENCRYPTION)
     if encryption is None:
         return frozenset()
-    reader = _EncryptionReader(limits, encryption)
-    parse_package_xml(archive.read(encryption, limits.max_package_bytes), encryption, reader)
+    reader = _read(archive, encryption)
     covered: set[str] = set()
-    for uri in reader.uris:
+    for uri in reader.uris if reader else ():
         try:
             located = locate(archive, resolve("", uri))
         except UnusableHref:
@@ -99,10 +96,21 @@ def encrypted_entries(archive: Archive, limits: EpubLimits) -> frozenset[str]:
     return frozenset(covered)
 
 
-class _ContainerReader(MarkupReader):
+def _read(archive: Archive, name: str) -> "_Reader | None":
+    limits = archive.limits
+    reader = read_document(archive, name, limits.max_package_bytes, lambda: _Reader(limits, name))
+    if reader is None:
+        archive.log.add(WarningCode.NOT_WELL_FORMED, f"{shown(name)} holds no markup.")
+    return reader
+
+
+class _Reader(MarkupReader):
+    """`packages` that container.xml names, `uris` that encryption.xml covers."""
+
     def __init__(self, limits: EpubLimits, name: str) -> None:
         super().__init__(limits, name)
         self.packages: list[str] = []
+        self.uris: list[str] = []
 
     def opened(self, name: str, namespace: str, attributes: Mapping[str, str]) -> None:
         if name == "rootfile":
@@ -110,13 +118,5 @@ class _ContainerReader(MarkupReader):
             kind = attributes.get("media-type", "").strip().lower()
             if path and (kind == _PACKAGE_TYPE or path.lower().endswith(".opf")):
                 self.packages.append(path)
-
-
-class _EncryptionReader(MarkupReader):
-    def __init__(self, limits: EpubLimits, name: str) -> None:
-        super().__init__(limits, name)
-        self.uris: list[str] = []
-
-    def opened(self, name: str, namespace: str, attributes: Mapping[str, str]) -> None:
-        if name == "cipherreference" and (uri := attributes.get("URI")):
+        elif name == "cipherreference" and (uri := attributes.get("URI") or attributes.get("uri")):
             self.uris.append(uri)

@@ -16,13 +16,11 @@ class EpubErrorCode(StrEnum):
     ZIP_DAMAGED = "zip-damaged"  # an entry the book needs does not unpack, or fails its checksum
     ZIP_UNSUPPORTED = "zip-unsupported"  # an entry the book needs is packed by a method OCF does not allow
     OVERLAPPING_ENTRIES = "overlapping-entries"  # two entries share bytes of the file: a zip bomb
-    DUPLICATE_ENTRY = "duplicate-entry"  # two entries with one name: what is read would depend on the reader
     UNSAFE_PATH = "unsafe-path"  # an entry or the package document lies outside the container
     NO_CONTAINER = "no-container"  # META-INF/container.xml is missing
     NO_PACKAGE = "no-package"  # container.xml names no package document that is there
-    MALFORMED_XML = "malformed-xml"  # container.xml, encryption.xml or the package document does not parse
-    UNSAFE_XML = "unsafe-xml"  # one of these declares entities
-    ENCRYPTED = "encrypted"  # text of the book is encrypted (DRM, or a ZIP password)
+    MALFORMED_XML = "malformed-xml"  # nothing of use can be read of container.xml or the package document
+    ENCRYPTED = "encrypted"  # most of the text is encrypted (DRM), or all that there is (a ZIP password)
     NOTHING_READABLE = "nothing-readable"  # not one document of the spine could be read
     LIMIT_EXCEEDED = "limit-exceeded"  # larger than `EpubLimits` allows
 

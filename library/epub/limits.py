@@ -28,12 +28,14 @@ class EpubLimits:
     """Unpacked to packed size of one entry. Text is below 20; deflate itself ends at 1032."""
     ratio_floor_bytes: int = MIB
     """`max_ratio` is applied to what an entry yields beyond this, since a short uniform file is harmless."""
-    max_depth: int = 256
+    max_depth: int = 1_000
     """Nesting of elements."""
+    max_looks: int = 100_000_000
+    """End tags of one document, each times the depth of its surroundings: what HTML may cost where they close none."""
     max_elements: int = 1_000_000
     """Elements in one document."""
     max_attributes: int = 100_000
-    """Attributes of one element, estimated from above by the spaces, quotes and slashes in its tag."""
+    """Attributes of one element, estimated from above where its tag is longer than 64 KiB."""
     max_manifest_items: int = 20_000
     max_chapters: int = 5_000
     max_value_chars: int = 1_000

@@ -1,20 +1,28 @@
 """XML and HTML parsing that untrusted input cannot turn against the process.
 
 Documents are parsed as a stream of events: no tree is built, so memory does not depend on the markup, and the
-interpreter is let go of between events (lxml parses without it). The parsers get no DTD, no network, no files, no
-entity expansion, and libxml2 keeps its own bounds (`huge_tree` off); depth and number of elements are counted here.
+interpreter is let go of between events (lxml parses without it). The parsers get no DTD, no network, no files and no
+entity expansion. The size of a document, its depth and the number of its elements and attributes are bounded here and
+not by libxml2 (`huge_tree`), whose bounds are narrower for a picture in an attribute than for anything that hurts.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import lxml.etree as etree  # noqa: PLR0402 - without stubs pyright finds the module, not the name in the package
 
+from library.epub.archive import Archive
+from library.epub.book import WarningCode, WarningLog
 from library.epub.errors import EpubError, EpubErrorCode, shown
 from library.epub.limits import EpubLimits
 from library.epub.text import DocumentText, EntityDeclared
 
-_SEPARATORS = " \t\n\r\f\"'/"  # one of them at least comes before each attribute; HTML, section 13.2.5.32
+# What tells where tags, their attributes and their quoted values begin and end (HTML, sections 13.2.5.6 to 13.2.5.40).
+_SIGNS = re.compile(r"<(?![\s!?/])|>|=\s*[\"']|[\"']|[\s/]+")
+
+
+R = TypeVar("R", bound="MarkupReader")
 
 
 class NotWellFormed(ValueError):
@@ -24,13 +32,16 @@ class NotWellFormed(ValueError):
 class MarkupReader:
     """What is read from a document: subclasses override the three hooks.
 
-    Names are local names without prefix, in lower case: OEB 1 writes dc:Title, old chapters <BODY>.
+    Names are local names without prefix, in lower case: OEB 1 writes dc:Title, old chapters <BODY>. Of a document that
+    is read as HTML (`as_html`) the names of attributes are in lower case too, and namespaces are not known.
     """
+
+    as_html = False
 
     def __init__(self, limits: EpubLimits, name: str) -> None:
         self._limits = limits
         self._name = name
-        self._depth = 0
+        self._depth = self._deepest = 0
         self._elements = 0
         self._events = 0
 
@@ -48,6 +59,7 @@ class MarkupReader:
     def start(self, tag: str, attrib: Mapping[str, str]) -> None:
         self._events += 1
         self._depth += 1
+        self._deepest = max(self._deepest, self._depth)
         self._elements += 1
         if self._depth > self._limits.max_depth or self._elements > self._limits.max_elements:
             raise self._too_complex("is nested too deeply or has too many elements")
@@ -69,25 +81,106 @@ class MarkupReader:
     def feed(self, parser: Any, pieces: Iterable[str]) -> None:
         """Has `parser`, whose target this is, parse `pieces`.
 
-        While pieces go in and no event comes out, the parser is inside one tag, comment or CDATA section. What
-        separates attributes is counted there, since an element with a million of them becomes a dictionary in one
-        step, before `start` could refuse it. A picture in a data URL is as long, but in one attribute.
+        While pieces go in and no event comes out, the parser may be inside one tag, which began in the piece before.
+        Its attributes are counted, since a million of them become a dictionary in one step, before `start` could refuse
+        it. A picture in a data URL, or the path of a drawing, is as long, but in one attribute.
+
+        An end tag has the parser look at each open element, without an event if it closes none: these looks are
+        estimated.
         """
-        separators = 0
+        before, tag, looks = "", _OpenTag(), 0
         for piece in pieces:
             if not piece:
                 continue
-            events = self._events
+            events, self._deepest = self._events, self._depth
             parser.feed(piece.encode("utf-8", "replace"))
-            separators = sum(map(piece.count, _SEPARATORS)) + separators if self._events == events else 0
-            if separators > self._limits.max_attributes:
-                raise self._too_complex("has a tag, comment or CDATA section too large")
+            looks += self._deepest * piece.count("</")
+            if looks > self._limits.max_looks:
+                raise self._too_complex("has too many end tags at too great a depth")
+            if self._events != events:
+                before, tag = piece, _OpenTag()
+                continue
+            tag.read(before + piece)
+            before = ""
+            if tag.attributes() > self._limits.max_attributes:
+                raise self._too_complex("has a tag with too many attributes")
         parser.close()
 
     def _too_complex(self, what: str) -> EpubError:
         return EpubError(
             EpubErrorCode.LIMIT_EXCEEDED, f"The markup of {shown(self._name)} {what} to be read. Split the document."
         )
+
+
+class _OpenTag:
+    """How many attributes the tag has at most that the text so far ends in.
+
+    Where a tag begins is not told: any `<` may be in a quoted value or in a comment. So every possibility is followed
+    at a time: text that ends inside a tag and outside quotes (""), and inside either kind of quotes, each with the
+    most attributes that a tag may have then. A `>` outside quotes ends the first.
+    """
+
+    def __init__(self) -> None:
+        self._most: dict[str, int] = {}
+        self._rest = ""
+
+    def attributes(self) -> int:
+        return max(self._most.values(), default=0)
+
+    def read(self, text: str) -> None:
+        most = self._most
+        for match in _SIGNS.finditer(self._rest + text):
+            sign = match[0]
+            quote = sign[-1]
+            if sign == "<":
+                most.setdefault("", 0)
+            elif sign == ">":
+                most.pop("", None)
+            elif quote in "\"'":
+                # Not only a separator, but a closing quote as well may be followed by an attribute.
+                closed = most.pop(quote, -1) + 1
+                if sign[0] == "=" and "" in most:
+                    most[quote] = most.pop("")
+                if closed:
+                    most[""] = max(most.get("", 0), closed)
+            elif "" in most:
+                most[""] += 1
+        self._rest = "=" if text.rstrip().endswith("=") else ""
+
+
+def read_document(archive: Archive, name: str, max_bytes: int, new_reader: Callable[[], R]) -> R | None:
+    """What a `new_reader()` has seen of the document in the entry `name`; None if that holds no markup.
+
+    It is read as XML, and from the start as HTML if that fails: the documents of a book must be well-formed (EPUB 3.3
+    sections 3.9 and 6.1), and often are not. What was read around is in the log. Errors as `Archive.chunks`, and
+    `EpubError(limit-exceeded)`.
+    """
+    log = archive.log
+    document = DocumentText(archive.read(name, max_bytes))
+    reader = new_reader()
+    try:
+        parse_xml(document.pieces(), reader)
+    except (NotWellFormed, EntityDeclared, EpubError) as error:  # elements that HTML closes by itself make XML deep
+        reader = new_reader()
+        try:
+            parse_html(document.pieces(allow_entity_declarations=True), reader)
+        except NotWellFormed:
+            return None
+        if isinstance(error, EntityDeclared):
+            log.add(WarningCode.ENTITY_DECLARATION, f"{shown(name)} has <!ENTITY in it; no entity was expanded.")
+        else:
+            log.add(WarningCode.NOT_WELL_FORMED, f"{shown(name)} is not well-formed and was read as HTML ({error}).")
+    _note_text(document, name, log)
+    return reader
+
+
+def malformed(name: str) -> EpubError:
+    """The document that the entry `name` holds, or what is left of it, does not say what the book needs."""
+    return EpubError(
+        EpubErrorCode.MALFORMED_XML,
+        f"{shown(name)} is not well-formed XML, and what the book needs is not in it. "
+        "Export the book again or repair it with an EPUB editor.",
+    )
 
 
 def parse_xml(pieces: Iterable[str], reader: MarkupReader) -> None:
@@ -101,7 +194,7 @@ def parse_xml(pieces: Iterable[str], reader: MarkupReader) -> None:
             dtd_validation=False,
             attribute_defaults=False,
             no_network=True,
-            huge_tree=False,
+            huge_tree=True,
         ),
         pieces,
         reader,
@@ -110,23 +203,20 @@ def parse_xml(pieces: Iterable[str], reader: MarkupReader) -> None:
 
 def parse_html(pieces: Iterable[str], reader: MarkupReader) -> None:
     """Feeds `reader` the events of a document read as HTML: anything goes. `NotWellFormed` if it holds no markup."""
-    _run(etree.HTMLParser(target=reader, encoding="utf-8", no_network=True, huge_tree=False), pieces, reader)
+    reader.as_html = True
+    _run(etree.HTMLParser(target=reader, encoding="utf-8", no_network=True, huge_tree=True), pieces, reader)
 
 
-def parse_package_xml(raw: bytes, name: str, reader: MarkupReader) -> None:
-    """Feeds `reader` a document the book depends on. `EpubError`: `malformed-xml`, `unsafe-xml`."""
-    try:
-        parse_xml(DocumentText(raw).pieces(), reader)
-    except EntityDeclared as error:
-        raise EpubError(
-            EpubErrorCode.UNSAFE_XML,
-            f"{shown(name)} declares XML entities, which an EPUB may not do. Export the book again with another tool.",
-        ) from error
-    except NotWellFormed as error:
-        raise EpubError(
-            EpubErrorCode.MALFORMED_XML,
-            f"{shown(name)} is not well-formed XML ({error}). Export the book again or repair it with an EPUB editor.",
-        ) from error
+def _note_text(document: DocumentText, name: str, log: WarningLog) -> None:
+    if document.label_unknown is not None:
+        label = shown(document.label_unknown)
+        log.add(WarningCode.ENCODING, f"{shown(name)} declares the unknown encoding {label}; read as UTF-8.")
+    elif not document.is_unicode:
+        log.add(WarningCode.ENCODING, f"{shown(name)} is not in UTF-8 or UTF-16; read as {document.encoding}.")
+    if document.undecodable:
+        log.add(WarningCode.ENCODING, f"{shown(name)} has characters that are not valid {document.encoding}.")
+    if document.named_entities:
+        log.add(WarningCode.NAMED_ENTITY, f"{shown(name)} uses HTML entities without a DTD that defines them.")
 
 
 def _run(parser: Any, pieces: Iterable[str], reader: MarkupReader) -> None:

@@ -1,9 +1,8 @@
 """From the values of a package document to those of a book: which title, which date, what if there is none."""
 
 import re
-from dataclasses import dataclass
 
-from library.epub.book import WarningCode, WarningLog
+from library.epub.book import Metadata, WarningCode, WarningLog
 from library.epub.errors import shown
 from library.epub.package import Package, Value
 
@@ -11,18 +10,6 @@ _UNTITLED = "Untitled"
 _ISO_DATE = re.compile(r"([12]\d{3})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?)?(?![0-9])", re.ASCII)
 _YEAR = re.compile(r"(?<![0-9])([12]\d{3})(?![0-9])", re.ASCII)
 _FIRST_PUBLISHED = ("publication", "published", "original-publication", "issued")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metadata:
-    """The descriptive part of `EpubBook`."""
-
-    title: str
-    creators: tuple[str, ...]
-    language: str | None
-    identifiers: tuple[str, ...]
-    published: str | None
-    publisher: str | None
 
 
 def describe(package: Package, log: WarningLog) -> Metadata:

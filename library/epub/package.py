@@ -1,15 +1,17 @@
 """The package document: metadata, manifest and spine as they stand in the file, nothing decided yet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from library.epub.archive import Archive
 from library.epub.errors import EpubError, EpubErrorCode
 from library.epub.limits import EpubLimits
-from library.epub.markup import MarkupReader, parse_package_xml
+from library.epub.markup import MarkupReader, malformed, read_document
 
 _OPF = "http://www.idpf.org/2007/opf"
 _DUBLIN_CORE = frozenset({"http://purl.org/dc/elements/1.1/", "http://purl.org/dc/elements/1.0/"})
 _VALUES = frozenset({"title", "creator", "language", "identifier", "date", "publisher"})
+_CONTROLS = dict.fromkeys(range(32), " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Item:
 
 @dataclass(slots=True)
 class Package:
-    """`values`: by element name, in document order. `spine`: (idref, linear) pairs. `cover_id`: EPUB 2 meta.
+    """`values`: by element name, in document order. `spine`: (idref, linear) pairs. `cover`: EPUB 2 meta, an item's id.
 
     `odd_namespace`: an element that matters is not in the namespace it should be in.
     """
@@ -42,18 +44,40 @@ class Package:
     values: dict[str, list[Value]] = field(default_factory=dict[str, list[Value]])
     items: dict[str, Item] = field(default_factory=dict[str, Item])
     spine: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
-    cover_id: str | None = None
+    cover: str | None = None
     odd_namespace: bool = False
 
+    def with_fallbacks(self, item: Item) -> Iterator[Item]:
+        """`item`, its fallback, and so on, each once (EPUB 3.3 section 3.5.1, manifest fallbacks)."""
+        seen: set[str | None] = {None}
+        current: Item | None = item
+        while current is not None:
+            yield current
+            fallback = current.fallback
+            current = None if fallback in seen else self.items.get(fallback or "")
+            seen.add(fallback)
 
-def read_package(raw: bytes, name: str, limits: EpubLimits) -> Package:
-    """The package document in `raw`, the entry `name`. EPUB 3.3 section 5, OPF 2.0.1, and OEB 1.x where it shows.
+
+@dataclass(frozen=True, slots=True)
+class OpenBook:
+    """A book of which the package document was read. `base`: its entry. `encrypted`: the entries that are."""
+
+    archive: Archive
+    base: str
+    package: Package
+    encrypted: frozenset[str]
+
+
+def read_package(archive: Archive, name: str) -> Package:
+    """The package document in the entry `name`. EPUB 3.3 section 5, OPF 2.0.1, and OEB 1.x where it shows.
 
     Elements are known by their local names, since published books mix up the namespaces.
-    `EpubError`: `malformed-xml`, `unsafe-xml`, `limit-exceeded`.
+    Errors as `read_document`, and `EpubError(malformed-xml)` where it is cut off before the spine, or is no XML at all.
     """
-    reader = _PackageReader(limits, name)
-    parse_package_xml(raw, name, reader)
+    limits = archive.limits
+    reader = read_document(archive, name, limits.max_package_bytes, lambda: _PackageReader(limits, name))
+    if reader is None or (reader.as_html and not reader.package.spine):
+        raise malformed(name)
     return reader.package
 
 
@@ -96,16 +120,19 @@ class _PackageReader(MarkupReader):
             self._text.append(text[: self._limits.max_value_chars])
 
     def _metadata(self, name: str, namespace: str, attributes: Mapping[str, str]) -> None:
-        if name in _VALUES and self._value is None:
+        if name in _VALUES:
+            if self._value is not None:  # it was never closed
+                self._keep(self._value)
             self._check(namespace, _DUBLIN_CORE)
             self._value, self._text = name, []
             self._id = attributes.get("id")
-            self._event = attributes.get(f"{{{_OPF}}}event") or attributes.get("event")
-        elif name == "meta" and attributes.get("name", "").strip().lower() == "cover" and not self.package.cover_id:
-            self.package.cover_id = attributes.get("content", "").strip() or None
+            events = (attributes.get(key) for key in (f"{{{_OPF}}}event", "opf:event", "event"))
+            self._event = next(filter(None, events), None)
+        elif name == "meta" and attributes.get("name", "").strip().lower() == "cover" and not self.package.cover:
+            self.package.cover = attributes.get("content", "").strip() or None
 
     def _keep(self, name: str) -> None:
-        text = " ".join("".join(self._text).split())[: self._limits.max_value_chars]
+        text = " ".join("".join(self._text).translate(_CONTROLS).split())[: self._limits.max_value_chars]
         self._value = None
         values = self.package.values.setdefault(name, [])
         if text and len(values) < self._limits.max_values:
@@ -124,7 +151,8 @@ class _PackageReader(MarkupReader):
             raise _too_many("files")
 
     def _check(self, namespace: str, expected: set[str] | frozenset[str]) -> None:
-        self.package.odd_namespace = self.package.odd_namespace or namespace not in expected
+        if not self.as_html:
+            self.package.odd_namespace = self.package.odd_namespace or namespace not in expected
 
 
 def _too_many(what: str) -> EpubError:

@@ -6,57 +6,69 @@ whoever unpacks the book next, or a sign that the file is not what it says.
 
 import re
 import unicodedata
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from library.epub.errors import EpubError, EpubErrorCode, shown
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _DRIVE = re.compile(r"[A-Za-z]:")
+_SPACE = "".join(map(chr, range(33)))  # "C0 control or space" of url.spec.whatwg.org, section 4.4
+_LINE_ENDS = dict.fromkeys(map(ord, "\t\n\r"))
 
 
 class UnusableHref(ValueError):
     """An href of the package document does not lead to a file of the container."""
 
 
-def entry_path(name: str) -> str:
-    """The container path of a ZIP entry called `name`.
+class Paths(NamedTuple):
+    """Container paths that an href may mean. `valid`: it is a path in the container as it should be written."""
 
-    Backslashes become slashes, since some Windows tools write them. A name that is absolute, has a drive letter
-    or a `..` segment, or holds a NUL cannot come from a tool that packs a directory: `EpubError(unsafe-path)`.
+    likeliest_first: tuple[str, ...]
+    valid: bool
+
+
+def entry_path(name: str) -> str:
+    """The container path of a ZIP entry called `name`; "" for the container itself.
+
+    Backslashes become slashes, since some Windows tools write them; `./`, a second slash and one in front say nothing,
+    as in any path of the container, whose root is `/`. A name that has a drive letter or a `..` segment, or holds a
+    NUL, cannot come from a tool that packs a directory: `EpubError(unsafe-path)`.
     Rule: EPUB 3.3 section 4.2.3 (file paths and file names), stricter only in refusing instead of reporting.
     """
     path = name.replace("\\", "/")
-    if path.startswith("/") or _DRIVE.match(path) or ".." in path.split("/") or "\0" in path:
+    if _DRIVE.match(path) or ".." in path.split("/") or "\0" in path:
         raise EpubError(
             EpubErrorCode.UNSAFE_PATH,
             f"The archive holds an entry named {shown(name)}, which points outside the book. "
             "Export the book again with another tool.",
         )
-    return path
+    return "/".join(part for part in path.split("/") if part not in {"", "."})
 
 
-def resolve(base: str, href: str) -> tuple[str, ...]:
-    """Container paths that `href`, found in the document at container path `base`, may mean; likeliest first.
+def resolve(base: str, href: str) -> Paths:
+    """Where `href`, found in the document at container path `base`, may lead.
 
-    The first is the href percent-decoded, as a URL is read; the second is the href as written, for archives whose
-    entries were named by the escaped form. Query and fragment are dropped.
-    `UnusableHref` if it is empty, remote, absolute, or climbs out of the container, also by way of escapes
-    (`%2e%2e`, `%2f`): EPUB 3.3 sections 4.2.5 (URLs in the container) and 5.2 (parsing URLs).
+    As URLs are parsed, the container's root being one (EPUB 3.3 section 4.2.5): white space around and line ends inside
+    are dropped, as are query and fragment; a slash in front is the root, and no `..` leads above it. The likeliest path
+    is percent-decoded; the other is as written, for archives whose entries were named by the escaped form.
+    `UnusableHref` if it is empty, remote or on a drive, names the root, or hides a separator in an escape (`%2f`).
     """
-    bare = href.strip().partition("#")[0].partition("?")[0].replace("\\", "/")
+    text = href.strip(_SPACE).translate(_LINE_ENDS)
+    bare = text.partition("#")[0].partition("?")[0].replace("\\", "/")
     if not bare:
         raise UnusableHref("it is empty")
     if _DRIVE.match(bare) and bare[2:3] == "/" and bare[3:4] != "/":
         raise UnusableHref("it names a drive of a computer")
     if _SCHEME.match(bare) or bare.startswith("//"):
         raise UnusableHref("it points to another place than the book")
-    if bare.startswith("/"):
-        raise UnusableHref("it is absolute")
     decoded = "/".join(_decoded(segment) for segment in bare.split("/"))
-    found = [_joined(base, decoded)]
-    if decoded != bare:
-        found.append(_joined(base, bare))
-    return tuple(found)
+    path, inside = _joined(base, decoded)
+    as_written, _ = _joined(base, bare)
+    found = dict.fromkeys(each for each in (path, as_written) if each)
+    if not path:
+        raise UnusableHref("it names a directory")
+    return Paths(tuple(found), valid=inside and not bare.startswith("/"))
 
 
 def folded(path: str) -> str:
@@ -74,15 +86,14 @@ def _decoded(segment: str) -> str:
     return plain
 
 
-def _joined(base: str, relative: str) -> str:
-    parts = base.split("/")[:-1]
+def _joined(base: str, relative: str) -> tuple[str, bool]:
+    """The path, and whether it stays in the container by itself."""
+    parts = [] if relative.startswith("/") else base.split("/")[:-1]
+    inside = True
     for segment in relative.split("/"):
         if segment == "..":
-            if not parts:
-                raise UnusableHref("it leaves the book")
-            parts.pop()
+            inside = inside and bool(parts)
+            del parts[-1:]
         elif segment not in {"", "."}:
             parts.append(segment)
-    if not parts:
-        raise UnusableHref("it names a directory")
-    return "/".join(parts)
+    return "/".join(parts), inside

@@ -6,32 +6,23 @@ interpreter for long, so an event loop in another thread goes on.
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
-from library.epub.archive import Archive, open_archive
-from library.epub.book import EpubBook, WarningLog
+from library.epub.archive import open_archive
+from library.epub.book import EpubBook, WarningCode, WarningLog
 from library.epub.chapter import read_chapter
 from library.epub.container import check_mimetype, encrypted_entries, find_package
-from library.epub.cover import describe_cover, find_cover
+from library.epub.cover import describe_cover
 from library.epub.errors import EpubError, EpubErrorCode, shown
 from library.epub.limits import EpubLimits
 from library.epub.metadata import describe
-from library.epub.package import Package, read_package
+from library.epub.package import OpenBook, read_package
 from library.epub.spine import nothing_readable, plan_chapters
 
 ChapterCallback = Callable[[int, int, str], None]
 _DEFAULT_LIMITS = EpubLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenBook:
-    archive: Archive
-    base: str
-    package: Package
-    encrypted: frozenset[str]
-    log: WarningLog
 
 
 def read_epub(
@@ -47,32 +38,30 @@ def read_epub(
     The same bytes and limits give an equal book.
     """
     with _open_book(source, limits) as book:
-        metadata = describe(book.package, book.log)
-        names = plan_chapters(book.archive, book.base, book.package, book.encrypted, book.log)
+        archive = book.archive
+        metadata = describe(book.package, archive.log)
+        names = plan_chapters(book)
         chapters = words = 0
+        problem: EpubError | None = None
         for done, name in enumerate(names, start=1):
-            chapter = read_chapter(book.archive.read(name, limits.max_document_bytes), name, limits, book.log)
+            chapter = None
+            try:
+                chapter = read_chapter(archive, name)
+            except EpubError as error:
+                if archive.exhausted:
+                    raise
+                problem = problem or error
+                archive.log.add(WarningCode.CHAPTER_LEFT_OUT, f"{shown(name)} was left out: {error.message}")
             if chapter is not None:
                 chapters += 1
                 words += chapter.words
             if on_chapter is not None:
                 on_chapter(done, len(names), (chapter and chapter.heading) or name)
         if not chapters:
-            raise nothing_readable()
-        found = find_cover(book.archive, book.base, book.package, book.encrypted, book.log)
-        cover = None if found is None else describe_cover(book.archive, found, limits, book.log)
-        return EpubBook(
-            title=metadata.title,
-            creators=metadata.creators,
-            language=metadata.language,
-            identifiers=metadata.identifiers,
-            published=metadata.published,
-            publisher=metadata.publisher,
-            chapters=chapters,
-            words=words,
-            cover=cover,
-            warnings=book.log.result(),
-        )
+            raise problem or nothing_readable()
+        cover = describe_cover(book)
+        warnings = archive.log.result()
+        return EpubBook(**asdict(metadata), chapters=chapters, words=words, cover=cover, warnings=warnings)
 
 
 def read_cover(source: str | Path | BinaryIO, limits: EpubLimits = _DEFAULT_LIMITS) -> tuple[str, bytes] | None:
@@ -81,22 +70,19 @@ def read_cover(source: str | Path | BinaryIO, limits: EpubLimits = _DEFAULT_LIMI
     Errors as `read_epub`; the chapters are not read.
     """
     with _open_book(source, limits) as book:
-        found = find_cover(book.archive, book.base, book.package, book.encrypted, book.log)
-        cover = None if found is None else describe_cover(book.archive, found, limits, book.log)
+        cover = describe_cover(book)
         return None if cover is None else (cover.media_type, book.archive.read(cover.href, limits.max_cover_bytes))
 
 
 @contextmanager
-def _open_book(source: str | Path | BinaryIO, limits: EpubLimits) -> Generator[_OpenBook]:
-    log = WarningLog(limits.max_warnings_per_code)
-    with open_archive(source, limits, log) as archive:
-        check_mimetype(archive, log)
-        encrypted = encrypted_entries(archive, limits)
-        base = find_package(archive, limits, log)
+def _open_book(source: str | Path | BinaryIO, limits: EpubLimits) -> Generator[OpenBook]:
+    with open_archive(source, limits, WarningLog(limits.max_warnings_per_code)) as archive:
+        check_mimetype(archive)
+        encrypted = encrypted_entries(archive)
+        base = find_package(archive)
         if base in encrypted:
             raise EpubError(
                 EpubErrorCode.ENCRYPTED,
                 f"The package document {shown(base)} is encrypted. Upload a copy without protection.",
             )
-        package = read_package(archive.read(base, limits.max_package_bytes), base, limits)
-        yield _OpenBook(archive, base, package, encrypted, log)
+        yield OpenBook(archive, base, read_package(archive, base), encrypted)

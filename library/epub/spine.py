@@ -1,10 +1,9 @@
 """From the spine to the entries to read: which documents make up the text, in order."""
 
-from library.epub.archive import Archive
-from library.epub.book import WarningCode, WarningLog
+from library.epub.book import WarningCode
 from library.epub.container import locate
 from library.epub.errors import EpubError, EpubErrorCode, shown
-from library.epub.package import Item, Package
+from library.epub.package import Item, OpenBook, Package
 from library.epub.paths import UnusableHref, resolve
 
 _DOCUMENTS = frozenset(
@@ -21,10 +20,11 @@ _DOCUMENTS = frozenset(
 _DOCUMENT_NAMES = (".xhtml", ".html", ".htm", ".xml")
 
 
-def entry_of(archive: Archive, base: str, item: Item, log: WarningLog) -> str | None:
-    """The entry a manifest item of the package document at `base` names; None, with a warning, if there is none."""
+def entry_of(book: OpenBook, item: Item) -> str | None:
+    """The entry that a manifest item names; None, with a warning, if there is none."""
+    log = book.archive.log
     try:
-        located = locate(archive, resolve(base, item.href))
+        located = locate(book.archive, resolve(book.base, item.href))
     except UnusableHref as error:
         log.add(WarningCode.MANIFEST_HREF, f"The manifest lists {shown(item.href)}, which was left out: {error}.")
         return None
@@ -37,31 +37,34 @@ def entry_of(archive: Archive, base: str, item: Item, log: WarningLog) -> str | 
     return name
 
 
-def plan_chapters(
-    archive: Archive, base: str, package: Package, encrypted: frozenset[str], log: WarningLog
-) -> tuple[str, ...]:
+def plan_chapters(book: OpenBook) -> tuple[str, ...]:
     """The entries to read, in reading order, each once (EPUB 3.3 section 5.7: an item is listed at most once).
 
     Items with linear="no" are left out (section 5.7.2.1), unless there are no others.
-    `EpubError(encrypted)` if one of them is encrypted, `EpubError(nothing-readable)` if there are none.
+    What is encrypted is left out. `EpubError(encrypted)` if that is more than is not: a book under DRM, of which a
+    title page is often in the clear. `EpubError(nothing-readable)` if there are none.
     """
-    listed = [idref for idref, linear in package.spine if linear]
-    if not listed and package.spine:
+    spine, log = book.package.spine, book.archive.log
+    listed = [idref for idref, linear in spine if linear]
+    if not listed and spine:
         log.add(WarningCode.SPINE_ITEM, "The spine has no linear item; all of its items are read.")
-        listed = [idref for idref, _ in package.spine]
+        listed = [idref for idref, _ in spine]
     chapters: dict[str, None] = {}
+    encrypted: set[str] = set()
     for idref in listed:
-        name = _document(archive, base, package, idref, log)
+        name = _document(book, idref)
         if name is None:
             continue
-        if name in encrypted:
-            raise EpubError(
-                EpubErrorCode.ENCRYPTED,
-                f"The text of the book is encrypted ({shown(name)}), as by DRM. Upload a copy without protection.",
-            )
+        if name in book.encrypted:
+            encrypted.add(name)
+            log.add(WarningCode.ENCRYPTED_RESOURCE, f"{shown(name)} is encrypted and was left out.")
+            continue
         if name in chapters:
             log.add(WarningCode.SPINE_ITEM, f"The spine lists {shown(name)} more than once; it is read once.")
         chapters[name] = None
+    if len(encrypted) > len(chapters):
+        message = "The text of the book is encrypted, as by DRM. Upload a copy without protection."
+        raise EpubError(EpubErrorCode.ENCRYPTED, message)
     if not chapters:
         raise nothing_readable()
     return tuple(chapters)
@@ -75,28 +78,23 @@ def nothing_readable() -> EpubError:
     )
 
 
-def _document(archive: Archive, base: str, package: Package, idref: str, log: WarningLog) -> str | None:
-    item = package.items.get(idref)
+def _document(book: OpenBook, idref: str) -> str | None:
+    log = book.archive.log
+    item = book.package.items.get(idref)
     if item is None:
         log.add(WarningCode.SPINE_ITEM, f"The spine lists {shown(idref)}, which the manifest does not.")
         return None
-    document = _readable(package, item)
+    document = _readable(book.package, item)
     if document is None:
         log.add(WarningCode.SPINE_ITEM, f"The spine item {shown(item.href)} is no text document and was left out.")
         return None
-    return entry_of(archive, base, document, log)
+    return entry_of(book, document)
 
 
 def _readable(package: Package, item: Item) -> Item | None:
-    """`item`, or the first of its fallbacks that is a text document (EPUB 3.3 section 3.5.1, manifest fallbacks)."""
-    seen: set[str] = set()
-    current: Item | None = item
-    while current is not None:
-        if current.media_type in _DOCUMENTS:
-            return current
-        if current.fallback is None or current.fallback in seen:
-            break
-        seen.add(current.fallback)
-        current = package.items.get(current.fallback)
+    """`item`, or the first of its fallbacks that is a text document."""
+    for each in package.with_fallbacks(item):
+        if each.media_type in _DOCUMENTS:
+            return each
     # A wrong media type is common; the name is then the better witness.
     return item if item.href.partition("#")[0].lower().endswith(_DOCUMENT_NAMES) else None

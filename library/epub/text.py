@@ -1,12 +1,15 @@
 """From the bytes of a document to text, in pieces: encoding, XML declaration, named entities, entity declarations.
 
-The parsers below are then fed text whose encoding is known, so that no declared encoding reaches them: of the
-codecs a document may name, only those that published books use are looked up.
+The parsers below are then fed text whose encoding is known, so that no declared encoding reaches them.
 """
 
 import codecs
+import encodings
+import pkgutil
 import re
 from collections.abc import Iterator
+from encodings.aliases import aliases
+from functools import cache
 from html.entities import html5
 
 _CHUNK = 64 * 1024
@@ -17,28 +20,34 @@ _XML_DECLARATION = re.compile(r"\s*<\?xml\s[^>]{0,1000}\?>")
 _EXTERNAL_DTD = re.compile(r"<!DOCTYPE\s[^>\[]{0,1000}?\b(?:PUBLIC|SYSTEM)\b", re.IGNORECASE)
 _NAMED = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31};)")
 _LONGEST_TOKEN = 40  # longer than any entity reference and than "<!ENTITY"
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before that of UTF-16, which it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _UNICODE = {"utf-8", "utf-16-le", "utf-16-be"}
 _PREDEFINED = {"lt;", "gt;", "amp;", "quot;", "apos;"}  # XML 1.0 section 4.6
 _MARKUP = frozenset("<>&\"'")
 
-# Python codec by lower-case label. Latin-1 and ASCII are read as windows-1252, of which they are subsets in
-# practice (encoding.spec.whatwg.org, section 4.2). Everything else Python offers (utf-7, idna, unicode_escape,
-# zlib...) is no character encoding of books and has costs or meanings of its own.
-_CODECS = {
-    **dict.fromkeys(("utf-8", "utf8"), "utf-8"),
-    **dict.fromkeys(("us-ascii", "ascii", "iso-8859-1", "iso8859-1", "latin1", "latin-1"), "cp1252"),
-    **{f"windows-{page}": f"cp{page}" for page in range(1250, 1259)},
-    **{f"cp{page}": f"cp{page}" for page in range(1250, 1259)},
-    **{f"iso-8859-{part}": f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)},
-    **dict.fromkeys(("koi8-r", "koi8-u"), "koi8_u"),
-    **dict.fromkeys(("gb2312", "gbk", "gb18030"), "gb18030"),
-    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "windows-31j"), "cp932"),
-    **dict.fromkeys(("euc-jp",), "euc_jp"),
-    **dict.fromkeys(("euc-kr", "ks_c_5601-1987"), "cp949"),
-    **dict.fromkeys(("big5", "big5-hkscs"), "big5hkscs"),
-    "macintosh": "mac_roman",
+# What is read in place of a codec, of which it is a superset in practice (encoding.spec.whatwg.org, section 4.2).
+_SUPERSETS = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "koi8-r": "koi8-u",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+    "utf-8-sig": "utf-8",
 }
+# Codecs that turn text into other text, at a cost of their own: no character encodings of books.
+_REWRITING = {"utf-7", "idna", "unicode-escape", "raw-unicode-escape"}
+_PROBE = "<?xml encoding='0-9'?>"
 
 
 class EntityDeclared(ValueError):
@@ -50,7 +59,7 @@ class DocumentText:
 
     `encoding`: Python codec in use. After one full iteration: `undecodable` (bytes that do not fit the encoding
     became U+FFFD) and `named_entities` (such as &nbsp;, replaced by their characters, where no DTD defines them).
-    `label_unknown`: the label the document declares, if it is not one that is looked up; UTF-8 is used instead.
+    `label_unknown`: the label the document declares, if it cannot be in that encoding; UTF-8 is used instead.
     """
 
     def __init__(self, raw: bytes) -> None:
@@ -121,7 +130,7 @@ class DocumentText:
         label = _DECLARED.search(head) or _META_CHARSET.search(head)
         if label is None:
             return "utf-8", 0
-        codec = _CODECS.get(label[1].lower())
+        codec = _codec(label[1])
         # Without a BOM and with ASCII in single bytes the document cannot be the UTF-16 that it declares.
         if codec is None and not label[1].lower().startswith("utf-16"):
             self.label_unknown = label[1]
@@ -136,3 +145,25 @@ def _character(match: re.Match[str]) -> str:
     if _MARKUP.isdisjoint(character):
         return character
     return "".join(f"&#{ord(each)};" for each in character)
+
+
+def _codec(label: str) -> str | None:
+    """The codec for a document that is declared in ASCII characters to be in the encoding `label`, if Python has it.
+
+    A document that could be read so far is in no encoding that would have it read otherwise (UTF-16, EBCDIC).
+    """
+    name = encodings.normalize_encoding(label).lower().removeprefix("x_")
+    # Looked for in a list first: Python remembers each name that it did not find, for ever.
+    name = next((each for each in (name, name.replace("windows_", "cp")) if each in _codec_names()), "")
+    try:
+        if not name or _PROBE.encode("ascii").decode(name) != _PROBE:
+            return None
+    except (LookupError, UnicodeError):  # no text encoding
+        return None
+    codec = codecs.lookup(name).name
+    return None if codec in _REWRITING else _SUPERSETS.get(codec, codec)
+
+
+@cache
+def _codec_names() -> frozenset[str]:
+    return frozenset(aliases) | {module.name for module in pkgutil.iter_modules(encodings.__path__)}

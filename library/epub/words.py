@@ -48,19 +48,17 @@ class WordCounter:
 
     def add(self, text: str) -> None:
         for start in range(0, len(text), _FLUSH):
-            self._append(text[start : start + _FLUSH])
+            piece = text[start : start + _FLUSH]
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if self._size > _FLUSH:
+                whole = "".join(self._pieces)
+                cut = max(whole.rfind(" "), whole.rfind("\n")) + 1 or len(whole)
+                self._count += count_words(whole[:cut])
+                self._pieces, self._size = [whole[cut:]], len(whole) - cut
 
     def total(self) -> int:
         """The words so far; ends the word under way."""
         self._count += count_words("".join(self._pieces))
         self._pieces, self._size = [], 0
         return self._count
-
-    def _append(self, text: str) -> None:
-        self._pieces.append(text)
-        self._size += len(text)
-        if self._size > _FLUSH:
-            whole = "".join(self._pieces)
-            cut = max(whole.rfind(" "), whole.rfind("\n")) + 1 or len(whole)
-            self._count += count_words(whole[:cut])
-            self._pieces, self._size = [whole[cut:]], len(whole) - cut

@@ -1,25 +1,52 @@
-"""Waits for an operation as a person would: shows it, can be interrupted, and says how to go on; or looks once."""
+"""Starts an operation and waits for it as a person would: shows it, can be interrupted, and says how to go on; or looks
+once."""
 
 import shlex
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from lro_client.command.options import Output
-from lro_client.command.output import Lines, described, known, plain, print_json, progress, say
-from lro_client.command.running import Exit, Run, ended, how_to_resume, show
-from lro_client.errors import LroError, WaitCanceled
+from lro_client.command.output import described, known, lines, one_line, print_json, progress, say
+from lro_client.command.running import Exit, Run, ended, how_to_resume, save, show
+from lro_client.errors import LroError, StartRefused, WaitCanceled
 from lro_client.model import Profile, Status
 from lro_client.operation import Operation
 
+C = TypeVar("C")
 GRACE_SECONDS = 2.0
 """How long the first Ctrl-C waits for a second one before the command ends."""
+
+
+def started(
+    run: Run,
+    client: C,
+    send: Callable[[C], Operation[Any]],
+    *,
+    wait: bool,
+    finish: Callable[[Any], Any] | None = None,
+) -> Exit:
+    """Send a start, and go on with what it came to: the result, the wait, or where it can be watched."""
+    try:
+        run.operation = operation = send(client)
+    except StartRefused as error:
+        return ended(run, error, Status.FAILED)
+    except WaitCanceled as error:
+        error.add_note("The service may have taken it all the same.")
+        raise
+    save(run)
+    if wait and not operation.has_completed:
+        say(f"Started: {operation.monitor_url}")
+    if wait or operation.has_completed:
+        return follow(run, operation, finish)
+    show(run, None if run.manner.output is Output.JSON else operation.monitor_url)
+    return Exit.SUCCEEDED
 
 
 def follow(run: Run, operation: Operation[Any], finish: Callable[[Any], Any] | None = None) -> Exit:
     """Wait for the end, show it, and return the exit code. `finish` makes of the value what is shown."""
     run.operation = operation
     try:
-        with Lines() if operation.has_completed else progress() as shown:
+        with lines(run.clock) if operation.has_completed else progress(run.clock) as shown:
             value = operation.wait(
                 timeout=run.left,
                 interval=run.manner.interval,
@@ -54,8 +81,8 @@ def _interrupted(run: Run, operation: Operation[Any], error: WaitCanceled) -> Ex
 
 def _after_cancel(run: Run, operation: Operation[Any], error: WaitCanceled) -> Exit:
     """The service was asked to end it, or could not be."""
-    asked = operation.status in (Status.CANCELING, Status.CANCELED)
-    say("The operation was asked to stop." if asked else f"lro: {error}")
+    is_ending = operation.status in (Status.CANCELING, Status.CANCELED)
+    say("The operation was asked to stop." if is_ending else f"lro: {error}")
     for note in getattr(error, "__notes__", ()):
         say(f"lro: {note}")
     if operation.has_completed and operation.status is not Status.CANCELED:
@@ -65,8 +92,8 @@ def _after_cancel(run: Run, operation: Operation[Any], error: WaitCanceled) -> E
             return Exit.SUCCEEDED
         return ended(run, failure)
     if run.manner.output is Output.JSON:
-        print_json(described(operation, known(operation), error=None if asked else error))
-    return Exit.CANCELED if asked else Exit.TIMED_OUT
+        print_json(described(operation, known(operation), error=None if is_ending else error))
+    return Exit.CANCELED if is_ending else Exit.TIMED_OUT
 
 
 def looked_at(run: Run, operation: Operation[Any]) -> Exit:
@@ -75,18 +102,10 @@ def looked_at(run: Run, operation: Operation[Any]) -> Exit:
     if failure is not None:
         return ended(run, failure)
     if run.manner.output is Output.TEXT:
-        show(run, state_of(operation))
+        show(run, one_line(operation.snapshot))
     else:
         show(run, operation.value if operation.has_completed else None)
     return Exit.SUCCEEDED
-
-
-def state_of(operation: Operation[Any]) -> str:
-    """The state as a line; JSON has it in its own field."""
-    snapshot = operation.snapshot
-    parts = [snapshot.word or snapshot.status.value]
-    parts += [] if snapshot.percent is None else [f"{snapshot.percent:.0f}%"]
-    return plain(" ".join([*parts, *([snapshot.message] if snapshot.message else [])]))
 
 
 def other_ways(operation: Operation[Any]) -> str:

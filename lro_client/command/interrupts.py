@@ -2,17 +2,19 @@
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 from lro_client.cancellation import CancellationToken
+from lro_client.clock import Clock
 
 
 class Interrupts:
     """Turns SIGINT and SIGTERM into a use of the token, as long as it is open. For the main thread."""
 
-    def __init__(self, token: CancellationToken) -> None:
+    def __init__(self, token: CancellationToken, clock: Clock) -> None:
         self._token = token
+        self._clock = clock
         self._count = 0
         self._another = threading.Event()
         self._before: dict[int, Any] = {}
@@ -22,15 +24,13 @@ class Interrupts:
             self._before[number] = signal.signal(number, self._take)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def another_comes_within(self, seconds: float) -> bool:
         """Whether there is a second one, or one comes while this waits."""
-        return self._another.wait(seconds)
+        return self._clock.wait(self._another, seconds)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         self._count += 1

@@ -4,15 +4,19 @@ Exit codes: 0 succeeded, or accepted where nobody waits; 1 failed, or refused; 2
 5 the service could not be reached; 6 the output could not be written.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lro_client.client import LroClient
+from lro_client.clock import Clock
 from lro_client.command import arm, odata
-from lro_client.command.following import follow, looked_at, other_ways, state_of
+from lro_client.command.following import follow, looked_at, other_ways, started
+from lro_client.command.listing import list_operations
 from lro_client.command.options import (
+    LOOK_SECONDS,
     Access,
     ApiVersion,
     CancelOnInterrupt,
@@ -27,13 +31,13 @@ from lro_client.command.options import (
     Timeout,
     Version,
     Wait,
-    body_of,
     flat,
-    headers_of,
+    method_of,
+    payload,
 )
-from lro_client.command.output import plain, prepare, print_json, say
-from lro_client.command.running import Exit, Run, save, show
-from lro_client.command.starting import started
+from lro_client.command.output import one_line, prepare, say
+from lro_client.command.running import Exit, begun, save, show
+from lro_client.command.settings import located, service
 from lro_client.command.targets import Found, Target, found_in, on_target, token_in, with_client
 from lro_client.errors import CancelRefused, StoppedWaiting, WaitCanceled
 from lro_client.model import Profile
@@ -44,7 +48,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Keys: LRO_KEY (header LRO_KEY_HEADER), LRO_TOKEN (bearer), or --identity. Exit codes: 0 succeeded, "
+    epilog="Keys: LRO_KEY (header LRO_KEY_HEADER), LRO_TOKEN (bearer), or --identity. With LRO_ENDPOINT every URL may "
+    "be a path below it. Exit codes: 0 succeeded, "
     "1 failed, 2 usage, 3 canceled, 4 stopped waiting, 5 could not reach, 6 output not written.",
 )
 
@@ -57,13 +62,11 @@ def _common(*, version: Version = False) -> None:
 app.add_typer(arm.app, name="arm")
 app.add_typer(odata.app, name="odata")
 
-LOOK_SECONDS = 60.0
-"""How long one look may take."""
-
 
 @app.command()
 @flat
 def start(
+    context: typer.Context,
     method: Annotated[str, typer.Argument(metavar="METHOD")],
     url: Annotated[str, typer.Argument(metavar="URL")],
     *,
@@ -80,31 +83,30 @@ def start(
     access: Access,
 ) -> None:
     """Start an operation: print where it can be watched, or with --wait its result."""
-    body = body_of(data)
-    headers = headers_of(header, has_body=body is not None)
-    run = Run(manner)
+    body, headers = payload(data, header)
+    url = located(url)
+    run = begun(context, manner)
 
-    def work(client: LroClient) -> Exit:
-        def send() -> Operation[Any]:
-            return client.start(
-                method,
-                url,
-                content=body,
-                headers=headers,
-                final_state=final_state_via,
-                operation_id=operation_id,
-                timeout=run.left,
-                cancellation=run.token,
-            )
+    def send(client: LroClient) -> Operation[Any]:
+        return client.start(
+            method_of(method),
+            url,
+            content=body,
+            headers=headers,
+            final_state=final_state_via,
+            operation_id=operation_id,
+            timeout=run.left,
+            cancellation=run.token,
+        )
 
-        return started(run, send, wait=wait)
-
-    with_client(run, work, url, access, profile=profile, api_version=api_version)
+    options = access.options(url) | {"profile": profile, "api_version": api_version}
+    with_client(LroClient, run, lambda client: started(run, client, send, wait=wait), options)
 
 
 @app.command()
 @flat
 def wait(
+    context: typer.Context,
     target: Target,
     *,
     profile: ProfileOption = Profile.AUTO,
@@ -112,10 +114,9 @@ def wait(
     access: Access,
 ) -> None:
     """Wait for an operation that runs already, and print its result."""
-    run, found = Run(manner), found_in(target)
+    run, found = begun(context, manner), found_in(target)
 
-    def work(client: LroClient) -> Exit:
-        operation = found.opened(run, client)
+    def work(operation: Operation[Any]) -> Exit:
         if manner.save_token is not None:
             # A URL is not enough to make a token of: its answer shows what kind of monitor it is.
             operation.update_status(timeout=run.left, cancellation=run.token)
@@ -128,6 +129,7 @@ def wait(
 @app.command()
 @flat
 def resume(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What --save-token has written.")],
     *,
     output: OutputOption = Output.TEXT,
@@ -140,14 +142,15 @@ def resume(
     access: Access,
 ) -> None:
     """Go on with an operation from its token: wait for its end and print its result."""
-    run = Run(Manner(output, timeout, interval, cancel_on_interrupt=cancel_on_interrupt))
+    run = begun(context, Manner(output, timeout, interval, cancel_on_interrupt=cancel_on_interrupt))
     found = Found(token=token_in(file), file=file)
-    on_target(run, lambda client: follow(run, found.opened(run, client)), found, access, endpoint=endpoint)
+    on_target(run, lambda operation: follow(run, operation), found, access, endpoint=endpoint)
 
 
 @app.command()
 @flat
 def status(
+    context: typer.Context,
     target: Target,
     *,
     output: OutputOption = Output.TEXT,
@@ -156,10 +159,9 @@ def status(
     access: Access,
 ) -> None:
     """Look at an operation once. Exits 0 while it runs and when it has succeeded, 1 when failed, 3 when canceled."""
-    run, found = Run(Manner(output, timeout)), found_in(target)
+    run, found = begun(context, Manner(output, timeout)), found_in(target)
 
-    def work(client: LroClient) -> Exit:
-        operation = found.opened(run, client)
+    def work(operation: Operation[Any]) -> Exit:
         operation.update_status(timeout=run.left, cancellation=run.token)
         return looked_at(run, operation)
 
@@ -169,6 +171,7 @@ def status(
 @app.command()
 @flat
 def cancel(
+    context: typer.Context,
     target: Target,
     *,
     output: OutputOption = Output.TEXT,
@@ -182,17 +185,17 @@ def cancel(
     access: Access,
 ) -> None:
     """Ask the service to end an operation. Exits 0 when it was asked; with --wait as `lro wait`."""
-    run, found = Run(Manner(output, timeout, interval)), found_in(target)
+    run, found = begun(context, Manner(output, timeout, interval)), found_in(target)
+    where = url if url is None or service() is None else located(url)
 
-    def work(client: LroClient) -> Exit:
-        operation = found.opened(run, client)
+    def work(operation: Operation[Any]) -> Exit:
         # Only its answer shows what kind of monitor it is, and so where it is canceled.
         operation.update_status(timeout=_at_most(run.left), cancellation=run.token)
         if operation.has_completed:
             say("The operation had ended already.")
             return looked_at(run, operation)
         try:
-            operation.cancel(url=url, timeout=_at_most(run.left), cancellation=run.token)
+            operation.cancel(url=where, timeout=_at_most(run.left), cancellation=run.token)
         except (StoppedWaiting, WaitCanceled) as error:
             error.add_note("The service may have been asked to cancel it all the same.")
             raise
@@ -202,52 +205,27 @@ def cancel(
             raise
         if wait:
             return follow(run, operation)
-        show(run, state_of(operation) if output is Output.TEXT else None)
+        show(run, one_line(operation.snapshot) if output is Output.TEXT else None)
         return Exit.SUCCEEDED
 
     on_target(run, work, found, access, profile=profile)
 
 
-@app.command("list")
-@flat
-def list_operations(
-    base: Annotated[str, typer.Argument(metavar="BASE", help="The URL of the list, such as https://host/status.")],
-    *,
-    filter: Annotated[str | None, typer.Option("--filter", help="Such as: status eq 'Running'.")] = None,
-    top: Annotated[int | None, typer.Option("--top", min=1, help="Operations a page.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many.")] = None,
-    output: OutputOption = Output.TEXT,
-    api_version: ApiVersion = None,
-    timeout: Timeout = LOOK_SECONDS,
-    access: Access,
-) -> None:
-    """List operations, newest first as the service has them: id, status, kind, creation."""
-    run = Run(Manner(output, timeout))
-
-    def work(client: LroClient) -> Exit:
-        found: list[dict[str, Any]] = []
-        for item in client.operations(base, filter=filter, top=top, timeout=run.left, cancellation=run.token):
-            found.append(item)
-            if output is Output.TEXT:
-                fields = (item.get(name) for name in ("id", "status", "kind", "createdDateTime"))
-                print("\t".join(plain(str(field)) if field is not None else "-" for field in fields), flush=True)
-            if limit is not None and len(found) >= limit:
-                break
-        if output is Output.JSON:
-            print_json({"value": found})
-        return Exit.SUCCEEDED
-
-    with_client(run, work, base, access, profile=Profile.DATA_PLANE, api_version=api_version)
+app.command("list")(list_operations)
 
 
 def _at_most(left: float | None) -> float:
     return LOOK_SECONDS if left is None else min(left, LOOK_SECONDS)
 
 
-def run() -> None:
-    """The entry point."""
+def run(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> None:
+    """The entry point. `arguments` are those of the process unless they are given.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
     prepare()
-    app()
+    app(arguments, obj=clock or Clock())
 
 
 if __name__ == "__main__":

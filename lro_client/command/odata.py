@@ -1,17 +1,20 @@
 """`lro odata`: actions and batches of an OData 4 service."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any, cast
 
 import typer
 
-from lro_client.command.options import Access, Data, Header, Manner, Output, Wait, flat, headers_of, json_of
+from lro_client.command.following import started
+from lro_client.command.options import Access, Data, Header, Manner, Output, Wait, flat, headers_of, json_of, method_of
 from lro_client.command.output import plain
-from lro_client.command.running import Exit, Run, guarded
-from lro_client.command.starting import started
+from lro_client.command.running import Exit, begun
+from lro_client.command.settings import located
+from lro_client.command.targets import with_client
 from lro_client.odata import ODataClient
 from lro_client.odata_batch import Batch, BatchResponse
+from lro_client.odata_state import CallOptions
+from lro_client.operation import Operation
 
 app = typer.Typer(help="Call actions and send batches, preferring an asynchronous answer.", no_args_is_help=True,
                   rich_markup_mode=None)  # fmt: skip
@@ -25,6 +28,7 @@ Prefer = Annotated[
 @app.command()
 @flat
 def call(
+    context: typer.Context,
     root: Root,
     name: Annotated[str, typer.Argument(metavar="ACTION", help="Its path below the root.")],
     *,
@@ -37,23 +41,22 @@ def call(
 ) -> None:
     """Call an action with the parameters in -d."""
     parameters = json_of(data)
-    headers = headers_of(header, has_body=False)
-    run = Run(manner)
+    headers, root = headers_of(header), located(root)
+    run = begun(context, manner)
 
-    def work(client: ODataClient) -> Exit:
-        def send() -> Any:
-            return client.call_action(
-                name, parameters, headers=headers, wait=prefer_wait, timeout=run.left, cancellation=run.token
-            ).either
+    def send(client: ODataClient) -> Operation[Any]:
+        return client.call_action(
+            name, parameters, headers=headers, wait=prefer_wait, timeout=run.left, cancellation=run.token
+        ).either
 
-        return started(run, send, wait=wait)
-
-    _with_client(root, access, run, work)
+    options = access.options(root) | {"endpoint": root}
+    with_client(ODataClient, run, lambda client: started(run, client, send, wait=wait), options)
 
 
 @app.command()
 @flat
 def batch(
+    context: typer.Context,
     root: Root,
     *,
     data: Data = None,
@@ -68,22 +71,22 @@ def batch(
 
     Exits 0 when the batch was done, whatever became of its requests.
     """
-    requests = _batch(json_of(data), continue_on_error)
-    run = Run(manner)
-
-    def options() -> dict[str, Any]:
-        return {"timeout": run.left, "cancellation": run.token, "poll_interval": manner.interval}
+    requests, root = _batch(json_of(data), continue_on_error), located(root)
+    run = begun(context, manner)
 
     def work(client: ODataClient) -> Exit:
-        def send() -> Any:
+        def options() -> CallOptions:
+            return {"timeout": run.left, "cancellation": run.token, "poll_interval": manner.interval}
+
+        def send(client: ODataClient) -> Operation[Any]:
             return client.execute_batch(requests, format="multipart" if multipart else "json", **options()).either
 
         def finish(response: BatchResponse) -> Any:
             return _shown(client.rest_of_batch(response, **options()), manner.output)
 
-        return started(run, send, wait=True, finish=finish)
+        return started(run, client, send, wait=True, finish=finish)
 
-    _with_client(root, access, run, work)
+    with_client(ODataClient, run, work, access.options(root) | {"endpoint": root})
 
 
 def _batch(found: Any, continue_on_error: bool) -> Batch:
@@ -95,7 +98,7 @@ def _batch(found: Any, continue_on_error: bool) -> Batch:
         try:
             request = cast("dict[str, Any]", entry)
             made.add(
-                request["method"],
+                method_of(request["method"]),
                 request["url"],
                 request.get("body"),
                 id=request.get("id"),
@@ -120,13 +123,3 @@ def _shown(response: BatchResponse, output: Output) -> Any:
         for result in response.results
     ]
     return {"responses": shown}
-
-
-def _with_client(root: str, access: Access, run: Run, work: Callable[[ODataClient], Exit]) -> None:
-    options = access.options(root)
-
-    def opened() -> Exit:
-        with ODataClient(root, **options) as client:
-            return work(client)
-
-    raise typer.Exit(guarded(run, opened))

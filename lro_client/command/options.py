@@ -1,9 +1,11 @@
 """Options that several commands share, and what becomes of their texts."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -13,7 +15,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from lro_client.command.settings import credential_options, environment
-from lro_client.errors import UnsafeUrl
+from lro_client.errors import InvalidRequest, UnsafeUrl
+from lro_client.messages import JSON_TYPE, is_json
 from lro_client.model import FinalState, Profile
 from lro_client.pipelines import VERSION
 from lro_client.urls import origin
@@ -21,6 +24,11 @@ from lro_client.urls import origin
 _KEYS = frozenset({
     "authorization", "cookie", "proxy-authorization", "x-functions-key", "api-key", "ocp-apim-subscription-key",
 })  # fmt: skip
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_CHARSET = re.compile(r'\s*;\s*charset=(?!"?utf-8)[^;]*', re.IGNORECASE)
+"""Of a JSON type; but what is sent is UTF-8."""
+LOOK_SECONDS = 60.0
+"""How long one look may take."""
 
 
 class Output(StrEnum):
@@ -63,8 +71,8 @@ FinalStateOption = Annotated[
 ]
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"lro {VERSION}")
         raise typer.Exit
 
@@ -136,44 +144,90 @@ def flat(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def body_of(data: str | None) -> bytes | None:
-    """The bytes of `-d`: `@file`, `-` or `@-` for standard input, or the text itself, which must be JSON.
+def method_of(given: str) -> str:
+    """The method that is meant, in any case.
 
     Raises:
-        typer.BadParameter: there is no such file, or it is not JSON.
+        InvalidRequest: there is none of this name.
     """
+    method = given.upper()
+    if method not in METHODS:
+        near = get_close_matches(method, METHODS, n=1)
+        raise InvalidRequest(f"{given!r} is no method: {f'did you mean {near[0]}?' if near else ', '.join(METHODS)}")
+    return method
+
+
+def payload(data: str | None, header: list[str] | None) -> tuple[bytes | None, dict[str, str]]:
+    """The body of `-d` and the headers of `-H`. A body is JSON, and goes out as UTF-8 without a byte order mark (RFC
+    8259, section 8.1), unless the headers name another type: then it is sent as it is.
+
+    Raises:
+        typer.BadParameter: see `headers_of`; or there is no such file, or it is not the JSON that it should be.
+    """
+    headers = headers_of(header)
     if data is None:
-        return None
-    try:
-        if data in ("-", "@-"):
-            return sys.stdin.buffer.read()
-        if data.startswith("@"):
-            return Path(data[1:]).read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"-d {data}: {error.strerror}") from None
-    try:
-        json.loads(data)
-        return data.encode()
-    except (ValueError, RecursionError) as error:
-        # An argument that is not UTF-8 is a ValueError too: it has surrogates for its odd bytes.
-        raise typer.BadParameter(f"-d is not JSON: {error}") from None
+        return None, headers
+    name = next((name for name in headers if name.lower() == "content-type"), "Content-Type")
+    content_type = headers.setdefault(name, JSON_TYPE)
+    if not is_json(content_type):
+        return _given(data), headers
+    headers[name] = _CHARSET.sub("", content_type)
+    return _json_text(data).encode(), headers
 
 
 def json_of(data: str | None) -> Any:
     """The value of `-d`, where the command needs to know it.
 
     Raises:
-        typer.BadParameter: it is not JSON.
+        typer.BadParameter: there is no such file, or it is not JSON.
     """
-    found = body_of(data)
+    return None if data is None else json.loads(_json_text(data))
+
+
+def text_of(raw: bytes) -> str:
+    """JSON's text: UTF-8, or what editors and shells make of it, UTF-16 and UTF-32, with and without a byte order mark.
+
+    Raises:
+        UnicodeDecodeError: it is none of them.
+    """
+    return raw.decode(json.detect_encoding(raw))
+
+
+def _given(data: str) -> bytes:
+    """The bytes of `-d`: those of `@file`, of standard input for `-` and `@-`, or of the text itself.
+
+    Raises:
+        typer.BadParameter: there is no such file, or the text has bytes that are none.
+    """
     try:
-        return None if found is None else json.loads(found)
+        if data in ("-", "@-"):
+            return sys.stdin.buffer.read()
+        return Path(data[1:]).read_bytes() if data.startswith("@") else data.encode()
+    except OSError as error:
+        raise typer.BadParameter(f"-d {data}: {error.strerror}") from None
+    except ValueError as error:
+        raise typer.BadParameter(f"-d cannot be read: {error}") from None
+
+
+def _json_text(data: str) -> str:
+    source = f"-d {data}" if data[:1] in ("-", "@") else "-d"
+    raw = _given(data)
+    try:
+        text = text_of(raw)
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(
+            f"{source} is not UTF-8 (at byte {error.start}): save it as UTF-8, or name what it is with "
+            "-H 'Content-Type: ...' if it is not JSON"
+        ) from None
+    try:
+        json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"-d is not JSON: {error}") from None
+        raise typer.BadParameter(f"{source} is not JSON: {error if text.strip() else 'it is empty'}") from None
+    return text
 
 
-def headers_of(given: list[str] | None, *, has_body: bool) -> dict[str, str]:
-    """The headers of `-H`; a body is JSON unless they say otherwise.
+def headers_of(given: list[str] | None) -> dict[str, str]:
+    """The headers of `-H`.
 
     Raises:
         typer.BadParameter: one has no colon, or holds a key: arguments are seen by every process.
@@ -187,6 +241,4 @@ def headers_of(given: list[str] | None, *, has_body: bool) -> dict[str, str]:
         if name.lower() in _KEYS:
             raise typer.BadParameter(f"-H {name} would show a key to everybody: set LRO_KEY or LRO_TOKEN instead")
         headers[name] = value.strip()
-    if has_body and "content-type" not in {name.lower() for name in headers}:
-        headers["Content-Type"] = "application/json"
     return headers

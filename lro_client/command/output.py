@@ -3,20 +3,19 @@
 import json
 import os
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from io import TextIOWrapper
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TextIO
+from typing import Any, Literal, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lro_client.clock import Clock
 from lro_client.errors import LroError
-from lro_client.messages import ErrorDetail
 from lro_client.model import Snapshot, Status
-from lro_client.operation_state import OperationState
+from lro_client.operation import OperationState
+from lro_client.reasons import ErrorDetail
 
 
 def prepare() -> None:
@@ -29,77 +28,63 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-class Shown(Protocol):
-    """Shows looks at an operation as they come."""
-
-    def __call__(self, snapshot: Snapshot) -> None: ...
+Shown = Callable[[Snapshot], None]
+"""Shows looks at an operation as they come."""
 
 
-class Bar(AbstractContextManager["Bar"]):
+@contextmanager
+def bar(clock: Clock) -> Generator[Shown]:
     """A live bar on a terminal: percent, message, elapsed time."""
+    columns = (
+        TextColumn("{task.fields[word]}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[percent]}", markup=False),
+        TextColumn("{task.fields[message]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=False, get_time=clock.monotonic) as progress:
+        task = progress.add_task("", total=None, word="Waiting", percent="", message="")
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("{task.fields[word]}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[percent]}", markup=False),
-            TextColumn("{task.fields[message]}", markup=False),
-            TimeElapsedColumn(),
-            console=console,
-            transient=False,
-        )
-        self._task: TaskID | None = None
+        def show(snapshot: Snapshot) -> None:
+            percent = 100.0 if snapshot.status is Status.SUCCEEDED else snapshot.percent
+            progress.update(
+                task,
+                total=None if percent is None else 100.0,
+                completed=percent or 0.0,
+                word=plain(snapshot.word or snapshot.status.value),
+                percent="" if percent is None else f"{percent:.0f}%",
+                message=plain(snapshot.message or ""),
+            )
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        self._task = self._progress.add_task("", total=None, word="Waiting", percent="", message="")
-        return self
-
-    def __call__(self, snapshot: Snapshot) -> None:
-        assert self._task is not None
-        percent = 100.0 if snapshot.status is Status.SUCCEEDED else snapshot.percent
-        self._progress.update(
-            self._task,
-            total=None if percent is None else 100.0,
-            completed=percent or 0.0,
-            word=plain(snapshot.word or snapshot.status.value),
-            percent="" if percent is None else f"{percent:.0f}%",
-            message=plain(snapshot.message or ""),
-        )
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+        yield show
 
 
-class Lines(AbstractContextManager["Lines"]):
+@contextmanager
+def lines(clock: Clock) -> Generator[Shown]:
     """A line for each change, for pipes and logs."""
+    started = clock.monotonic()
+    last = ""
 
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._last: str | None = None
+    def show(snapshot: Snapshot) -> None:
+        nonlocal last
+        line = one_line(snapshot)
+        if line != last:
+            say(f"{clock.monotonic() - started:6.1f}s  {line}")
+            last = line
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __call__(self, snapshot: Snapshot) -> None:
-        percent = "" if snapshot.percent is None else f" {snapshot.percent:.0f}%"
-        message = f" {plain(snapshot.message)}" if snapshot.message else ""
-        line = f"{plain(snapshot.word or snapshot.status.value)}{percent}{message}"
-        if line != self._last:
-            say(f"{time.monotonic() - self._started:6.1f}s  {line}")
-            self._last = line
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+    yield show
 
 
-def progress() -> "Bar | Lines":
+def progress(clock: Clock) -> AbstractContextManager[Shown]:
     """A bar where somebody watches, lines where nobody does."""
-    return Bar(Console(stderr=True)) if sys.stderr.isatty() else Lines()
+    return bar(clock) if sys.stderr.isatty() else lines(clock)
+
+
+def one_line(snapshot: Snapshot) -> str:
+    """The state as a line: word, percent, message."""
+    parts = [plain(snapshot.word or snapshot.status.value)]
+    parts += [] if snapshot.percent is None else [f"{snapshot.percent:.0f}%"]
+    return " ".join([*parts, *([plain(snapshot.message)] if snapshot.message else [])])
 
 
 def plain(text: str) -> str:
@@ -149,12 +134,12 @@ def described(
     if error is not None:
         code = error.code or type(error).__name__
         message = (error.error and error.error.message) or error.message
-        told: dict[str, Any] = {"code": code, "message": " ".join([message, *getattr(error, "__notes__", ())])}
+        reason: dict[str, Any] = {"code": code, "message": " ".join([message, *getattr(error, "__notes__", ())])}
         if error.status_code:
-            told["statusCode"] = error.status_code
+            reason["statusCode"] = error.status_code
         if error.details:
-            told["details"] = [detail.raw for detail in error.details]
-        shown["error"] = told
+            reason["details"] = [detail.raw for detail in error.details]
+        shown["error"] = reason
     return shown
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import time
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import typer
 
 from lro_client.cancellation import CancellationToken
+from lro_client.clock import Clock
 from lro_client.command.interrupts import Interrupts
 from lro_client.command.options import Manner, Output
 from lro_client.command.output import described, known, print_json, print_result, reasons, say, silence
@@ -43,19 +43,25 @@ class Exit(IntEnum):
 class Run:
     """How it is done, what interrupts it, its operation as soon as there is one, and the file that has its token."""
 
-    def __init__(self, manner: Manner) -> None:
+    def __init__(self, manner: Manner, clock: Clock) -> None:
         self.manner = manner
+        self.clock = clock
         self.token = CancellationToken()
-        self.interrupts = Interrupts(self.token)
+        self.interrupts = Interrupts(self.token, clock)
         self.operation: Operation[Any] | None = None
         self.token_file: Path | None = None
-        self._began = time.monotonic()
+        self._began = self.clock.monotonic()
 
     @property
     def left(self) -> float | None:
         """Seconds until `--timeout`; None where there is none."""
         timeout = self.manner.timeout
-        return None if timeout is None else max(0.0, self._began + timeout - time.monotonic())
+        return None if timeout is None else max(0.0, self._began + timeout - self.clock.monotonic())
+
+
+def begun(context: typer.Context, manner: Manner) -> Run:
+    """A run by the clock that the entry point has given."""
+    return Run(manner, context.ensure_object(Clock))
 
 
 def guarded(run: Run, work: Callable[[], Exit]) -> int:

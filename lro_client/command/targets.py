@@ -5,17 +5,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from lro_client.client import LroClient
-from lro_client.command.options import Access
+from lro_client.command.options import Access, text_of
 from lro_client.command.running import Exit, Run, guarded
-from lro_client.command.settings import environment
+from lro_client.command.settings import located, service
 from lro_client.model import Profile
 from lro_client.operation import Operation
+from lro_client.urls import is_absolute
 
+C = TypeVar("C", bound=LroClient)
 Target = Annotated[
     str,
     typer.Argument(
@@ -44,18 +46,23 @@ class Found:
 
 
 def found_in(target: str) -> Found:
-    """What the argument means: a token begins with a brace, a URL with http or https; all else is a file's name.
+    """What the argument means: a token begins with a brace, a URL with http or https; all else is a file's name, or
+    where there is no such file, a path below LRO_ENDPOINT.
 
     Raises:
-        typer.BadParameter: there is no such file, or it cannot be read.
+        typer.BadParameter: there is neither, or the file cannot be read.
     """
     if target.lstrip().startswith("{"):
         return Found(token=target)
-    if target.lower().startswith(("http://", "https://")):
+    if is_absolute(target):
         return Found(url=target)
     # Not with Path: that raises where a name is too long for a file.
     if not os.path.exists(target):
-        raise typer.BadParameter(f"no http or https URL, no resume token, and no file: {target[:200]!r}")
+        if service() is not None:
+            return Found(url=located(target))
+        raise typer.BadParameter(
+            f"no http or https URL, no resume token, and no file: {target[:200]!r}; for a path, set LRO_ENDPOINT"
+        )
     file = Path(target)
     return Found(token=token_in(file), file=file)
 
@@ -67,46 +74,42 @@ def token_in(file: Path) -> str:
         typer.BadParameter: it cannot be read.
     """
     try:
-        return file.read_text(encoding="utf-8").strip()
+        return text_of(file.read_bytes()).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{file}: {error}") from None
 
 
 def on_target(
     run: Run,
-    work: Callable[[LroClient], Exit],
+    work: Callable[[Operation[Any]], Exit],
     found: Found,
     access: Access,
     *,
     profile: Profile = Profile.AUTO,
     endpoint: str | None = None,
 ) -> NoReturn:
-    """Do the work with a client for what was found. A token of any other origin than that of `endpoint`, or of
+    """Do the work with the operation of what was found. A token of any other origin than that of `endpoint`, or of
     LRO_ENDPOINT, is refused.
 
     Raises:
         typer.Exit: always, with the exit code.
         typer.BadParameter: see `Access.options`.
     """
-    if found.url is not None:
-        with_client(run, work, found.url, access, profile=profile)
-    home = endpoint or environment().get("LRO_ENDPOINT") or None
-    with_client(run, work, home, access, profile=profile, endpoint=home)
+    home = found.url or endpoint or service()
+    options: dict[str, Any] = {"profile": profile} | ({} if found.url else {"endpoint": home})
+    with_client(LroClient, run, lambda client: work(found.opened(run, client)), access.options(home) | options)
 
 
-def with_client(
-    run: Run, work: Callable[[LroClient], Exit], home: str | None, access: Access, **options: Any
-) -> NoReturn:
-    """Do the work with a client for one URL; the credential belongs to that URL's origin, or to the token's.
+def with_client(kind: type[C], run: Run, work: Callable[[C], Exit], options: dict[str, Any]) -> NoReturn:
+    """Do the work with a client of its own. `options` are those of `Access.options`, whose URL's origin the credential
+    belongs to, and what else the client takes.
 
     Raises:
         typer.Exit: always, with the exit code.
-        typer.BadParameter: see `Access.options`.
     """
-    options |= access.options(home)
 
     def opened() -> Exit:
-        with LroClient(**options) as client:
+        with kind(**options, clock=run.clock) as client:
             return work(client)
 
     raise typer.Exit(guarded(run, opened))

@@ -1,37 +1,86 @@
-"""What a module under `actions/` imports."""
+"""What a module under `actions/` imports; the parts of a profile are loaded when one of their names is used."""
 
-from shared.actions.arm import ArmResource
-from shared.actions.arm_headers import ArmAsyncOperationHeader, ArmCombinedLroHeaders, ArmLroLocationHeader
-from shared.actions.arm_models import ArmTrackedResource, SystemData, read_only
-from shared.actions.calls import call
-from shared.actions.context import ActionContext, ReadContext
-from shared.actions.declaration import action, read
-from shared.actions.models import Content, Model
-from shared.actions.odata import ODataService
-from shared.actions.patterns import Accepted
-from shared.actions.policies import Retry
-from shared.errors import ActionCanceled, ActionFailed, ErrorDetail, RequestError
+# ruff: noqa: F401
+# pyright: reportUnusedImport=false
+# Type checkers read the names here, the interpreter in the table below.
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Accepted",
-    "ActionCanceled",
-    "ActionContext",
-    "ActionFailed",
-    "ArmAsyncOperationHeader",
-    "ArmCombinedLroHeaders",
-    "ArmLroLocationHeader",
-    "ArmResource",
-    "ArmTrackedResource",
-    "Content",
-    "ErrorDetail",
-    "Model",
-    "ODataService",
-    "ReadContext",
-    "RequestError",
-    "Retry",
-    "SystemData",
-    "action",
-    "call",
-    "read",
-    "read_only",
-]
+from shared.lazy import exported
+
+if TYPE_CHECKING:
+    from shared.actions.arm.delegation import delegate_put
+    from shared.actions.arm.lro_headers import (
+        RESOURCE,
+        ArmAsyncOperationHeader,
+        ArmCombinedLroHeaders,
+        ArmLroLocationHeader,
+    )
+    from shared.actions.arm.models import ArmTrackedResource, SystemData
+    from shared.actions.arm.resource import ArmResource
+    from shared.actions.calls import call
+    from shared.actions.context import (
+        ActionContext,
+        Attempt,
+        Context,
+        RemovalContext,
+        RequestContext,
+        ResourceTable,
+        ResourceView,
+    )
+    from shared.actions.declaration import Action, action, read
+    from shared.actions.delegation import Delegation
+    from shared.actions.models import Content, Model, read_only, read_only_names
+    from shared.actions.odata.entities import (
+        ChangeRefused,
+        Create,
+        EntityChange,
+        EntitySource,
+        EntityStore,
+        Remove,
+        Stored,
+        Update,
+    )
+    from shared.actions.odata.service import ODataService
+    from shared.actions.patterns import Accepted
+    from shared.actions.policies import Duration, Policies, PollingPolicies, Retry
+    from shared.actions.sweeps import sweep
+    from shared.errors import (
+        ActionCanceled,
+        ActionFailed,
+        DeclarationError,
+        ErrorBody,
+        ErrorDetail,
+        RequestError,
+        validation_error,
+        wording,
+    )
+    from shared.model.ids import ID_PATTERN, is_valid_id
+    from shared.model.operation import Progress
+    from shared.model.updates import Canceled, CreatedOperation, Failed, Running, Succeeded
+
+_MODULES = {
+    "shared.actions.arm.delegation": "delegate_put",
+    "shared.actions.arm.lro_headers": "ArmAsyncOperationHeader ArmCombinedLroHeaders ArmLroLocationHeader RESOURCE",
+    "shared.actions.arm.models": "ArmTrackedResource SystemData",
+    "shared.actions.arm.resource": "ArmResource",
+    "shared.actions.calls": "call",
+    "shared.actions.context": (
+        "ActionContext Attempt Context RemovalContext RequestContext ResourceTable ResourceView"
+    ),
+    "shared.actions.declaration": "Action action read",
+    "shared.actions.delegation": "Delegation",
+    "shared.actions.models": "Content Model read_only read_only_names",
+    "shared.actions.odata.entities": "ChangeRefused Create EntityChange EntitySource EntityStore Remove Stored Update",
+    "shared.actions.odata.service": "ODataService",
+    "shared.actions.patterns": "Accepted",
+    "shared.actions.policies": "Duration Policies PollingPolicies Retry",
+    "shared.actions.sweeps": "sweep",
+    "shared.errors": (
+        "ActionCanceled ActionFailed DeclarationError ErrorBody ErrorDetail RequestError validation_error wording"
+    ),
+    "shared.model.ids": "ID_PATTERN is_valid_id",
+    "shared.model.operation": "Progress",
+    "shared.model.updates": "Canceled CreatedOperation Failed Running Succeeded",
+}
+
+__getattr__ = exported(__name__, _MODULES, globals())

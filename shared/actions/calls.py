@@ -1,14 +1,15 @@
 """Declaring a call: a POST that is answered at once, without an operation.
 
 @call("presses:take-work-order", post="presses:take-work-order")
-async def take_work_order(context: ReadContext) -> WorkOrder | None: ...
+async def take_work_order(context: RequestContext) -> WorkOrder | None: ...
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shared.actions.declaration import Read, answered_at_once
+from shared.actions.declaration import NAME, Read, answered_at_once
+from shared.actions.parameters import ROUTE, decorator
 from shared.actions.routes import Endpoint
 
 
@@ -35,6 +36,7 @@ class Call:
         return await self.declared(*args, **kwargs)
 
 
+@decorator(name=NAME, post=ROUTE)
 def call(name: str, *, post: str) -> Callable[[Callable[..., Awaitable[Any]]], Call]:
     """Declare an async function `(context, input) -> output` as the answer to `POST {post}`. Raises DeclarationError.
 

@@ -8,20 +8,38 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from pydantic import BaseModel, TypeAdapter
 
 from shared.actions import patterns, routes
-from shared.actions.context import ActionContext, ReadContext
+from shared.actions.context import ActionContext, Context, RemovalContext, RequestContext
+from shared.actions.hooks import Hook, hook
 from shared.actions.input_models import check_texts
+from shared.actions.parameters import RESOURCE_TEMPLATE, ROUTE, Rule, decorator, matches
 from shared.actions.patterns import Accepted, Pattern
-from shared.actions.policies import NO_RETRY, Duration, Retry, duration
-from shared.actions.signatures import read_signature, where_of
+from shared.actions.policies import (
+    DEFAULT_MAX_LOST,
+    NO_RETRY,
+    POLLING_RULES,
+    PollingPolicies,
+    Retry,
+    duration,
+    lost_limit,
+    retry_policy,
+)
+from shared.actions.signatures import Signature, read_signature
 from shared.errors import DeclarationError
-from shared.operations.model import Operation, Status
+from shared.model.operation import Operation, Status
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[:._-][A-Za-z0-9]+)*")
+
+
+NAME = Rule(
+    "a name of letters and digits with single ':', '-', '.' or '_' between, 100 characters at most",
+    ('"book:upload-finish"',),
+    lambda value: matches(value, _NAME) and len(value) <= 100,
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -37,18 +55,56 @@ class Action:
     """None where the handler returns nothing."""
     timeout: timedelta
     retry: Retry
+    """Counts failed attempts."""
     keep: timedelta
     retry_after: int
     where: str
     """`module.function`, for messages."""
-    after_end: Callable[[Operation], Awaitable[None]] | None = None
+    max_lost: int = DEFAULT_MAX_LOST
+    """The lost attempt with this number ends the operation, whatever `retry` says."""
+    at_most_once: bool = False
+    """Whether the handler must never run twice: it is neither tried again nor given back once it has begun."""
+    after_end: Callable[[Context, Operation], Awaitable[None]] | None = None
     """Runs after an operation's outcome was written, at least once or not at all: what it does must also be done by
     whoever reads what it would have changed."""
-    preconditions: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]])
+    preconditions: list[Hook] = field(default_factory=list[Hook])
+    removal_hooks: list[Hook] = field(default_factory=list[Hook])
     pattern: Pattern = Pattern.ACTION
     exclusive: str | None = None
     """Template of the resource that one operation at a time may write; its parameters are the route's."""
-    accept_hook: Callable[..., Any] | None = None
+    accept_hook: Hook | None = None
+
+    @classmethod
+    def declared(
+        cls,
+        name: str,
+        signature: Signature,
+        *,
+        method: str,
+        route: str,
+        pattern: Pattern = Pattern.ACTION,
+        exclusive: str | None = None,
+        **policies: Unpack[PollingPolicies],
+    ) -> "Action":
+        """The action that runs this function, in every profile; here are the defaults of what is left out."""
+        where = signature.where
+        return cls(
+            name=name,
+            handler=signature.function,
+            method=method,
+            route=route,
+            input_model=signature.input_model,
+            output=signature.output,
+            timeout=duration(policies.get("timeout", "5m"), what=f"timeout of {where}"),
+            retry=retry_policy(policies.get("retry", NO_RETRY)),
+            max_lost=lost_limit(policies, where),
+            at_most_once=policies.get("at_most_once", False),
+            keep=duration(policies.get("keep", "24h"), what=f"keep of {where}"),
+            retry_after=policies.get("retry_after", 1),
+            where=where,
+            pattern=pattern,
+            exclusive=exclusive,
+        )
 
     @property
     def function_name(self) -> str:
@@ -62,41 +118,54 @@ class Action:
         return self.handler(*args, **kwargs)
 
     def precondition(self, check: Callable[..., Any]) -> Callable[..., Any]:
-        """Run `check(input)` before the operation is created; it refuses by raising RequestError."""
-        self.preconditions.append(check)
+        """Run `check([context, ]input)` before the operation is created; it refuses by raising RequestError."""
+        self.preconditions.append(hook(check, inputs=1))
         return check
 
-    def accepted(self, hook: Callable[..., Any]) -> Callable[..., Any]:
-        """Let `hook(input) -> Accepted` make the first answer to a PUT of a resource.
+    def accepted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Let `function([context, ]input) -> Accepted` make the first answer to a PUT of a resource.
 
         It runs after the preconditions, and again when the start is repeated: it reads what is stored and refuses
         nothing. Raises DeclarationError for another kind of start, and for a second hook.
         """
         if self.pattern is not Pattern.PUT_RESOURCE or self.accept_hook is not None:
             raise DeclarationError(f"{self.where}: `accepted` is for a PUT of a resource, and there is one of it")
-        self.accept_hook = hook
-        return hook
+        self.accept_hook = hook(function, inputs=1)
+        return function
 
-    def when_canceled(self, hook: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
-        """Run `hook(run_id)` after an operation has ended as canceled: it removes what attempts may have left behind.
+    def when_canceled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Run `function([context, ]run_id)` after an operation has ended as canceled.
+
+        It removes what attempts may have left behind.
 
         An attempt may have died between its last write and its end, so the hook runs whether or not there is anything
-        to remove; at least once, and before an OData client is told that its request was canceled.
+        to remove; and before an OData client is told that its request was canceled. Where the operation is deleted
+        first it does not run: what must go in any case, a hook of `removed` removes as well.
         """
 
-        async def after_end(operation: Operation) -> None:
+        clean_up = hook(function, inputs=1, context=Context)
+
+        async def after_end(context: Context, operation: Operation) -> None:
             if operation.status is Status.CANCELED:
-                await hook(operation.run)
+                await clean_up(context, operation.run_id)
 
         self.after_end = after_end
-        return hook
+        return function
 
-    async def accept(self, input: BaseModel | None) -> Accepted:
+    def removed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Run `function([context: RemovalContext, ][input])` once the record of an operation has gone.
+
+        It removes what the operation has stored beside its result, however it has ended. It runs at least once, after
+        a DELETE as after the expiry, and again until it returns. Where something may still arrive, by an upload URL
+        for example, it returns the time (aware) from which to run again; else None.
+        """
+        self.removal_hooks.append(hook(function, inputs=1, context=RemovalContext))
+        return function
+
+    async def accept(self, context: Context, input: BaseModel | None) -> Accepted:
         """What the hook says. Raises TypeError where that is not an Accepted."""
         assert self.accept_hook is not None, "the registry refuses a PUT of a resource without the hook"
-        result = self.accept_hook(input) if inspect.signature(self.accept_hook).parameters else self.accept_hook()
-        if inspect.isawaitable(result):
-            result = await result
+        result = await self.accept_hook(context, input)
         if not isinstance(result, Accepted):
             raise TypeError(f"the accepted hook of {self.where} returned {type(result).__name__}, not Accepted")
         return result
@@ -112,14 +181,13 @@ class Action:
         """The HTTP functions that follow from this declaration alone."""
         starter = routes.Endpoint(self.function_name, (self.method,), self.route, self.where)
         if self.pattern is Pattern.PUT_OPERATION:
-            return [starter, *patterns.own_endpoints(self.function_name, self.route, self.where)]
+            return [starter, *patterns.operation_endpoints(self.function_name, self.route, self.where)]
         return [starter]
 
-    async def check_preconditions(self, input: BaseModel | None) -> None:
+    async def check_preconditions(self, context: Context, input: BaseModel | None) -> None:
+        """Ask every precondition, in the order they are declared in. Raises what they raise."""
         for check in self.preconditions:
-            result = check(input) if inspect.signature(check).parameters else check()
-            if inspect.isawaitable(result):
-                await result
+            await check(context, input)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -132,6 +200,20 @@ class Read:
     input_model: type[BaseModel] | None
     output: TypeAdapter[Any]
     where: str
+
+    @classmethod
+    def declared(cls, name: str, signature: Signature, *, route: str) -> "Read":
+        """The read that runs this function, in every profile. Raises DeclarationError where it returns nothing."""
+        if signature.output is None:
+            raise DeclarationError(f"{signature.where}: what answers at once returns something; annotate what")
+        return cls(
+            name=name,
+            handler=signature.function,
+            route=route,
+            input_model=signature.input_model,
+            output=signature.output,
+            where=signature.where,
+        )
 
     @property
     def function_name(self) -> str:
@@ -146,6 +228,7 @@ def function_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", name)
 
 
+@decorator(name=NAME, post=ROUTE, put=ROUTE, delete=ROUTE, exclusive=RESOURCE_TEMPLATE, **POLLING_RULES)
 def action(
     name: str,
     *,
@@ -153,57 +236,35 @@ def action(
     put: str | None = None,
     delete: str | None = None,
     exclusive: str | None = None,
-    timeout: Duration = "5m",
-    retry: Retry = NO_RETRY,
-    keep: Duration = "24h",
-    retry_after: int = 1,
+    **policies: Unpack[PollingPolicies],
 ) -> Callable[[Callable[..., Any]], Action]:
     """Declare a handler `(context, input) -> output` as the action `name`; `post`, `put` or `delete` is its route.
 
     `put` is the route of a resource, or of an operation where it ends in `/{operation_id}`. `exclusive` names the
     resource, such as `book/{id}`, on which one operation at a time may work; it has to be a part of the route.
-    `timeout` is what one attempt may take, `keep` how long the record stays after the end, `retry_after` the seconds
-    clients are told to wait between polls. The input model and the output are read from the annotations; every
+    `timeout` is what one attempt may take (5 minutes), `retry` the number of attempts or a `Retry` (one attempt).
+    `max_lost` is the number of lost attempts after which the operation is given up (5); with `at_most_once` the handler
+    never runs twice, not even after a loss. `keep` is how long the record stays after the end (24 hours), `retry_after`
+    the seconds that clients wait between polls (1). The input model and the output are read from the annotations; every
     parameter of the route must be a field of the input model. Raises DeclarationError.
     """
 
     def declare(handler: Callable[..., Any]) -> Action:
-        _check_name(name, where_of(handler))
         signature = read_signature(handler, ActionContext)
-        where, input_model, output = signature.where, signature.input_model, signature.output
-        pattern, method, route = patterns.chosen(
-            post=post, put=put, delete=delete, names=_names(input_model), where=where
-        )
-        patterns.check_members(pattern, input=_names(input_model), output=output, where=where)
-        check_texts(input_model, routes.parameters(route, where), where)
+        where, names = signature.where, _names(signature.input_model)
+        pattern, method, route = patterns.chosen(post=post, put=put, delete=delete, names=names, where=where)
+        patterns.check_members(pattern, input=names, output=signature.output, where=where)
+        check_texts(signature.input_model, routes.parameters(route, where), where)
         if exclusive is not None:
             patterns.check_exclusive(exclusive, route, where)
-        return Action(
-            name=name,
-            handler=handler,
-            method=method,
-            route=route,
-            pattern=pattern,
-            exclusive=exclusive,
-            input_model=input_model,
-            output=output,
-            timeout=duration(timeout, what=f"timeout of {where}"),
-            retry=retry,
-            keep=duration(keep, what=f"keep of {where}"),
-            retry_after=at_least_a_second(retry_after, where),
-            where=where,
+        return Action.declared(
+            name, signature, method=method, route=route, pattern=pattern, exclusive=exclusive, **policies
         )
 
     return declare
 
 
-def at_least_a_second(retry_after: int, where: str) -> int:
-    """`retry_after` as clients may be told it. Raises DeclarationError for less than a second."""
-    if retry_after < 1:
-        raise DeclarationError(f"{where}: retry_after is {retry_after}; clients are told at least 1 second")
-    return retry_after
-
-
+@decorator(name=NAME, get=ROUTE)
 def read(name: str, *, get: str) -> Callable[[Callable[..., Awaitable[Any]]], Read]:
     """Declare an async function `(context, input) -> output` as the answer to `GET {get}`. Raises DeclarationError.
 
@@ -221,20 +282,9 @@ def read(name: str, *, get: str) -> Callable[[Callable[..., Awaitable[Any]]], Re
 
 def answered_at_once(name: str, route: str, handler: Callable[..., Awaitable[Any]]) -> Read:
     """What a read and a call have in common. Raises DeclarationError."""
-    _check_name(name, where_of(handler))
-    signature = read_signature(handler, ReadContext)
-    where, input_model, output = signature.where, signature.input_model, signature.output
-    if output is None:
-        raise DeclarationError(f"{where}: a read returns something; annotate what")
-    _check_route(route, input_model, where)
-    return Read(name=name, handler=handler, route=route, input_model=input_model, output=output, where=where)
-
-
-def _check_name(name: str, where: str) -> None:
-    if not _NAME.fullmatch(name) or len(name) > 100:
-        raise DeclarationError(
-            f"{where}: the name {name!r} does not fit; use letters and digits with single ':', '-', '.' or '_' between"
-        )
+    signature = read_signature(handler, RequestContext)
+    _check_route(route, signature.input_model, signature.where)
+    return Read.declared(name, signature, route=route)
 
 
 def _check_route(route: str, input_model: type[BaseModel] | None, where: str) -> None:

@@ -37,12 +37,12 @@ def check_texts(model: type[BaseModel] | None, names: Iterable[str], where: str)
     """Refuse members of these names, or aliases, that no text can be. Raises DeclarationError."""
     if model is None:
         return
-    wanted, nodes = set(names), list(_nodes(model.__pydantic_core_schema__))
+    given, nodes = set(names), list(_nodes(model.__pydantic_core_schema__))
     shared: dict[str, Any] = {node["ref"]: node for node in nodes if "ref" in node}
     own = next((node for node in nodes if node.get("type") == "model" and node.get("cls") is model), {})
     fields: Mapping[str, Any] = next((node["fields"] for node in _nodes(own) if node.get("type") == "model-fields"), {})
     for name, field in fields.items():
-        if {name, model.model_fields[name].alias} & wanted and not _takes_text(field["schema"], shared):
+        if {name, model.model_fields[name].alias} & given and not _takes_text(field["schema"], shared):
             raise DeclarationError(
                 f"{where}: {name!r} cannot be read from text, and in a URL all is text; take it in a body instead"
             )

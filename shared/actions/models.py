@@ -1,8 +1,9 @@
 """The base of input and output models: camelCase on the wire, snake_case in Python."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 
@@ -18,3 +19,17 @@ class Content:
 
     body: bytes
     content_type: str
+
+
+def read_only(default: Any = None) -> Any:
+    """A property that the service sets: a request may only repeat its value. `words: int | None = read_only()`."""
+    return Field(default, json_schema_extra={"readOnly": True})
+
+
+def read_only_names(model: type[BaseModel]) -> frozenset[str]:
+    """The wire names of the model's own read-only properties."""
+    return frozenset(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("readOnly")
+    )

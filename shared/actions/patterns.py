@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
 
 from shared.actions import routes
-from shared.actions.routes import Endpoint
+from shared.actions.routes import READ, Endpoint
 from shared.errors import DeclarationError
 
 OPERATION_ID = "operation_id"
@@ -20,7 +20,7 @@ OPERATION_ID = "operation_id"
 
 MONITOR_MEMBERS = frozenset(
     {"id", "kind", "status", "error", "result", "createdDateTime", "lastActionDateTime", "attempt"}
-    | {"percentComplete", "progress", "expiresAt"}
+    | {"percentComplete", "progress", "expiresAt", "attempts", "lastError"}
 )
 """What a monitor says itself; a parameter of that name could not be echoed beside it."""
 
@@ -60,8 +60,8 @@ def chosen(
     """The pattern, the method and the route of a declaration; `names` are those of the input's fields and aliases."""
     given = {method: route for method, route in (("POST", post), ("PUT", put), ("DELETE", delete)) if route is not None}
     if len(given) != 1:
-        said = " and ".join(name.lower() for name in given) or "none"
-        raise DeclarationError(f"{where}: one of post=, put= and delete= says how it is started; this has {said}")
+        found = " and ".join(name.lower() for name in given) or "none"
+        raise DeclarationError(f"{where}: one of post=, put= and delete= says how it is started; this has {found}")
     [(method, route)] = given.items()
     parameters = routes.parameters(route, where)
     pattern = {"POST": Pattern.ACTION, "PUT": Pattern.PUT_RESOURCE, "DELETE": Pattern.DELETE_RESOURCE}[method]
@@ -105,19 +105,27 @@ def check_exclusive(exclusive: str, route: str, where: str) -> None:
         raise DeclarationError(f"{where}: exclusive={exclusive!r} names a resource, not an action on it")
 
 
-def own_endpoints(function_name: str, route: str, where: str) -> list[Endpoint]:
+class OperationEndpoints(NamedTuple):
     """Read, cancel and delete on the URL of a PUT of an operation ("Controlling a long-running operation")."""
-    return [
-        Endpoint(f"{function_name}_status", ("GET",), route, where),
-        Endpoint(f"{function_name}_cancel", ("POST",), f"{route}:cancel", where),
-        Endpoint(f"{function_name}_delete", ("DELETE",), route, where),
-    ]
+
+    status: Endpoint
+    cancel: Endpoint
+    delete: Endpoint
+
+
+def operation_endpoints(function_name: str, route: str, where: str) -> OperationEndpoints:
+    """The functions that are made for a PUT of an operation."""
+    return OperationEndpoints(
+        status=Endpoint(f"{function_name}_status", READ, route, where),
+        cancel=Endpoint(f"{function_name}_cancel", ("POST",), f"{route}:cancel", where),
+        delete=Endpoint(f"{function_name}_delete", ("DELETE",), route, where),
+    )
 
 
 def alias_endpoint(exclusive: str, where: str) -> Endpoint:
     """`{resource}/operations/{operation_id}`, where TypeSpec's standard operations look for a monitor."""
     name = re.sub(r"[^A-Za-z0-9]+", "_", f"{exclusive}/operation").strip("_")
-    return Endpoint(name, ("GET",), f"{exclusive}/operations/{{{OPERATION_ID}}}", where)
+    return Endpoint(name, READ, f"{exclusive}/operations/{{{OPERATION_ID}}}", where)
 
 
 def _members(output: TypeAdapter[Any]) -> set[str]:

@@ -3,19 +3,26 @@
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from shared.actions import patterns
-from shared.actions.arm import ArmResource, ArmVerb, monitor_endpoints
 from shared.actions.calls import Call
 from shared.actions.declaration import Action, Read
-from shared.actions.odata import ODataService
 from shared.actions.policies import write_duration
-from shared.actions.routes import Endpoint
+from shared.actions.profiles import ResourceDeclaration, ServiceDeclaration
+from shared.actions.routes import READ, Endpoint
+from shared.actions.sweeps import Sweep
 from shared.errors import DeclarationError
+from shared.model.timing import Timing
+
+if TYPE_CHECKING:
+    from shared.actions.arm.resource import ArmResource
+    from shared.actions.odata.service import ODataService
+
+D = TypeVar("D", bound=Action | Read | Call | Sweep)
 
 EXAMPLES = "examples.json"
 """Beside the modules of actions: recorded requests and answers, for the app's description."""
@@ -31,10 +38,11 @@ class Registry:
         self,
         actions: Iterable[Action] = (),
         reads: Iterable[Read] = (),
-        resources: Iterable[ArmResource] = (),
+        resources: "Iterable[ArmResource]" = (),
         calls: Iterable[Call] = (),
-        services: Iterable[ODataService] = (),
+        services: "Iterable[ODataService]" = (),
         *,
+        sweeps: Iterable[Sweep] = (),
         title: str = "",
         description: str = "",
         example_files: Iterable[Path] = (),
@@ -43,29 +51,24 @@ class Registry:
         self.title = title
         self.description = description
         self.example_files = tuple(example_files)
-        self._actions: dict[str, Action] = {}
-        self._reads: dict[str, Read] = {}
-        self._calls: dict[str, Call] = {}
-        for action in actions:
-            self._refuse_twice(action)
+        self.actions = _by_name(actions)
+        self.reads = _by_name(reads)
+        self.calls = _by_name(calls)
+        self.sweeps = _by_name(sweeps)
+        _by_name([*self.actions.values(), *self.reads.values(), *self.calls.values(), *self.sweeps.values()])
+        for action in self.actions.values():
             action.check_complete()
-            self._actions[action.name] = action
-        for read in reads:
-            self._refuse_twice(read)
-            self._reads[read.name] = read
-        for call in calls:
-            self._refuse_twice(call)
-            self._calls[call.name] = call
-        self._resources: dict[str, ArmResource] = {}
-        self._resource_actions: dict[str, Action] = {}
+        types: dict[str, ArmResource] = {}
         for resource in resources:
-            if (old := self._resources.get(resource.full_type.lower())) is not None:
+            if (old := types.get(resource.full_type.lower())) is not None:
                 raise DeclarationError(f"{old.where} and {resource.where} are both that type; rename one of them")
-            self._resources[resource.full_type.lower()] = resource
-            for verb in resource.verbs:
-                # A copy: what follows its end belongs to one application, the declaration to all.
-                self._resource_actions[verb.action.name] = replace(verb.action)
-
+            types[resource.full_type.lower()] = resource
+        self.resources = tuple(types.values())
+        verbs = [verb for resource in self.resources for verb in resource.verbs]
+        self.resource_actions = MappingProxyType({verb.action.name: verb.action for verb in verbs})
+        """The verbs of ARM resources as actions."""
+        self.delegated = MappingProxyType({verb.action.name: verb for verb in verbs if verb.delegated is not None})
+        """The verbs of ARM resources whose work another system does, by the names of their actions."""
         self.odata: ODataService | None = None
         """The OData service of the app, if it has one."""
         for service in services:
@@ -74,102 +77,92 @@ class Registry:
             self.odata = service
 
     @property
-    def actions(self) -> Mapping[str, Action]:
-        return MappingProxyType(self._actions)
-
-    @property
-    def reads(self) -> Mapping[str, Read]:
-        return MappingProxyType(self._reads)
-
-    @property
-    def calls(self) -> Mapping[str, Call]:
-        return MappingProxyType(self._calls)
-
-    @property
-    def resources(self) -> tuple[ArmResource, ...]:
-        return tuple(self._resources.values())
-
-    @property
-    def resource_actions(self) -> Mapping[str, Action]:
-        """The verbs of ARM resources as actions."""
-        return MappingProxyType(self._resource_actions)
-
-    @property
-    def elsewhere(self) -> Mapping[str, ArmVerb]:
-        """The verbs of ARM resources whose work another system does, by the names of their actions."""
-        verbs = (verb for resource in self.resources for verb in resource.verbs)
-        return {verb.action.name: verb for verb in verbs if verb.elsewhere is not None}
-
-    @property
     def runnable(self) -> Mapping[str, Action]:
         """All that an operation can be of."""
         odata = {action.name: action for action in self.odata.actions} if self.odata else {}
-        return MappingProxyType({**self._actions, **self._resource_actions, **odata})
+        return MappingProxyType({**self.actions, **self.resource_actions, **odata})
 
-    def namespaces(self) -> dict[str, list[ArmResource]]:
+    def namespaces(self) -> "dict[str, list[ArmResource]]":
         """ARM resources by their namespace, which compares without case."""
         found: dict[str, list[ArmResource]] = {}
-        for resource in self._resources.values():
+        for resource in self.resources:
             found.setdefault(resource.namespace.lower(), []).append(resource)
         return found
 
     def endpoints(self) -> list[Endpoint]:
         """The HTTP functions that follow from the declarations."""
-        actions = [endpoint for action in self._actions.values() for endpoint in action.endpoints()]
+        actions = [endpoint for action in self.actions.values() for endpoint in action.endpoints()]
         aliases = [patterns.alias_endpoint(template, where) for template, where in self.exclusive_resources().items()]
-        reads = [Endpoint(r.function_name, ("GET",), r.route, r.where) for r in self._reads.values()]
+        reads = [Endpoint(r.function_name, READ, r.route, r.where) for r in self.reads.values()]
         resources = [endpoint for resource in self.resources for endpoint in resource.endpoints()]
         firsts = [resources[0] for resources in self.namespaces().values()]
-        monitors = [endpoint for first in firsts for endpoint in monitor_endpoints(first.namespace, first.where)]
-        calls = [call.endpoint for call in self._calls.values()]
+        monitors = [endpoint for first in firsts for endpoint in first.monitor_endpoints]
+        calls = [call.endpoint for call in self.calls.values()]
         odata = self.odata.endpoints() if self.odata else []
         return [*actions, *aliases, *reads, *calls, *resources, *monitors, *odata]
 
     def exclusive_resources(self) -> dict[str, str]:
         """The templates of resources that operations hold, each with an action that says so."""
-        return {a.exclusive: a.where for a in reversed(self._actions.values()) if a.exclusive is not None}
+        return {a.exclusive: a.where for a in reversed(tuple(self.actions.values())) if a.exclusive is not None}
 
-    def check_timeouts(self, function_timeout: timedelta | None) -> None:
-        """Refuse an attempt that could outlive the host's functionTimeout (None: unbounded)."""
-        if function_timeout is None:
-            return
-        longest = function_timeout - HOST_MARGIN
+    def check_timeouts(self, function_timeout: timedelta | None, *, total_deadline: timedelta | None = None) -> None:
+        """Refuse an attempt that could outlive its operation or the host's functionTimeout (None: unbounded)."""
+        total = total_deadline or Timing().total_deadline
+        longest = None if function_timeout is None else function_timeout - HOST_MARGIN
         for action in self.runnable.values():
-            if action.timeout > longest:
+            written = f"{action.where}: timeout {write_duration(action.timeout)}"
+            if action.timeout > total:
                 raise DeclarationError(
-                    f"{action.where}: timeout {write_duration(action.timeout)} does not fit below the host's "
-                    f"functionTimeout of {write_duration(function_timeout)} minus 60 s; declare at most "
-                    f"{write_duration(longest)}, or raise functionTimeout in host.json"
+                    f"{written} is longer than an operation may take from its start to its end; declare at most "
+                    f"{write_duration(total)}"
+                )
+            if function_timeout is not None and longest is not None and action.timeout > longest:
+                raise DeclarationError(
+                    f"{written} does not fit below the host's functionTimeout of {write_duration(function_timeout)} "
+                    f"minus 60 s; declare at most {write_duration(longest)}, or raise functionTimeout in host.json, on "
+                    "Consumption to 10 minutes at most, on other plans as far as you like (docs/configuration.md, "
+                    "'Time limits of the plans')"
                 )
 
-    def _refuse_twice(self, new: Action | Read | Call) -> None:
-        old = self._actions.get(new.name) or self._reads.get(new.name) or self._calls.get(new.name)
-        if old is not None:
+
+def _by_name(declared: Iterable[D]) -> Mapping[str, D]:
+    found: dict[str, D] = {}
+    for new in declared:
+        if (old := found.get(new.name)) is not None:
             raise DeclarationError(f"{old.where} and {new.where} are both called {new.name!r}; rename one of them")
+        found[new.name] = new
+    return MappingProxyType(found)
 
 
 def discover(package: ModuleType) -> Registry:
     """Import every module of `package` and collect what they declare; names starting with `_` are left out."""
-    found: dict[int, Action | Read | Call | ArmResource | ODataService] = {}
+    found: dict[int, object] = {}
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
         if info.name.startswith("_"):
             continue
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        for value in vars(module).values():
-            if isinstance(value, Action | Read | Call | ArmResource | ODataService):
-                found[id(value)] = value
+        found |= {id(value): value for value in vars(module).values()}
+    services = [value for value in found.values() if _is_service(value)]
     # What is bound in an OData service belongs to it alone, though the module names it.
-    services = [value for value in found.values() if isinstance(value, ODataService)]
     bound = {id(operation.declared) for service in services for operation in service.operations}
     declared = [value for value in found.values() if id(value) not in bound]
     title, _, description = (package.__doc__ or "").strip().partition("\n\n")
     return Registry(
         [value for value in declared if isinstance(value, Action)],
         [value for value in declared if isinstance(value, Read)],
-        [value for value in declared if isinstance(value, ArmResource)],
+        [value for value in declared if _is_resource(value)],
         [value for value in declared if isinstance(value, Call)],
         services,
+        sweeps=[value for value in declared if isinstance(value, Sweep)],
         title=" ".join(title.split()),
         description=description.strip(),
         example_files=[Path(folder, EXAMPLES) for folder in package.__path__],
     )
+
+
+def _is_resource(value: object) -> "TypeGuard[ArmResource]":
+    return isinstance(value, ResourceDeclaration)
+
+
+def _is_service(value: object) -> "TypeGuard[ODataService]":
+    return isinstance(value, ServiceDeclaration)

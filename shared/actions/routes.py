@@ -11,9 +11,13 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from shared.errors import DeclarationError
-from shared.operations.ids import ID_PATTERN
+from shared.model.ids import ID_PATTERN
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+READ = ("GET", "HEAD")
+"""What reads: the host passes HEAD on only where a function lists it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a handler's annotations say: its input model, its output, and that it can be called as declared."""
 
 import inspect
+import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,64 +9,97 @@ from typing import Any, cast
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter
 
-from shared.actions.context import ActionContext, ReadContext
+from shared.actions.context import ActionContext, RequestContext
 from shared.actions.input_models import check_model
+from shared.actions.models import Content
+from shared.actions.parameters import is_model, where_of
 from shared.errors import DeclarationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """A function `(context[, input]) -> output`."""
+    """A function `(context[, resource][, input]) -> output`."""
 
+    function: Callable[..., Any]
     where: str
     """`module.function`, for messages."""
     input_model: type[BaseModel] | None
     output: TypeAdapter[Any] | None
     """None where it returns nothing."""
     returns: Any
-    """The annotation."""
+    """The annotation; None where it returns nothing."""
 
 
-def where_of(handler: Callable[..., Any]) -> str:
-    """`module.function`."""
-    return f"{handler.__module__}.{handler.__qualname__}"
+def read_signature(
+    function: Callable[..., Any],
+    context: type[ActionContext | RequestContext],
+    *,
+    resource: Any = None,
+    takes_input: bool = True,
+) -> Signature:
+    """The signature of a handler, or of a read, which is an async function. Raises DeclarationError.
 
-
-def read_signature(handler: Callable[..., Any], context: type[ActionContext | ReadContext]) -> Signature:
-    """The signature of a handler, or of a read, which is an async function. Raises DeclarationError."""
-    where = where_of(handler)
-    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
-        raise DeclarationError(f"{where}: a handler returns its result; it cannot yield")
-    if context is ReadContext and not inspect.iscoroutinefunction(handler):
-        raise DeclarationError(f"{where}: a read is an async function, because it runs on the event loop")
+    A handler of an ARM `resource` takes that after its context.
+    """
+    where = where_of(function)
+    _check_kind(function, context, where)
     try:
-        hints = typing.get_type_hints(handler)
-    except NameError as error:
+        hints = typing.get_type_hints(function)
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise DeclarationError(f"{where}: its annotations cannot be read: {error}") from None
-    names = list(inspect.signature(handler).parameters)
-    if not names or hints.get(names[0]) is not context:
-        raise DeclarationError(f"{where}: the first parameter is the context; write `context: {context.__name__}`")
-    names = names[1:]
-    if len(names) > 1:
-        raise DeclarationError(f"{where}: takes {', '.join(names)}; one input model holds them all")
+    names = list(inspect.signature(function).parameters)
+    given = [context] if resource is None else [context, resource]
+    if [hints.get(name) for name in names[: len(given)]] != given:
+        if resource is None:
+            raise DeclarationError(f"{where}: the first parameter is the context; write `context: {context.__name__}`")
+        raise DeclarationError(f"{where}: start with `context: {context.__name__}, resource: {resource.__name__}`")
+    names = names[len(given) :]
+    if len(names) > (1 if takes_input else 0):
+        rule = "one input model holds them all" if takes_input else "this verb has no input"
+        raise DeclarationError(f"{where}: takes {', '.join(names)}, which is more than it will be given; {rule}")
     if "return" not in hints:
         raise DeclarationError(f"{where}: annotate what it returns (`-> None` for nothing)")
     annotation: Any = hints.get(names[0]) if names else None
-    if names and not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+    if names and not is_model(annotation):
         raise DeclarationError(f"{where}: the input {names[0]!r} must be annotated with a pydantic model")
     if names:
         check_model(annotation, where)
-    returns: Any = hints["return"]
+    returns: Any = None if hints["return"] is type(None) else hints["return"]
+    if context is ActionContext:
+        _refuse_files(returns, where)
     return Signature(
+        function=function,
         where=where,
         input_model=cast(type[BaseModel] | None, annotation),
-        output=None if returns is type(None) else _adapter(returns, where),
+        output=None if returns is None else adapter_of(returns, where),
         returns=returns,
     )
 
 
-def _adapter(annotation: Any, where: str) -> TypeAdapter[Any]:
+def adapter_of(annotation: Any, where: str) -> TypeAdapter[Any]:
+    """How what a handler returns becomes JSON. Raises DeclarationError."""
     try:
         return TypeAdapter(annotation)
     except PydanticSchemaGenerationError as error:
         raise DeclarationError(f"{where}: what it returns cannot be written as JSON: {error}") from None
+
+
+def _check_kind(function: Callable[..., Any], context: type[ActionContext | RequestContext], where: str) -> None:
+    if not inspect.isroutine(function):
+        raise DeclarationError(f"{where}: a declaration is put on a function; write `async def`, or `def`")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise DeclarationError(f"{where}: a handler returns its result; it cannot yield")
+    if context is RequestContext and not inspect.iscoroutinefunction(function):
+        raise DeclarationError(f"{where}: a read is an async function, because it runs on the event loop")
+
+
+def _refuse_files(returns: Any, where: str) -> None:
+    """An operation's result is stored and shown as JSON."""
+    if typing.get_origin(returns) in (typing.Union, types.UnionType, typing.Annotated):
+        for each in typing.get_args(returns):
+            _refuse_files(each, where)
+    if isinstance(returns, type) and issubclass(returns, bytes | Content):
+        raise DeclarationError(
+            f"{where}: an action's result is JSON and cannot be `{returns.__name__}`; store the content, return a "
+            "model with a link to it, and let a read answer `Content`"
+        )

@@ -5,13 +5,14 @@ import math
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from shared.contracts.errors import validation_error
 from shared.contracts.http import Request
-from shared.errors import ErrorDetail, RequestError
+from shared.errors import ErrorDetail, RequestError, validation_error
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
@@ -20,8 +21,7 @@ def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
     Raises RequestError 411 for a chunked body that the host has dropped, 413 above `limit` bytes, 415 for another
     media type, 400 for what is not a JSON object.
     """
-    if not request.body and "chunked" in request.headers.get("transfer-encoding", "").lower():
-        raise RequestError(411, "LengthRequired", "Send the body with Content-Length; chunked bodies do not arrive.")
+    check_arrived(request)
     if len(request.body) > limit:
         raise RequestError(413, "RequestBodyTooLarge", f"The body has more than {limit} bytes.")
     if not request.body:
@@ -46,9 +46,38 @@ def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
     return cast(dict[str, Any], value)
 
 
+def read_input(request: Request, model: type[BaseModel] | None, *, limit: int) -> BaseModel | None:
+    """The input model from the request's route and body. Raises as these two do."""
+    return parse_input(model, request.route, read_json_object(request, limit=limit))
+
+
+def check_encoding(request: Request) -> None:
+    """Raise RequestError 415 for a body with a Content-Encoding other than `identity`.
+
+    RFC 9110, sections 8.4, 12.5.3 and 15.5.16. Elements compare without case, empty ones of the list are none (5.6.1).
+    A small body must not become a large one here, and the Functions host does not decode either.
+    """
+    if request.has_content:
+        check_codings(request.headers.get("content-encoding", ""))
+
+
+def check_codings(header: str) -> None:
+    """Raise RequestError 415 where the value of a Content-Encoding names anything but `identity`."""
+    if any(coding.strip().lower() not in ("", "identity") for coding in header.split(",")):
+        message = "Send the body as it is, without Content-Encoding."
+        headers = {"Accept-Encoding": "identity"}
+        raise RequestError(415, "UnsupportedContentEncoding", message, target="Content-Encoding", headers=headers)
+
+
+def check_arrived(request: Request) -> None:
+    """Raise RequestError 411 for a body that the host has dropped."""
+    if not request.body and request.is_chunked:
+        raise RequestError(411, "LengthRequired", "Send the body with Content-Length; chunked bodies do not arrive.")
+
+
 def refuse_body(request: Request) -> None:
     """A DELETE takes no body; raises RequestError 400 for one ("DELETE LRO pattern")."""
-    if request.body or "chunked" in request.headers.get("transfer-encoding", "").lower():
+    if request.has_content:
         raise RequestError(400, "BodyNotAllowed", "A DELETE takes no body; leave it out.")
 
 
@@ -69,27 +98,39 @@ def parse_input(model: type[BaseModel] | None, route: Mapping[str, str], body: d
             detail = ErrorDetail("RouteMismatch", message, wire_name)
             raise RequestError(400, "RouteMismatch", message, target=wire_name, details=(detail,))
         values[wire_name] = _route_value(model, name, value)
-    try:
-        # Strict, as JSON has types of its own: "3" is no number. Dates and the like still come as strings.
-        return model.model_validate_json(json.dumps(values), strict=True, extra="forbid", by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise validation_error(error) from None
+    return validated_json(model, values)
 
 
 def parse_query(model: type[BaseModel], route: Mapping[str, str], query: Mapping[str, str]) -> BaseModel:
     """The input model of a read: everything comes as text, so numbers and the like are read from it."""
-    values = {_wire_name(model, name): value for name, value in route.items()}
+    return validated(model, {**query, **{_wire_name(model, name): value for name, value in route.items()}})
+
+
+def validated(model: type[M], values: Mapping[str, Any]) -> M:
+    """The model from members by their wire names. Raises RequestError 400 InvalidInput."""
     try:
-        return model.model_validate({**query, **values}, extra="forbid", by_alias=True, by_name=False)
+        return model.model_validate(values, extra="forbid", by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise validation_error(error) from None
+
+
+def validated_json(model: type[M], values: Mapping[str, Any]) -> M:
+    """As `validated`, and strict, as JSON has types of its own: "3" is no number. Dates still come as strings."""
+    text = json.dumps(values)
+    try:
+        return model.model_validate_json(text, strict=True, extra="forbid", by_alias=True, by_name=False)
     except ValidationError as error:
         raise validation_error(error) from None
 
 
 def canonical_json(input: BaseModel | None) -> bytes:
     """The input as stored: aliases as names, sorted, without spaces, so that equal inputs are equal bytes."""
-    if input is None:
-        return b"{}"
-    return json.dumps(input.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":")).encode()
+    return b"{}" if input is None else sorted_json(input.model_dump(mode="json", by_alias=True))
+
+
+def sorted_json(value: Any) -> bytes:
+    """JSON without spaces, members in the order of their names."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def fingerprint(action_name: str, method: str, input_json: bytes) -> str:

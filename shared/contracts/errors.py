@@ -2,12 +2,8 @@
 
 from typing import Any
 
-from pydantic import ValidationError
-
 from shared.contracts.http import Response, json_response
-from shared.errors import ErrorBody, ErrorDetail, RequestError, wording
-
-_PYDANTIC_CODES = {"missing": "MissingField", "extra_forbidden": "UnknownField"}
+from shared.errors import ErrorBody, ErrorDetail, RequestError
 
 
 def error_json(error: ErrorBody | RequestError) -> dict[str, Any]:
@@ -23,17 +19,6 @@ def error_json(error: ErrorBody | RequestError) -> dict[str, Any]:
 def error_response(error: RequestError) -> Response:
     headers = {"x-ms-error-code": error.code, **error.headers}
     return json_response(error.status, {"error": error_json(error)}, headers)
-
-
-def validation_error(error: ValidationError) -> RequestError:
-    """400 InvalidInput that names every field which does not fit, and never repeats its value."""
-    details = tuple(
-        ErrorDetail(_PYDANTIC_CODES.get(e["type"], "InvalidValue"), wording(e), ".".join(map(str, e["loc"])) or None)
-        for e in error.errors(include_url=False, include_input=False)
-    )
-    fields = ", ".join(detail.target for detail in details if detail.target)
-    message = f"The request does not fit: {fields}." if fields else f"The request does not fit: {details[0].message}."
-    return RequestError(400, "InvalidInput", message, details=details)
 
 
 def _detail_json(detail: ErrorDetail) -> dict[str, str]:

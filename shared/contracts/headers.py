@@ -1,43 +1,61 @@
 """Headers every profile has: request ids, what browsers may read, who calls, where we are."""
 
+import math
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from hashlib import sha256
 from urllib.parse import quote
 
 from shared.contracts.http import Request, Response
-from shared.errors import RequestError
+from shared.errors import RequestError, SettingsError
+from shared.model.operation import CONDITION, Operation
 from shared.settings import Settings
 
 EXPOSED = (
-    "Operation-Location, Operation-Id, Azure-AsyncOperation, Location, Retry-After, Preference-Applied, Allow, ETag, "
-    "AsyncResult, OData-Version, OData-EntityId, "
+    "Operation-Location, Operation-Id, Azure-AsyncOperation, Location, Retry-After, retry-after-ms, "
+    "Preference-Applied, Allow, ETag, Accept-Encoding, AsyncResult, OData-Version, OData-EntityId, "
     "x-ms-request-id, x-ms-client-request-id, x-ms-correlation-request-id, x-ms-error-code"
 )
 """What a script on another origin may read (Fetch standard, "CORS-safelisted response-header name")."""
 
-_PRINTABLE = re.compile(r"[\x20-\x7e]{1,128}")
+WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+QUOTED = r'"(?:[^"\\]|\\.)*"'
+"""A token and a quoted string (RFC 9110, sections 5.6.2 and 5.6.4)."""
+
+_ELEMENT = re.compile(rf'(?:[^,"]|{QUOTED}|")*')
+_MAX_LIST = 2048
+PRINTABLE = re.compile(r"[\x20-\x7e]{1,128}")
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?")
+
+
+_DEFAULTS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""Nobody keeps what belongs to somebody, unless the answer says otherwise, and the content type is meant (Fetch
+standard, "X-Content-Type-Options")."""
 
 
 def complete(request: Request, response: Response) -> Response:
     """Add the headers that every answer carries (Azure REST API Guidelines, "Request & Response headers")."""
     headers = {"x-ms-request-id": str(uuid.uuid4())}
     client_id = request.headers.get("x-ms-client-request-id", "")
-    if _PRINTABLE.fullmatch(client_id):
+    if PRINTABLE.fullmatch(client_id):
         headers["x-ms-client-request-id"] = client_id
     if request.headers.get("origin"):
         headers["Access-Control-Expose-Headers"] = EXPOSED
-    return Response(
-        status=response.status,
-        headers={**headers, **response.headers},
-        body=response.body,
-        content_type=response.content_type,
-    )
+    headers |= response.headers
+    for name, value in _DEFAULTS.items():
+        headers.setdefault(name, value)
+    return replace(response, headers=headers)
+
+
+def of_a_part(response: Response) -> Response:
+    """An answer inside another one, without what caches and browsers are told: they read that of the whole."""
+    return replace(response, headers={n: value for n, value in response.headers.items() if n not in _DEFAULTS})
 
 
 def base_url(request: Request, settings: Settings) -> str:
-    """The public address of this app without a slash at its end: the setting, else the request's own.
+    """The public address of this app without a slash at its end: the setting, else the request's own and the prefix.
 
     Forwarded headers count only when the app is told that it stands behind a proxy which sets them.
     """
@@ -50,7 +68,7 @@ def base_url(request: Request, settings: Settings) -> str:
         host = _first(request.headers, "x-forwarded-host") or host
     if scheme not in ("http", "https") or not _HOST.fullmatch(host):
         raise RequestError(400, "InvalidHost", "The request's host cannot be used in a URL; set PUBLIC_BASE_URL.")
-    return f"{scheme}://{host}"
+    return f"{scheme}://{host}{settings.root_path}"
 
 
 def owner(request: Request, settings: Settings) -> str:
@@ -58,14 +76,52 @@ def owner(request: Request, settings: Settings) -> str:
 
     The platform sets `x-ms-client-principal-*` only when App Service authentication is on, and then removes what a
     caller sends; without it anybody can send them (learn.microsoft.com, "Work with user identities in App Service").
+    Raises SettingsError where it is to be trusted and off, RequestError 401 for who has not signed in.
     """
-    if not (settings.trust_platform_auth and settings.platform_auth_enabled):
+    check_platform_auth(settings)
+    if not settings.trust_platform_auth:
         return ""
     principal = request.headers.get("x-ms-client-principal-id", "")
     if not principal:
         raise RequestError(401, "Unauthenticated", "Sign in first: this app knows its callers by their identity.")
     provider = request.headers.get("x-ms-client-principal-idp", "")
     return f"{provider}:{principal}"
+
+
+def check_platform_auth(settings: Settings) -> None:
+    """Raise SettingsError where principals are to be trusted and nobody checks them: all callers would be one."""
+    if settings.trust_platform_auth and not settings.platform_auth_enabled:
+        raise SettingsError(
+            "TRUST_PLATFORM_AUTH is true, but App Service authentication is off: the platform does not set "
+            "WEBSITE_AUTH_ENABLED to True; switch it on, or set TRUST_PLATFORM_AUTH to false"
+        )
+
+
+def pace(operation: Operation) -> dict[str, str]:
+    """When to poll next: in whole seconds, at least one, and only while there is something to wait for."""
+    return {} if operation.status.is_terminal else {"Retry-After": str(max(1, operation.retry_after))}
+
+
+def early_poll(seconds: float | None) -> dict[str, str]:
+    """Beside `Retry-After`, whose unit is a second, when a first poll is worth sending; clients that do not know it
+    keep to the other one (azure-core's policies name both headers)."""
+    return {} if seconds is None else {"retry-after-ms": str(math.ceil(seconds * 1000))}
+
+
+def condition(headers: Mapping[str, str]) -> dict[str, str]:
+    """What a write demands of its resource's state, as its operation remembers that; empty where it is nothing."""
+    lines = [f"{name}: {headers[name]}" for name in ("if-match", "if-none-match") if name in headers]
+    return {CONDITION: sha256("\n".join(lines).encode()).hexdigest()} if lines else {}
+
+
+def elements(header: str) -> Iterator[str]:
+    """The elements of a list, of which as much is read as callers have a use for; commas in quotes separate nothing."""
+    position, header = 0, header[:_MAX_LIST]
+    while position < len(header):
+        element = _ELEMENT.match(header, position)
+        assert element is not None, "it matches everything"
+        yield element[0]
+        position = element.end() + 1
 
 
 def segment(text: str) -> str:

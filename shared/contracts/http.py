@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 _PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)")
 """Of an absolute URL. `urlsplit` raises for hosts that callers can send."""
@@ -22,12 +23,33 @@ class Request:
     """Route parameters, percent-decoded except for `%2F`."""
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes = b""
+    root_path: str = ""
+    """Where the app's routes begin in the URL's path, e.g. `/api`; empty where that is the path's own beginning."""
+    is_head: bool = False
+    """Whether the host leaves the body out of the answer; `method` is GET then (RFC 9110, section 9.3.2)."""
+
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the body came without its length: the Functions host drops such a body, and `body` is empty."""
+        return "chunked" in self.headers.get("transfer-encoding", "").lower()
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is a body, arrived or not. Without one, headers that describe it say nothing (RFC 9110, 8)."""
+        return bool(self.body) or self.is_chunked
+
+    def query_names(self) -> list[str]:
+        """The names in the URL's query, decoded; a repeated one is there as often as it came, unlike in `query`."""
+        return [name for name, _ in parse_qsl(self.url.partition("?")[2], keep_blank_values=True)]
 
     @property
     def path(self) -> str:
-        """The path of the URL, still encoded."""
+        """The path of the URL as routes see it, still encoded: without `root_path`, as many segments as that has."""
         found = _PATH.match(self.url)
-        return found[1] if found else ""
+        path = found[1] if found else ""
+        if not self.root_path:
+            return path
+        return "/" + "/".join(path.split("/")[1 + self.root_path.count("/") :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +62,13 @@ class Response:
     content_type: str | None = None
 
 
-def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(
+    status: int, body: Any, headers: Mapping[str, str] | None = None, *, stored: tuple[str, bytes] | None = None
+) -> Response:
+    """`body` as JSON. `stored` is one more member of it, its value JSON already: it may be large and is not parsed."""
     # A lone surrogate, which a JSON escape can smuggle in, has no UTF-8.
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    if stored is not None:
+        name, value = stored
+        content = b"".join((content[:-1], b',"' if body else b'"', name.encode(), b'":', value, b"}"))
     return Response(status=status, headers=headers or {}, body=content, content_type="application/json")

@@ -3,8 +3,9 @@
 import base64
 import re
 from collections.abc import Set
+from typing import Any
 
-from shared.contracts.http import Request
+from shared.contracts.http import Request, Response, json_response
 from shared.errors import RequestError
 
 MAX_TOP = 1000
@@ -30,8 +31,13 @@ def page_size(text: str | None, *, name: str, default: int) -> int:
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_TOP:
-        raise RequestError(400, "InvalidTop", f"{name} is a whole number from 1 to {MAX_TOP}.", target=name)
+        raise RequestError(400, "InvalidTop", f"{name} is one whole number from 1 to {MAX_TOP}.", target=name)
     return int(text)
+
+
+def page_response(items: list[Any], next_link: str | None) -> Response:
+    """A page; without `nextLink` it is the last one."""
+    return json_response(200, {"value": items} | ({"nextLink": next_link} if next_link else {}))
 
 
 def write_token(position: str) -> str:

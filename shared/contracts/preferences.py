@@ -1,15 +1,12 @@
 """The `Prefer` header (RFC 7240). What cannot be read is ignored and never an error (section 2)."""
 
 import re
+from dataclasses import replace
 
+from shared.contracts.headers import QUOTED, WORD, elements
 from shared.contracts.http import Request
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PREFERENCE = re.compile(
-    rf'\s*({_WORD})\s*(?:=\s*({_WORD}|"(?:[^"\\]|\\.)*"))?\s*((?:;(?:[^,"]|"(?:[^"\\]|\\.)*")*)?)\s*'
-)
-_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"|")*')
-_MAX_HEADER = 2048
+_PREFERENCE = re.compile(rf'\s*({WORD})\s*(?:=\s*({WORD}|{QUOTED}))?\s*((?:;(?:[^,"]|{QUOTED})*)?)\s*')
 
 
 def preferences(request: Request) -> dict[str, str]:
@@ -17,18 +14,12 @@ def preferences(request: Request) -> dict[str, str]:
 
     Several header lines arrive joined by commas. The first of one name counts, even if its value is of no use.
     """
-    header = request.headers.get("prefer", "")[:_MAX_HEADER]
     found: dict[str, str] = {}
-    position = 0
-    while position < len(header):
-        element = _ELEMENT.match(header, position)
-        assert element is not None, "it matches everything"
-        if match := _PREFERENCE.fullmatch(element[0]):
-            value = match[2] or ""
-            if value.startswith('"'):
-                value = re.sub(r"\\(.)", r"\1", value[1:-1])
-            found.setdefault(match[1].lower(), value)
-        position = element.end() + 1
+    for match in filter(None, map(_PREFERENCE.fullmatch, elements(request.headers.get("prefer", "")))):
+        value = match[2] or ""
+        if value.startswith('"'):
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        found.setdefault(match[1].lower(), value)
     return found
 
 
@@ -37,6 +28,17 @@ def wait_seconds(request: Request, *, limit: int) -> int:
     value = preferences(request).get("wait", "")
     # delta-seconds are digits alone (RFC 9110, "Retry-After"); longer ones are beyond every limit.
     return min(int(value[:9]), limit) if re.fullmatch(r"[0-9]+", value) else 0
+
+
+def without_wait(request: Request) -> Request:
+    """The request with all its preferences but `wait`: a server may honour none (section 2)."""
+    kept = [each for each in elements(request.headers.get("prefer", "")) if not _is_wait(each)]
+    return replace(request, headers={**request.headers, "prefer": ",".join(kept)})
+
+
+def _is_wait(element: str) -> bool:
+    match = _PREFERENCE.fullmatch(element)
+    return match is not None and match[1].lower() == "wait"
 
 
 def applied(seconds: int) -> dict[str, str]:

@@ -4,16 +4,21 @@ import asyncio
 import json
 from hashlib import sha256
 
-from shared.composition import Application
-from shared.contracts import docs_page, headers
-from shared.contracts.arm_headers import is_not_modified
+from shared.actions.registry import Registry
+from shared.contracts.caller import caller_of
+from shared.contracts.conditions import hash_etag, is_not_modified
 from shared.contracts.http import Request, Response
-from shared.contracts.openapi import VERSIONS
+from shared.contracts.openapi import VERSIONS, docs_page
 from shared.contracts.paging import KEYS
-from shared.endpoints.docs_files import is_installed, is_on_the_page, page_file
+from shared.endpoints.docs_files import PageFiles
 from shared.errors import RequestError
+from shared.settings import Settings
 
 _PARAMETERS = frozenset({"version", "api-version"})
+_NOT_INSTALLED = (
+    "The files of this page are not here: fetch them with `make docs-page`, or `python -m local_host.docs_page`, and "
+    "where the app is deployed, deploy it again. The description is at openapi.json."
+)
 _FRESH = {"Cache-Control": "no-cache"}
 """Kept, and asked for again each time: an ETag makes that cheap."""
 
@@ -21,17 +26,18 @@ _FRESH = {"Cache-Control": "no-cache"}
 class Description:
     """`GET openapi.json`, `GET docs` and the files of that page."""
 
-    def __init__(self, application: Application) -> None:
-        self._app = application
+    def __init__(self, registry: Registry, settings: Settings, files: PageFiles) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._files = files
         self._written: dict[str, _Written] = {}
         """By version."""
         self._writes = asyncio.Lock()
 
     async def openapi(self, request: Request) -> Response:
         """The description: 200 with an ETag, 304 for one that is known. Raises RequestError 400 for an odd query."""
-        headers.owner(request, self._app.settings)
+        base = caller_of(request, self._settings).base_url
         version = _version(request)
-        base = headers.base_url(request, self._app.settings)
         written = await self._of(version)
         etag = written.etag(base)
         sent = {"ETag": etag, **_FRESH}
@@ -41,22 +47,20 @@ class Description:
 
     async def page(self, request: Request) -> Response:
         """The page. Anybody may have it: what it shows, it fetches with the key that a person enters."""
-        if not is_installed():
-            message = "This app is deployed without the package of the page; the description is at openapi.json."
-            raise RequestError(404, "PageNotInstalled", message)
-        sent = {**docs_page.security_headers(self._app.settings.public_base_url), **_FRESH}
+        if not self._files.are_there():
+            raise RequestError(404, "PageNotInstalled", _NOT_INSTALLED)
+        sent = {**docs_page.security_headers(self._settings.public_base_url), **_FRESH}
         content = docs_page.html(request.path)
         return Response(status=200, headers=sent, body=content, content_type="text/html")
 
     async def file(self, request: Request) -> Response:
         """A file of the page: 200 with an ETag, compressed where the caller takes that; 304; 404."""
         name = request.route["file"]
-        # Before the file is asked for: what that was called with is kept, and anybody may ask here.
-        if not is_on_the_page(name):
+        if not self._files.has(name):
             raise RequestError(404, "RouteNotFound", "There is nothing at this path.")
-        found = await asyncio.to_thread(page_file, name)
+        found = await asyncio.to_thread(self._files.read, name)
         # Weak: the same tag stands for the compressed bytes (RFC 9110, 8.8.3.3).
-        sent = {"ETag": f"W/{found.etag}", "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff", **_FRESH}
+        sent = {"ETag": f"W/{found.etag}", "Vary": "Accept-Encoding", **_FRESH}
         if is_not_modified(request.headers, found.etag):
             return Response(status=304, headers=sent)
         content = found.content
@@ -76,10 +80,8 @@ class Description:
         from shared.contracts.openapi.document import describe  # noqa: PLC0415
         from shared.contracts.openapi.examples import read_examples  # noqa: PLC0415
 
-        registry = self._app.registry
-        document = describe(
-            registry, self._app.settings, version=version, examples=read_examples(registry.example_files)
-        )
+        examples = read_examples(self._registry.example_files)
+        document = describe(self._registry, self._settings, version=version, examples=examples)
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return _Written(text.encode())
 
@@ -97,7 +99,7 @@ class _Written:
         return self._document.removesuffix(b"}") + f',"servers":{servers}}}'.encode()
 
     def etag(self, base: str) -> str:
-        return f'"{sha256(f"{self._digest} {base}".encode()).hexdigest()[:32]}"'
+        return hash_etag(f"{self._digest} {base}".encode())
 
 
 def _version(request: Request) -> str:

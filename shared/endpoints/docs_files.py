@@ -1,21 +1,18 @@
-"""The files of the page: ours, and those of Swagger UI, which the package flask-swagger-ui brings along.
+"""The files of the page: ours, and those of Swagger UI, which lie in a folder that git ignores.
 
-The package is never imported (it would import Flask); its files are those of npm's swagger-ui-dist, byte for byte.
-docs/decisions/0010-page-of-the-description.md says what else was looked at.
+`python -m local_host.docs_page` fetches them (`make run`, `make test` and `make package` do so); they are deployed with
+the app. docs/decisions/0010-page-of-the-description.md says where they come from.
 """
 
 import gzip
-import importlib.util
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
-from shared.contracts.docs_page import CONTENT_TYPES, OWN_FILES, UI_FILES
-
-UI_PACKAGE = "flask_swagger_ui"
+from shared.contracts.conditions import hash_etag
+from shared.contracts.openapi.docs_page import CONTENT_TYPES, OWN_FILES, UI_FILES
 
 _OWN = Path(__file__).with_name("docs_page")
+UI_FOLDER = _OWN / "swagger-ui"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +25,29 @@ class PageFile:
     etag: str
 
 
-@cache
-def is_installed() -> bool:
-    """Whether the package with the UI is there; an app may do without it."""
-    return importlib.util.find_spec(UI_PACKAGE) is not None
+class PageFiles:
+    """The page's files, each kept from when it was first read."""
 
+    def __init__(self, ui: Path = UI_FOLDER) -> None:
+        self._ui = ui
+        self._kept: dict[str, PageFile] = {}
 
-def is_on_the_page(name: str) -> bool:
-    """Whether `page_file` has a file of that name."""
-    return name in OWN_FILES or (name in UI_FILES and is_installed())
+    def are_there(self) -> bool:
+        """Whether those of Swagger UI are; an app may do without them."""
+        return all((self._ui / name).is_file() for name in UI_FILES)
 
+    def has(self, name: str) -> bool:
+        """Whether the page has a file of that name, and it is there."""
+        return name in OWN_FILES or (name in UI_FILES and self._path(name).is_file())
 
-@cache
-def page_file(name: str) -> PageFile:
-    """A file that is on the page, kept from then on. Blocks: it reads and compresses."""
-    content = ((_OWN / name) if name in OWN_FILES else _ui_file(name)).read_bytes()
-    content_type = CONTENT_TYPES[Path(name).suffix]
-    compressed = gzip.compress(content, mtime=0) if content_type.startswith("text/") else None
-    return PageFile(content, compressed, content_type, f'"{sha256(content).hexdigest()[:32]}"')
+    def read(self, name: str) -> PageFile:
+        """A file that `has` knows. Blocks: it reads and compresses."""
+        if name not in self._kept:
+            content = self._path(name).read_bytes()
+            content_type = CONTENT_TYPES[Path(name).suffix]
+            compressed = gzip.compress(content, mtime=0) if content_type.startswith("text/") else None
+            self._kept[name] = PageFile(content, compressed, content_type, hash_etag(content))
+        return self._kept[name]
 
-
-def _ui_file(name: str) -> Path:
-    spec = importlib.util.find_spec(UI_PACKAGE)
-    assert spec is not None, "asked for by is_installed"
-    assert spec.submodule_search_locations, "it is a package"
-    return Path(spec.submodule_search_locations[0]) / "dist" / name
+    def _path(self, name: str) -> Path:
+        return (_OWN if name in OWN_FILES else self._ui) / name

@@ -3,14 +3,15 @@
 The host itself answers 404 with an empty body, also for a known path with another method.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from shared.actions import routes
-from shared.actions.odata_routes import ROOT
+from shared.actions.odata.routes import ROOT
 from shared.actions.routes import Endpoint
-from shared.composition import Application
 from shared.contracts.http import Request, Response
-from shared.endpoints import arm_border, border
+from shared.endpoints import boundary
+from shared.endpoints.arm import boundary as arm_boundary
 from shared.errors import RequestError
 
 
@@ -28,16 +29,24 @@ def unknown_route(endpoints: Sequence[Endpoint], request: Request) -> RequestErr
     return RequestError(404, "RouteNotFound", "There is nothing at this path.")
 
 
-async def answer_unknown(application: Application, request: Request) -> Response:
-    """The fallback's answer, in the manner of the profile whose paths the request's belongs to."""
-    first = routes.decode_path(request.path).partition("/")[0].lower()
-    if first == ROOT and application.registry.odata is not None:
-        # It knows its paths and their methods better than the routes tell. Late, as in blueprints/odata.py.
-        from shared.endpoints.odata import OData  # noqa: PLC0415
+class Unknown:
+    """The fallback, in the manner of the profile whose paths a request's belongs to."""
 
-        return await OData(application, application.registry.odata).answer(request)
+    def __init__(
+        self, endpoints: Sequence[Endpoint], odata: Callable[[Request], Awaitable[Response]] | None, root_path: str
+    ) -> None:
+        """`odata` answers below the service root: it knows its paths and their methods better than routes tell."""
+        self._endpoints = endpoints
+        self._odata = odata
+        self._root_path = root_path
 
-    async def unknown(request: Request) -> Response:
-        raise unknown_route(application.endpoints, request)
+    async def answer(self, request: Request) -> Response:
+        """404, or 405 with `Allow`."""
+        request = replace(request, root_path=self._root_path)
+        first = routes.decode_path(request.path).partition("/")[0].lower()
+        if first == ROOT and self._odata is not None:
+            return await self._odata(request)
+        return await (arm_boundary.answer if first == "subscriptions" else boundary.answer)(request, self._refuse)
 
-    return await (arm_border.answer if first == "subscriptions" else border.answer)(request, unknown)
+    async def _refuse(self, request: Request) -> Response:
+        raise unknown_route(self._endpoints, request)

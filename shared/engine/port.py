@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.operations.ids import Locator
-from shared.operations.model import Operation
+from shared.model.ids import Locator
+from shared.model.operation import Operation
+
+ORCHESTRATOR = "longRunningActionOrchestrator"
+ACTIVITY = "longRunningActions"
+"""Names stored in every task hub: renaming one breaks what is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,8 @@ class Work:
         return f"{self.locator}@{self.generation}"
 
 
-class Engine(Protocol):
-    """Starts orchestrations. Both calls raise EngineError and return within ten seconds."""
+class Starter(Protocol):
+    """Starts orchestrations. Every call raises EngineError and returns within ten seconds."""
 
     async def start(self, instance_id: str, work: Work) -> None:
         """Start one; an instance of that id that exists already counts as started."""
@@ -37,4 +41,16 @@ class Engine(Protocol):
 
     async def is_live(self, instance_id: str) -> bool:
         """Whether the instance exists and has not finished."""
+        ...
+
+
+class Engine(Starter, Protocol):
+    """Starts orchestrations, and forgets them."""
+
+    async def purge(self, instance_id: str) -> bool:
+        """Have it keep nothing of the instance, nor of one that it does not know; False where that has not ended."""
+        ...
+
+    async def terminate(self, instance_id: str) -> None:
+        """Have an instance end without doing more; what has ended, or is not known, stays as it is."""
         ...

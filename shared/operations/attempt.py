@@ -2,25 +2,23 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.errors import FenceLost, StorageError, TransitionError
-from shared.operations import lifecycle
-from shared.operations.ids import Locator
+from shared.model import lifecycle
+from shared.model.ids import Locator
+from shared.model.operation import Operation, Progress, Status
+from shared.model.timing import Clock, Timing
+from shared.operations.durations import Durations
+from shared.operations.invocations import current
+from shared.operations.log_lines import about
 from shared.operations.loop_watch import watch_loop
-from shared.operations.model import Operation, Progress, Status
 from shared.operations.records import OperationRecords
-from shared.operations.waiting import Endings
-
-PROGRESS_INTERVAL = 1.0
-"""Seconds: progress reaches the store at most this often."""
-
-SETTLE_WAITS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries to write how an attempt ended, while the store does not answer."""
+from shared.operations.tasks import is_set_within
+from shared.operations.waiting import Completions
 
 _log = logging.getLogger(__name__)
 
@@ -28,76 +26,123 @@ _log = logging.getLogger(__name__)
 class LiveAttempt:
     """Keeps the lease of one claimed operation. The handler's side may be used from any thread."""
 
-    def __init__(self, records: OperationRecords, operation: Operation, clock: Callable[[], datetime]) -> None:
+    def __init__(self, records: OperationRecords, operation: Operation, *, clock: Clock, timing: Timing) -> None:
         self.operation = operation
         self._records = records
         self._clock = clock
-        self._fence = operation.fence
+        self._timing = timing
+        self.fence = operation.fence
+        now = clock.now()
+        self._ends = clock.monotonic() + ((operation.attempt_deadline or now) - now).total_seconds()
+        """Its deadline, by the monotonic clock."""
         self._loop = asyncio.get_running_loop()
+        self.invocation = current()
         self._wake = asyncio.Event()
         self._closed = asyncio.Event()
         self._progress: Progress | None = None
-        self._cancel_requested = False
+        self.is_canceled = False
+        """Whether the handler is to stop for good: the operation was canceled or lost, or the time is up."""
+        self.is_given_back = False
+        """Whether the instance is stopping: the handler is to let go, so that another one can go on."""
+        self.was_reached = False
+        """Whether that has reached the handler: what it does from then on may be because of it."""
+        self.has_begun = False
+        """Whether the handler was called."""
+        self._flag = False
         self._lost = False
         self._interrupt: Callable[[], object] = lambda: None
+        self._let_go: Callable[[], bool] = lambda: False
 
     @property
     def cancel_requested(self) -> bool:
-        return self._cancel_requested
+        """What the handler sees."""
+        return self.is_canceled or self._flag
 
     def report(self, progress: Progress) -> None:
         self._progress = progress
         self._loop.call_soon_threadsafe(self._wake.set)
 
-    def stop_with(self, interrupt: Callable[[], object]) -> None:
-        """What reaches the handler beside the flag: an async handler's task is cancelled."""
-        self._interrupt = interrupt
-        if self._cancel_requested:
+    def stop_with(self, interrupt: Callable[[], object], *, let_go: Callable[[], bool]) -> None:
+        """How the handler is reached: `interrupt` cancels an async one's task, `let_go` has it given back.
+
+        `let_go` says whether it has reached the handler: some are left alone, and some have ended already.
+        """
+        self._interrupt, self._let_go = interrupt, let_go
+        if self.is_canceled:
             interrupt()
+        if self.is_given_back:
+            self.was_reached = let_go()
 
     def cancel(self) -> None:
         """Tell the handler to stop. On the loop's thread."""
-        if not self._cancel_requested:
-            self._cancel_requested = True
+        if not self.is_canceled:
+            self.is_canceled = True
             self._interrupt()
 
+    def give_back(self) -> None:
+        """Have the handler let go, because the instance is stopping. On the loop's thread."""
+        if not self.is_given_back:
+            self.is_given_back = True
+            self.was_reached = self._let_go()
+
+    def raise_flag(self) -> None:
+        """What a `def` handler sees of a stop."""
+        self._flag = True
+
     async def keep(self) -> None:
-        """Renew the lease every ten seconds and write progress at most once a second, until closed.
+        """Renew the lease and write progress, each as often as the timing says, until closed.
 
         A write that meets another status learns of a cancel request made on another instance; one that meets another
         fence has lost the operation and stops the handler.
         """
-        heartbeat = lifecycle.HEARTBEAT.total_seconds()
-        written = time.monotonic()
+        clock, timing = self._clock, self._timing
+        written = clock.monotonic()
         while True:
-            await _wait(self._wake, written + heartbeat - time.monotonic())
-            await _wait(self._closed, min(PROGRESS_INTERVAL, written + PROGRESS_INTERVAL - time.monotonic()))
-            if self._closed.is_set():
+            await is_set_within(self._wake, written + timing.heartbeat - clock.monotonic(), clock)
+            if await is_set_within(self._closed, written + timing.progress_interval - clock.monotonic(), clock):
                 return
             self._wake.clear()
-            written = time.monotonic()
+            written = clock.monotonic()
             try:
                 await self._beat()
             except (FenceLost, TransitionError) as error:
-                _log.warning("Lost an operation: %s", error, extra={"action": "attempt_lost"})
+                about(_log, self.operation, "attempt_lost").warning("Lost an operation: %s", error)
                 self._lost = True
                 self.cancel()
                 return
             except StorageError as error:
-                _log.warning("A heartbeat did not reach the store: %s", error, extra={"action": "heartbeat_failed"})
+                line = about(_log, self.operation, "heartbeat_failed")
+                line.warning("A heartbeat did not reach the store: %s", error)
 
     async def _beat(self) -> None:
         progress, self._progress = self._progress, None
         try:
             self.operation = await self._records.change(
                 self.operation,
-                lambda o: lifecycle.heartbeat(o, self._clock(), fence=self._fence, progress=progress),
+                lambda o: self._renewed(o, self._clock.now(), progress),
             )
         except StorageError:
             self._progress = self._progress or progress
             raise
         if self.operation.status is Status.CANCELING:
             self.cancel()
+
+    def _renewed(self, operation: Operation, now: datetime, progress: Progress | None) -> Operation:
+        return lifecycle.heartbeat(
+            operation,
+            now,
+            fence=self.fence,
+            leases=self._records.leases,
+            progress=progress,
+            attempt_deadline=self._moved_deadline(operation, now),
+        )
+
+    def _moved_deadline(self, operation: Operation, now: datetime) -> datetime | None:
+        """Its deadline by the wall clock as it is now; None where the record has it."""
+        deadline = now + timedelta(seconds=self._ends - self._clock.monotonic())
+        if operation.attempt_deadline and abs(deadline - operation.attempt_deadline) >= self._timing.clock_jump:
+            return deadline
+        return None
 
     async def close(self, keeper: asyncio.Task[None]) -> None:
         """End the heartbeat, letting a write under way finish so that the record at hand is the stored one."""
@@ -107,7 +152,7 @@ class LiveAttempt:
         if not keeper.cancelled() and (error := keeper.exception()):
             raise error
 
-    async def settle(self, verdict: Callable[[Operation, datetime, int], Operation]) -> datetime | None:
+    async def settle(self, conclusion: Callable[[Operation, datetime, int], Operation]) -> datetime | None:
         """Write how the attempt ended, together with progress that was not written yet; when to come back, if ever."""
         if self._lost:
             raise FenceLost(f"operation {self.operation.id} went to another attempt")
@@ -117,14 +162,14 @@ class LiveAttempt:
         def apply(operation: Operation) -> Operation:
             if any(replace(operation, etag=one.etag) == one for one in tried):
                 return operation  # an earlier try was done after all, only its answer was lost
-            now = self._clock()
+            now = self._clock.now()
             if progress is not None:
-                operation = lifecycle.heartbeat(operation, now, fence=self._fence, progress=progress)
-            settled = verdict(operation, now, self._fence)
+                operation = self._renewed(operation, now, progress)
+            settled = conclusion(operation, now, self.fence)
             tried.append(settled)
             return settled
 
-        for wait in (*SETTLE_WAITS, None):
+        for wait in (*self._timing.settle_waits, None):
             try:
                 self.operation = await self._records.change(self.operation, apply)
                 break
@@ -132,22 +177,23 @@ class LiveAttempt:
                 # Work that is done is not given up for one failed write: nobody else claims while the lease lives.
                 if wait is None:
                     raise
-                await asyncio.sleep(wait)
+                await self._clock.sleep(wait)
         return None if self.operation.status.is_terminal else self.operation.not_before
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(max(0.0, seconds)):
-            await event.wait()
 
 
 class LiveAttempts:
     """The attempts of this process, so that a cancel request on the same instance reaches its handler at once."""
 
-    def __init__(self) -> None:
-        self.endings = Endings()
+    def __init__(self, *, clock: Clock, timing: Timing) -> None:
+        self._clock = clock
+        self._timing = timing
+        self.completions = Completions()
         """Who waits on this instance for an operation to end."""
+        self.durations = Durations()
+        self.is_stopping = False
+        """Whether the instance is stopping: nothing is claimed any more."""
+        self._count = 0
+        self._idle = asyncio.Event()
         self._attempts: dict[Locator, LiveAttempt] = {}
         self._watch: asyncio.Task[None] | None = None
 
@@ -155,8 +201,11 @@ class LiveAttempts:
     def registered(self, attempt: LiveAttempt) -> Generator[None]:
         locator = attempt.operation.locator
         self._attempts[locator] = attempt
+        if self.is_stopping:
+            attempt.give_back()
         if self._watch is None:
-            self._watch = asyncio.create_task(watch_loop(self._names), name="loop watch")
+            watch = watch_loop(self._names, say=self.say, clock=self._clock, timing=self._timing)
+            self._watch = asyncio.create_task(watch, name="loop watch")
         try:
             yield
         finally:
@@ -165,14 +214,48 @@ class LiveAttempts:
             if not self._attempts:
                 self._stop_watching()
 
+    def has(self, locator: Locator) -> bool:
+        """Whether an attempt at this operation runs here."""
+        return locator in self._attempts
+
+    @contextmanager
+    def counted(self) -> Generator[None]:
+        """An attempt, from before its claim until its end is written: a stop waits for it."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._idle.set()
+
     def cancel(self, locator: Locator) -> None:
         if attempt := self._attempts.get(locator):
             attempt.cancel()
+
+    async def give_back(self) -> bool:
+        """Claim nothing more, and have all attempts let go; whether they did, and wrote so, within `stop_within`."""
+        self.is_stopping = True
+        self._idle.clear()
+        for attempt in list(self._attempts.values()):
+            attempt.give_back()
+        return not self._count or await is_set_within(self._idle, self._timing.stop_within, self._clock)
 
     def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
 
+    def say(self, line: Callable[[], object]) -> None:
+        """Write a line that is about no single operation for the invocation of an attempt that runs.
+
+        Not in the caller's task, which the worker would ask first: the invocation that has made it may be over.
+        """
+        invocation = next((each.invocation for each in self._attempts.values() if each.invocation), None)
+        if invocation is None:
+            line()
+        else:
+            asyncio.get_running_loop().call_soon(invocation.call, line)
+
     def _names(self) -> list[str]:
-        return [attempt.operation.action for attempt in self._attempts.values()]
+        return [f"{attempt.operation.action} ({attempt.operation.id})" for attempt in self._attempts.values()]

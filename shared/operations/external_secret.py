@@ -12,12 +12,13 @@ import hmac
 import re
 from hashlib import sha256
 
-from shared.operations.ids import Locator
+from shared.model.ids import Locator
 
 PREFIX = "lroext_"
 RANDOM_BYTES = 32
 
 _TOKEN = re.compile(rf"{PREFIX}([A-Za-z0-9_-]{{54}})")
+_KEPT = 5
 _NO_HASH = "0" * 64
 """Compared with where there is no record, so that the work is the same."""
 
@@ -44,6 +45,12 @@ def fingerprint(secret: str) -> str:
     return sha256(secret.encode()).hexdigest()
 
 
+def added(stored: str, secret: str) -> str:
+    """`stored` with the fingerprint of one more secret: those of the last tries to delegate the work stay good."""
+    return " ".join([*stored.split(), fingerprint(secret)][-_KEPT:])
+
+
 def matches(secret: str, stored: str) -> bool:
-    """Whether `stored` is the fingerprint of `secret`, in a time that does not tell how much of it fits."""
-    return hmac.compare_digest(fingerprint(secret).encode(), (stored or _NO_HASH).encode())
+    """Whether one of the `stored` is the fingerprint of `secret`, in a time that does not tell how much of it fits."""
+    found = [hmac.compare_digest(fingerprint(secret), each) for each in (stored or _NO_HASH).split()]
+    return any(found)

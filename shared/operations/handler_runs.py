@@ -5,41 +5,75 @@ What a handler does never fails the orchestration: it becomes a stored outcome, 
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from shared.actions.context import ActionContext, OperationLogger
+from shared.actions.context import ActionContext, Attempt, Services
 from shared.actions.declaration import Action
-from shared.actions.execution import HandlerAbandoned, HandlerThreads, wait_for_end
-from shared.errors import ActionCanceled, ActionFailed, ErrorBody, ErrorDetail, StorageError, StorageRefused, problems
-from shared.operations import lifecycle
+from shared.actions.registry import HOST_MARGIN
+from shared.errors import (
+    ActionCanceled,
+    ActionFailed,
+    ErrorBody,
+    ErrorDetail,
+    RequestError,
+    StorageError,
+    StorageRefused,
+    problems,
+)
+from shared.model import lifecycle
+from shared.model.operation import Operation, Outcome, Status
+from shared.model.timing import Clock, Timing
 from shared.operations.attempt import LiveAttempt
-from shared.operations.follow_up import log_fields
-from shared.operations.model import Operation, Outcome, Status
+from shared.operations.containment import Escaped, contained
+from shared.operations.handler_threads import HandlerAbandoned, HandlerThreads, wait_for_end
+from shared.operations.log_lines import about
+from shared.operations.off_loop import off_loop
 from shared.operations.records import OperationRecords
-
-RESULT_WAITS = (0.5, 1.0, 2.0)
-"""Seconds between tries to store a large result."""
-
-GRACE = 5.0
-"""Seconds a handler has to stop once it was told to."""
+from shared.operations.results import ResultRefused, declared_json
+from shared.operations.tasks import ends_within
 
 _MAX_DETAILS = 4
 
+_SENT_AGAIN = frozenset({408, 429})
+"""Statuses below 500 after which clients send a request again (azure-core, `RetryPolicy`)."""
+
 _log = logging.getLogger(__name__)
 _handler_log = logging.getLogger("shared.actions.handler")
+"""Of `context.logger`."""
 
-Verdict = Callable[[Operation, datetime, int], Operation]
+Conclusion = Callable[[Operation, datetime, int], Operation]
 """How the record changes at the end of an attempt: (stored record, now, fence) -> record."""
 
 
-class Clock(Protocol):
-    def __call__(self) -> datetime: ...
+class Interrupted(Exception):
+    """The host has cancelled the attempt. `conclusion` is how it ended; None where its handler still runs."""
+
+    def __init__(self, conclusion: Conclusion | None) -> None:
+        super().__init__("the host has cancelled the attempt")
+        self.conclusion = conclusion
+
+
+def handler_context(
+    services: Services, operation: Operation, *, deadline: datetime, attempt_state: Attempt
+) -> ActionContext:
+    """What a handler is given for one attempt at `operation`, in the app and in a test of it."""
+    return ActionContext(
+        services=services,
+        base_url=services.settings.own_url,
+        api_version=operation.api_version,
+        operation_id=operation.id,
+        run_id=operation.run_id,
+        action=operation.action,
+        attempt=operation.attempt,
+        deadline=deadline,
+        owner=operation.owner,
+        logger=about(_handler_log, operation, "handler"),
+        attempt_state=attempt_state,
+    )
 
 
 class HandlerRuns:
@@ -50,61 +84,67 @@ class HandlerRuns:
         records: OperationRecords,
         threads: HandlerThreads,
         *,
+        services: Services,
         clock: Clock,
+        timing: Timing,
         function_timeout: timedelta | None,
     ) -> None:
         self._records = records
         self._threads = threads
+        self._services = services
         self._clock = clock
+        self._timing = timing
         self._function_timeout = function_timeout
 
-    async def run(self, action: Action, attempt: LiveAttempt, began: float) -> Verdict:
-        """The handler's end as a transition of the record."""
+    async def run(self, action: Action, attempt: LiveAttempt, began: float) -> Conclusion:
+        """The handler's end as a transition of the record. Raises Interrupted where the host does not wait for it."""
         operation = attempt.operation
         try:
             input = await self._load_input(action, operation)
         except ValueError as error:
-            said = problems(error) if isinstance(error, ValidationError) else str(error)
-            return self._final(ErrorBody("InvalidStoredInput", f"The stored input no longer fits the action: {said}"))
-        context = ActionContext(
-            operation_id=operation.id,
-            run_id=operation.run,
-            action=action.name,
-            attempt=operation.attempt,
-            deadline=operation.attempt_deadline or self._clock() + action.timeout,
-            owner=operation.owner,
-            logger=OperationLogger(_handler_log, log_fields("handler", operation)),
+            message = f"The stored input no longer fits the action: {_problem(error)}"
+            return self._final(ErrorBody("InvalidStoredInput", message))
+        context = handler_context(
+            self._services,
+            operation,
+            deadline=operation.attempt_deadline or self._clock.now() + action.timeout,
             attempt_state=attempt,
         )
-        task = asyncio.create_task(self._call(action, context, input), name=f"handler {operation.id}")
-        attempt.stop_with(task.cancel if action.is_async else lambda: None)
-        remaining = action.timeout.total_seconds() - (time.monotonic() - began)
+        task = asyncio.create_task(self._call(action, attempt, context, input), name=f"handler {operation.id}")
+        attempt.stop_with(
+            task.cancel if action.is_async else lambda: None, let_go=lambda: _let_go(action, attempt, task)
+        )
+        remaining = action.timeout.total_seconds() - (self._clock.monotonic() - began)
         try:
-            done, _ = await asyncio.wait({task}, timeout=max(remaining, 0))
+            done = await ends_within(task, remaining, self._clock)
         except asyncio.CancelledError:
-            attempt.cancel()
-            with suppress(HandlerAbandoned):
-                await wait_for_end(task, grace=1.0)
-            raise
+            attempt.give_back()
+            try:
+                await wait_for_end(task, grace=self._timing.stop_grace, clock=self._clock)
+            except HandlerAbandoned:
+                raise Interrupted(None) from None
+            raise Interrupted(await self._judge(action, attempt, task)) from None
         if not done:
             return await self._time_out(action, attempt, task, began)
         return await self._judge(action, attempt, task)
 
-    async def _call(self, action: Action, context: ActionContext, input: BaseModel | None) -> Any:
+    async def _call(self, action: Action, attempt: LiveAttempt, context: ActionContext, input: BaseModel | None) -> Any:
         arguments = (context,) if action.input_model is None else (context, input)
+
+        def begins() -> None:
+            attempt.has_begun = True
+
         if action.is_async:
-            try:
+            begins()
+            with contained():
                 return await action.handler(*arguments)
-            except SystemExit as error:
-                # asyncio lets it through to the loop's runner: one handler would end the whole process.
-                raise RuntimeError("the handler asked the process to exit") from error
 
         def unless_stopped() -> Any:
             # The wait for a thread may have been long; asyncio's cancellation does not reach what waits to start.
-            context.raise_if_cancelled()
+            context.raise_if_canceled()
             return action.handler(*arguments)
 
-        return await self._threads.run(unless_stopped, name=action.name)
+        return await self._threads.run(unless_stopped, operation=attempt.operation, begins=begins)
 
     async def _load_input(self, action: Action, operation: Operation) -> BaseModel | None:
         if action.input_model is None:
@@ -113,81 +153,140 @@ class HandlerRuns:
         if content is None:
             raise ValueError("its blob is gone")
         # Stored by this app's own validation: names are the aliases, unknown fields come from another version.
-        return action.input_model.model_validate_json(content)
+        return await off_loop(len(content), action.input_model.model_validate_json, content)
 
-    async def _time_out(self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any], began: float) -> Verdict:
-        canceling = attempt.cancel_requested
+    async def _time_out(
+        self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any], began: float
+    ) -> Conclusion:
+        canceling = attempt.is_canceled
         attempt.cancel()
-        grace = GRACE
+        grace = self._timing.cancel_grace
         if self._function_timeout is not None:
-            hard = self._function_timeout.total_seconds() - 60 - (time.monotonic() - began)
-            grace = max(0.0, min(GRACE, hard))
+            hard = (self._function_timeout - HOST_MARGIN).total_seconds() - (self._clock.monotonic() - began)
+            grace = max(0.0, min(grace, hard))
         try:
-            await wait_for_end(task, grace=grace)
+            await wait_for_end(task, grace=grace, clock=self._clock)
         except HandlerAbandoned:
-            _log.error("A handler did not stop at its deadline", extra=log_fields("abandoned", attempt.operation))
+            about(_log, attempt.operation, "abandoned").error("A handler did not stop at its deadline")
         if canceling:
             return _confirm
         seconds = action.timeout.total_seconds()
         error = ErrorBody("AttemptTimedOut", f"The attempt did not end within {seconds:g} seconds.")
         return self._retry_or_fail(action, attempt.operation, error)
 
-    async def _judge(self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> Verdict:
+    async def _judge(self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> Conclusion:
         operation = attempt.operation
+        if _was_interrupted(action, attempt, task):
+            return _lose if action.at_most_once and attempt.has_begun else give_back
         try:
             value = task.result()
         except (ActionCanceled, asyncio.CancelledError):
-            if attempt.cancel_requested:
+            if attempt.is_canceled:
                 return _confirm
             return self._retry_or_fail(
                 action, operation, ErrorBody("AttemptInterrupted", "The attempt stopped itself.")
             )
         except ActionFailed as failure:
-            error = ErrorBody(failure.code, failure.message, failure.target, failure.details)
-            if failure.retryable:
-                return self._retry_or_fail(action, operation, error, failure.status_code)
-            return self._final(error, failure.status_code)
+            return self._fail_as(action, operation, failure, failure.status_code, retryable=failure.retryable)
+        except RequestError as failure:
+            # The words of a request, from code that both have: what a request would be told to send again is retried.
+            retryable = failure.status in _SENT_AGAIN or failure.status >= 500 or "Retry-After" in failure.headers
+            return self._fail_as(action, operation, failure, failure.status, retryable=retryable)
         except Exception as error:
-            _log.exception("The handler raised", extra=log_fields("handler_raised", operation))
-            message = f"The action failed unexpectedly ({type(error).__name__}); the app's log has more."
+            about(_log, operation, "handler_raised").exception("The handler raised")
+            raised = error.raised if isinstance(error, Escaped) else error
+            message = f"The action failed unexpectedly ({type(raised).__name__}); the app's log has more."
             return self._retry_or_fail(action, operation, ErrorBody("ActionError", message))
         return await self._store_result(action, operation, value)
 
-    async def _store_result(self, action: Action, operation: Operation, value: Any) -> Verdict:
+    async def _store_result(self, action: Action, operation: Operation, value: Any) -> Conclusion:
         if action.output is None and value is None:
             return _succeed(Outcome(204))
         try:
-            content = _serialize(action.output, value)
-        except ValueError:
-            _log.exception("The handler's result does not fit", extra=log_fields("invalid_result", operation))
-            return self._final(ErrorBody("InvalidResult", "The action returned something it does not declare."), 500)
-        for wait in (*RESULT_WAITS, None):
+            content = await declared_json(action.output, value, limit=self._services.settings.max_result_bytes)
+        except ResultRefused as refused:
+            about(_log, operation, "result_refused").error("The handler's result does not fit: %s", refused)
+            return self._final(refused.error)
+        for wait in (*self._timing.result_waits, None):
             try:
                 body = await self._records.store_result(operation, "application/json", content)
                 return _succeed(Outcome(200, body=body))
             except StorageRefused:
                 return self._final(ErrorBody("InvalidResult", "The store cannot hold what the action returned."))
             except StorageError as error:
-                _log.warning("The result could not be stored: %s", error, extra=log_fields("result_failed", operation))
+                about(_log, operation, "result_failed").warning("The result could not be stored: %s", error)
                 if wait is not None:
-                    await asyncio.sleep(wait)
+                    await self._clock.sleep(wait)
         error = ErrorBody("ResultNotStored", "The action ended, but storage did not take its result.")
         return self._retry_or_fail(action, operation, error)
 
-    def _final(self, error: ErrorBody, status_code: int = 500) -> Verdict:
+    def _fail_as(
+        self,
+        action: Action,
+        operation: Operation,
+        failure: ActionFailed | RequestError,
+        status_code: int,
+        *,
+        retryable: bool,
+    ) -> Conclusion:
+        error = ErrorBody(failure.code, failure.message, failure.target, failure.details)
+        if retryable:
+            return self._retry_or_fail(action, operation, error, status_code)
+        return self._final(error, status_code)
+
+    def _final(self, error: ErrorBody, status_code: int = 500) -> Conclusion:
         outcome = Outcome(status_code, error=bounded(error))
         return lambda o, now, fence: lifecycle.fail(o, now, fence=fence, outcome=outcome)
 
-    def _retry_or_fail(self, action: Action, operation: Operation, error: ErrorBody, status_code: int = 500) -> Verdict:
+    def _retry_or_fail(
+        self, action: Action, operation: Operation, error: ErrorBody, status_code: int = 500
+    ) -> Conclusion:
         failures = operation.failures + 1
-        again = self._clock() + action.retry.wait_after(failures)
+        again = self._clock.now() + action.retry.wait_after(failures)
         if failures >= action.retry.max_attempts or again >= operation.deadline:
             return self._final(error, status_code)
         kept = bounded(error)
         return lambda o, now, fence: lifecycle.retry_later(o, now, fence=fence, not_before=again, error=kept)
 
 
-def _succeed(outcome: Outcome) -> Verdict:
+def _was_interrupted(action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> bool:
+    """Whether the stop of its instance has ended the handler, and not its own doing.
+
+    An async one that was cancelled may raise anything while it cleans up. A thread sees its flag where it looks, and
+    says so by ActionCanceled: any other error is its own. What either has returned is kept, as any result.
+    """
+    if not attempt.was_reached or attempt.is_canceled:
+        return False
+    if task.cancelled():
+        return True
+    error = task.exception()
+    return error is not None and (action.is_async or isinstance(error, ActionCanceled))
+
+
+def _let_go(action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> bool:
+    """Reach a handler whose instance is stopping; whether it was reached.
+
+    A thread keeps its lease until it returns: given back while it runs, it would run twice. One that must not run twice
+    is left alone, for it may still end in time.
+    """
+    if action.is_async or not attempt.has_begun:
+        return task.cancel()
+    if action.at_most_once or task.done():
+        return False
+    attempt.raise_flag()
+    return True
+
+
+def give_back(operation: Operation, now: datetime, fence: int) -> Operation:
+    """The conclusion on an attempt that did not get to do its work: the next one may follow at once."""
+    return lifecycle.continue_later(operation, now, fence=fence, not_before=now)
+
+
+def _lose(operation: Operation, now: datetime, fence: int) -> Operation:
+    return lifecycle.lose(operation, now, fence=fence)
+
+
+def _succeed(outcome: Outcome) -> Conclusion:
     return lambda o, now, fence: lifecycle.succeed(o, now, fence=fence, outcome=outcome)
 
 
@@ -198,16 +297,19 @@ def _confirm(operation: Operation, now: datetime, fence: int) -> Operation:
     return lifecycle.confirm_cancel(operation, now, fence=fence)
 
 
-def _serialize(output: TypeAdapter[Any] | None, value: Any) -> bytes:
-    if output is None:
-        raise ValueError("the action declares that it returns nothing")
-    return output.dump_json(output.validate_python(value), by_alias=True)
+def _problem(error: ValueError) -> str:
+    """What is wrong with a value, without the value."""
+    return problems(error) if isinstance(error, ValidationError) else str(error)
 
 
 def bounded(error: ErrorBody) -> ErrorBody:
-    """The error at a size the record holds, whatever the handler put into it."""
+    """The error at a size the record holds, whatever the handler put into it: an exception as a message, say."""
     details = tuple(
-        ErrorDetail(detail.code[:100], detail.message[:200], detail.target and detail.target[:100])
+        ErrorDetail(str(detail.code)[:100], str(detail.message)[:200], _target(detail.target))
         for detail in error.details[:_MAX_DETAILS]
     )
-    return ErrorBody(error.code[:100], error.message[:1000], error.target and error.target[:100], details)
+    return ErrorBody(str(error.code)[:100], str(error.message)[:1000], _target(error.target), details)
+
+
+def _target(target: str | None) -> str | None:
+    return str(target)[:100] if target else None

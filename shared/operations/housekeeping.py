@@ -1,45 +1,31 @@
-"""What keeps operations moving when something was lost: restarts, deadlines, abandoned cancels, expiry.
+"""What keeps operations moving when something was lost: restarts, deadlines, abandoned cancels, expiry; and the sweeps.
 
-The same pass runs on Azure and on the local host. An idle one costs 32 queries however many records there are.
+The same pass runs on Azure and on the local host. An idle one costs 33 queries however many records there are.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
-from enum import Enum
+from datetime import datetime
+from typing import Any, TypeVar
 
-from shared.engine.port import Engine, Work
-from shared.errors import EngineError, ErrorBody, FenceLost, StorageConflict, TransitionError
-from shared.operations import lifecycle
-from shared.operations.ids import Locator
-from shared.operations.model import Operation, Status
+from shared.engine.port import Engine
+from shared.errors import EngineError, FenceLost, StorageConflict, StorageError, TransitionError
+from shared.model.ids import Locator
+from shared.model.operation import Operation
+from shared.model.timing import Clock, Timing
+from shared.operations.after_end import AfterEnd
+from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
-
-PATIENCE = timedelta(seconds=10)
-"""How long a start, or a due retry, is left to the engine before housekeeping looks."""
-
-STUCK_AFTER = timedelta(seconds=60)
-"""How long past its attempt's deadline a holder may still renew its lease before it is given up."""
-
-CANCEL_GRACE = timedelta(minutes=5)
-"""How long whoever drives an external operation has to confirm a cancel: it hears of it at its next update only."""
+from shared.operations.recovery import Recovery, Verdict, is_overdue
+from shared.operations.remains import Remains
+from shared.operations.removal import Removals
+from shared.operations.site import Site
 
 _PARALLEL = 8
 
 _log = logging.getLogger(__name__)
-
-
-class Verdict(Enum):
-    """What an active operation needs."""
-
-    NOTHING = "nothing"
-    CONFIRM_CANCEL = "confirm_cancel"
-    EXCEED_DEADLINE = "exceed_deadline"
-    GIVE_UP_STUCK = "give_up_stuck"
-    RESTART = "restart"
-    RESTART_UNLESS_LIVE = "restart_unless_live"
 
 
 @dataclass(slots=True)
@@ -52,6 +38,18 @@ class Report:
     failed: int = 0
     removed: int = 0
 
+    def count(self, done: Verdict) -> None:
+        """One more operation for which that was done."""
+        match done:
+            case Verdict.RESTART | Verdict.RESTART_UNLESS_LIVE | Verdict.DELEGATE:
+                self.restarted += 1
+            case Verdict.CONFIRM_CANCEL:
+                self.canceled += 1
+            case Verdict.EXCEED_DEADLINE | Verdict.GIVE_UP_STUCK | Verdict.GIVE_UP_LOST:
+                self.failed += 1
+            case Verdict.NOTHING:
+                pass
+
     @property
     def did_something(self) -> bool:
         return bool(self.restarted or self.canceled or self.failed or self.removed)
@@ -60,135 +58,133 @@ class Report:
         return ", ".join(f"{field.name} {getattr(self, field.name)}" for field in fields(self))
 
 
-def judge(operation: Operation, now: datetime) -> Verdict:
-    """What to do about one record. Pure."""
-    if operation.status.is_terminal:
-        return Verdict.NOTHING
-    if operation.external:
-        return _judge_external(operation, now)
-    if operation.lease_is_live(now):
-        limit = operation.attempt_deadline
-        return Verdict.GIVE_UP_STUCK if limit and now >= limit + STUCK_AFTER else Verdict.NOTHING
-    if operation.status is Status.CANCELING:
-        return Verdict.CONFIRM_CANCEL
-    if now >= operation.deadline:
-        return Verdict.EXCEED_DEADLINE
-    if operation.status is Status.RUNNING and operation.lease_until is not None:
-        return Verdict.RESTART
-    due = max(operation.created, operation.not_before or operation.created)
-    return Verdict.RESTART_UNLESS_LIVE if now >= due + PATIENCE else Verdict.NOTHING
-
-
-def _judge_external(operation: Operation, now: datetime) -> Verdict:
-    """What is driven from elsewhere has deadlines only. While Canceling, `changed` is when that was asked for."""
-    if operation.status is Status.CANCELING:
-        patience = min(operation.deadline, operation.changed + CANCEL_GRACE)
-        return Verdict.CONFIRM_CANCEL if now >= patience else Verdict.NOTHING
-    return Verdict.EXCEED_DEADLINE if now >= operation.deadline else Verdict.NOTHING
-
-
 class Housekeeping:
     """One pass over what is active and what has expired."""
 
     def __init__(
         self,
         records: OperationRecords,
+        recovery: Recovery,
+        removals: Removals,
+        site: Site,
         *,
-        clock: Callable[[], datetime],
-        before_removal: Callable[[Operation], Awaitable[None]] | None = None,
+        clock: Clock,
+        timing: Timing,
+        randomness: Callable[[], float],
+        after_end: AfterEnd,
+        sweeps: Mapping[str, Callable[[], Awaitable[None]]],
     ) -> None:
-        """`before_removal` does what the end of an operation left to its readers, while there is still a record."""
+        """A pass does nothing while another than this `site` has the namespace.
+
+        `randomness`, 0 up to 1, says where a pass begins: one that does not get to the end leaves others behind.
+        `after_end` is done once more before a removal, while there still is a record that tells how it ended.
+        `sweeps`, by their names, remove in bounded steps what nothing else leads to.
+        """
         self._records = records
+        self._recovery = recovery
+        self._removals = removals
+        self._site = site
         self._clock = clock
-        self._before_removal = before_removal
+        self._timing = timing
+        self._randomness = randomness
+        self._after_end = after_end
+        self._sweeps = sweeps
 
     async def run(self, engine: Engine) -> Report:
         report = Report()
-        now = self._clock()
-        await _side_by_side(self._due(now), lambda locator: self._tend(locator, engine, report))
-        await _side_by_side(self._records.expired(now), lambda locator: self._remove(locator, report))
+        if not await self._site.hold():
+            return report
+        now, start, timing = self._records.verdict_clock.now(), self._randomness(), self._timing
+        tending = _side_by_side(self._due(now, start), lambda locator: self._tend(locator, engine, report))
+        if not await self._ends_within(timing.tending_within, tending):
+            _log.warning("Not all that is active was looked at in this pass", extra={"event": "tending_unfinished"})
+        expired = self._records.expired(now, start=start)
+        removals = _side_by_side(expired, lambda each: self._remove(each, engine, report))
+        if not await self._ends_within(timing.removals_within, removals):
+            _log.warning("Not all that has expired was removed in this pass", extra={"event": "removals_unfinished"})
+        for name, sweep in self._sweeps.items():
+            await self._sweep(name, sweep)
         return report
 
-    async def _due(self, now: datetime) -> AsyncIterator[Locator]:
-        async for locator, created in self._records.active():
-            if now >= created + PATIENCE:
+    async def _ends_within(self, seconds: float, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether it has ended by then; what it has not got to is left to later passes, which begin elsewhere."""
+        try:
+            async with self._clock.timeout(seconds):
+                await work
+        except TimeoutError:
+            return False
+        return True
+
+    async def _due(self, now: datetime, start: float) -> AsyncIterator[Locator]:
+        async for locator, created in self._records.active(start=start):
+            # One that was created later than now may be old: the clock was set back.
+            if created > now or is_overdue(created, now, self._timing, self._records.leases):
                 yield locator
 
     async def _tend(self, locator: Locator, engine: Engine, report: Report) -> None:
+        operation: Operation | None = None
         try:
             operation = await self._records.read(locator, for_monitor=True)
             if operation is not None:
                 report.looked_at += 1
-                await self._act(judge(operation, self._clock()), operation, engine, report)
+                _, done = await self._recovery.recover(operation, engine)
+                report.count(done)
         except (FenceLost, TransitionError, StorageConflict):
             pass  # Somebody else moved the operation in the meantime: the next pass looks again.
         except EngineError as error:
-            _log.warning("Could not restart an operation: %s", error, extra={"action": "restart_failed"})
+            about(_log, operation or locator, "restart_failed").warning("Could not restart an operation: %s", error)
+        except StorageError as error:
+            about(_log, operation or locator, "tend_failed").warning("Could not tend an operation: %s", error)
         except Exception:
             # One record that cannot be read must not keep the pass from all others.
-            _log.exception("Could not tend an operation", extra={"action": "tend_failed", "operation_id": locator.id})
+            about(_log, operation or locator, "tend_failed").exception("Could not tend an operation")
 
-    async def _act(self, verdict: Verdict, operation: Operation, engine: Engine, report: Report) -> None:
-        now = self._clock()
-        match verdict:
-            case Verdict.NOTHING:
-                return
-            case Verdict.CONFIRM_CANCEL:
-                await self._records.change(operation, lambda o: lifecycle.confirm_cancel(o, now))
-                report.canceled += 1
-            case Verdict.EXCEED_DEADLINE:
-                error = ErrorBody("DeadlineExceeded", "The operation did not end before its deadline.")
-                await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error, seen=operation))
-                report.failed += 1
-            case Verdict.GIVE_UP_STUCK:
-                await self._records.change(operation, lambda o: lifecycle.give_up_stuck(o, now, fence=operation.fence))
-                report.failed += 1
-            case Verdict.RESTART:
-                await self._restart(operation, engine, report)
-            case Verdict.RESTART_UNLESS_LIVE:
-                if not await engine.is_live(operation.instance_id):
-                    await self._restart(operation, engine, report)
-
-    async def _restart(self, operation: Operation, engine: Engine, report: Report) -> None:
-        generation = operation.generation
-
-        def restart(o: Operation) -> Operation:
-            if o.generation != generation:
-                raise FenceLost(f"operation {o.id} was restarted by somebody else")
-            return lifecycle.restart(o, self._clock())
-
-        restarted = await self._records.change(operation, restart)
-        await engine.start(restarted.instance_id, Work.of(restarted))
-        report.restarted += 1
-        _log.warning(
-            "Restarted an operation",
-            extra={"action": "restarted", "operation_id": operation.id, "action_name": operation.action},
-        )
-
-    async def _remove(self, locator: Locator, report: Report) -> None:
+    async def _remove(self, expired: Locator | Remains, engine: Engine, report: Report) -> None:
+        if isinstance(expired, Remains):
+            await self._removals.clear(expired, engine)
+            return
+        locator = expired
+        operation: Operation | None = None
         try:
             operation = await self._records.read(locator)
-            if operation and operation.expires and operation.expires <= self._clock():
-                if self._before_removal is not None:
-                    await self._before_removal(operation)
-                report.removed += await self._records.purge(operation)
+            if operation and operation.expires and operation.expires <= self._records.verdict_clock.now():
+                await self._after_end(operation)
+                if await self._removals.remove(operation, engine):
+                    report.removed += 1
+        except StorageError as error:
+            about(_log, operation or locator, "purge_failed").warning("Could not remove an operation: %s", error)
         except Exception:
-            _log.exception(
-                "Could not remove an operation", extra={"action": "purge_failed", "operation_id": locator.id}
+            about(_log, operation or locator, "purge_failed").exception("Could not remove an operation")
+
+    async def _sweep(self, name: str, sweep: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with self._clock.timeout(self._timing.sweep_within):
+                await sweep()
+        except Exception as error:
+            is_known = isinstance(error, StorageError | TimeoutError)
+            _log.warning(
+                "The sweep %s goes on with the next pass: %r",
+                name,
+                error,
+                exc_info=not is_known,
+                extra={"event": "sweep_failed", "sweep": name},
             )
 
 
-async def _side_by_side(locators: AsyncIterator[Locator], work: Callable[[Locator], Awaitable[None]]) -> None:
+_T = TypeVar("_T")
+
+
+async def _side_by_side(stream: AsyncIterator[_T], work: Callable[[_T], Awaitable[None]]) -> None:
     """Work through a stream, a few at a time, without holding it all."""
     places = asyncio.Semaphore(_PARALLEL)
 
-    async def one(locator: Locator) -> None:
+    async def one(each: _T) -> None:
         try:
-            await work(locator)
+            await work(each)
         finally:
             places.release()
 
     async with asyncio.TaskGroup() as group:
-        async for locator in locators:
+        async for each in stream:
             await places.acquire()
-            group.create_task(one(locator))
+            group.create_task(one(each))

@@ -5,19 +5,17 @@ Where the process dies, housekeeping finds a record without a live attempt and h
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from shared.engine.port import Work
 from shared.errors import StorageError
+from shared.model.operation import Operation
+from shared.model.timing import Clock, Timing
 from shared.operations.attempt import LiveAttempts
-from shared.operations.model import Operation
 from shared.operations.runner import Runner
 from shared.operations.service import OperationService, StartRequest
-
-_GRACE = 5.0
-"""Seconds an attempt has to stop once its operation was canceled."""
+from shared.operations.tasks import ends_within
 
 
 class _Here:
@@ -27,16 +25,21 @@ class _Here:
         """Nothing: the caller runs it."""
 
     async def is_live(self, instance_id: str) -> bool:
-        return False
+        """A replay of a start is run here as well, so no other generation is needed."""
+        return True
 
 
 class InlineRuns:
     """Starts an operation and runs it here."""
 
-    def __init__(self, service: OperationService, runner: Runner, live: LiveAttempts) -> None:
+    def __init__(
+        self, service: OperationService, runner: Runner, live: LiveAttempts, *, clock: Clock, timing: Timing
+    ) -> None:
         self._service = service
         self._runner = runner
         self._live = live
+        self._clock = clock
+        self._timing = timing
 
     async def run(
         self, request: StartRequest, *, seconds: float, is_canceled: Callable[[], bool] = lambda: False
@@ -46,41 +49,44 @@ class InlineRuns:
         Raises RequestError as `OperationService.begin` does. Where the caller is cancelled, the operation is canceled
         too if `is_canceled` says that somebody wants that; otherwise the process stops, and it is left to the engine.
         """
-        until = time.monotonic() + seconds
+        until = self._clock.monotonic() + seconds
         started = await self._service.begin(request, _Here())
         operation = started.operation
         if operation.status.is_terminal:
             return operation
         # What was read for a replay came without its input.
         at_hand = None if started.replayed else operation
-        with self._live.endings.listening(operation.locator) as waiter:
+        with self._live.completions.subscribe(operation.locator) as waiter:
             work = asyncio.create_task(self._attempts(operation, at_hand), name=f"inline {operation.id}")
             try:
-                await asyncio.wait({work}, timeout=max(0.0, until - time.monotonic()))
-                if not work.done():
+                if not await ends_within(work, until - self._clock.monotonic(), self._clock):
                     operation = await self._service.cancel(operation.owner, operation.id)
-                    await asyncio.wait({work}, timeout=_GRACE)
+                    await self._let_go(work)
             except asyncio.CancelledError:
                 if is_canceled():
                     with suppress(StorageError):
                         await asyncio.shield(self._service.cancel(operation.owner, operation.id))
-                        await asyncio.wait({work}, timeout=_GRACE)
+                        await self._let_go(work)
                 raise
             finally:
                 await _stop(work)
             if work.done() and not work.cancelled() and (error := work.exception()):
                 raise error
-            if waiter.ended is not None and waiter.ended.run == operation.run:
+            if waiter.ended is not None and waiter.ended.run_id == operation.run_id:
                 return waiter.ended
         operation = await self._service.get(operation.owner, operation.id)
-        return await self._service.wait(operation, max(0.0, until - time.monotonic()))
+        return await self._service.wait(operation, max(0.0, until - self._clock.monotonic()))
 
     async def _attempts(self, operation: Operation, at_hand: Operation | None) -> None:
         """One attempt after the other, until it has ended or somebody else has it."""
         again = await self._runner.run(Work.of(operation), at_hand=at_hand)
         while again is not None:
-            await asyncio.sleep(max(0.0, again.timestamp() - time.time()))
+            await self._clock.sleep(max(0.0, (again - self._clock.now()).total_seconds()))
             again = await self._runner.run(Work.of(operation))
+
+    async def _let_go(self, work: asyncio.Task[None]) -> None:
+        """Give an attempt whose operation was canceled the time it has to stop."""
+        await ends_within(work, self._timing.cancel_grace, self._clock)
 
 
 async def _stop(work: asyncio.Task[None]) -> None:

@@ -1,28 +1,42 @@
 """Says when something holds up the event loop: all polls wait while it does."""
 
-import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
-INTERVAL = 0.25
-LIMIT = 1.0
-"""Seconds of lag that are logged."""
+from shared.model.timing import Clock, Timing
 
 _log = logging.getLogger(__name__)
 
 
-async def watch_loop(suspects: Callable[[], Iterable[str]]) -> None:
-    """Log each time the loop comes back more than a second late, naming the actions that were running. Never ends."""
+async def watch_loop(
+    suspects: Callable[[], Iterable[str]],
+    *,
+    say: Callable[[Callable[[], object]], object],
+    clock: Clock,
+    timing: Timing,
+) -> None:
+    """Log each time the loop comes back later than `loop_lag`, naming what was running. Never ends.
+
+    It outlives the invocation that it was begun in; `say` writes a line for one that runs.
+
+    The CPU that the loop's thread has used meanwhile tells computing from waiting: a call that blocks, or a machine
+    that is busy with something else, uses next to none.
+    """
     while True:
-        before = time.monotonic()
-        await asyncio.sleep(INTERVAL)
-        lag = time.monotonic() - before - INTERVAL
-        if lag > LIMIT:
+        before, used_before = clock.monotonic(), clock.thread_time()
+        await clock.sleep(timing.loop_watch_interval)
+        lag = clock.monotonic() - before - timing.loop_watch_interval
+        if lag > timing.loop_lag:
+            cpu = clock.thread_time() - used_before
             names = sorted(set(suspects()))
-            _log.warning(
-                "The event loop was held up for %.1f s while these ran: %s. Move blocking work into a `def` handler.",
+            line = partial(
+                _log.warning,
+                "The event loop was held up for %.1f s (%.1f s of CPU) while these ran: %s. "
+                "Move blocking work into a `def` handler.",
                 lag,
+                cpu,
                 ", ".join(names),
-                extra={"action": "loop_lag", "lag": lag},
+                extra={"event": "loop_lag", "lag": lag, "cpu": cpu},
             )
+            say(line)

@@ -3,32 +3,38 @@
 import asyncio
 import heapq
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from typing import TypeVar
+from uuid import uuid4
 
-from shared.errors import FenceLost, StorageAnswerLost, StorageConflict, StorageUnavailable
+from shared.errors import FenceLost, StorageConflict, StorageUnavailable
+from shared.model.ids import PARTITIONS, Locator
+from shared.model.leases import Leases
+from shared.model.lifecycle import Transition
+from shared.model.operation import Operation, Payload
+from shared.model.timing import Clock, Timing
 from shared.operations import rows
-from shared.operations.ids import PARTITIONS, Locator
-from shared.operations.lifecycle import Transition
-from shared.operations.model import Operation, Payload, Status
+from shared.operations.off_loop import off_loop
+from shared.operations.remains import Remains, postponement, result_name
 from shared.operations.rows import ListRow
-from shared.storage.contention import give_way
-from shared.storage.ports import Container, Row, Storage, Table
-from shared.storage.write_once import write_once
+from shared.operations.verdict_clock import VerdictClock
+from shared.storage.contention import backoff
+from shared.storage.ports import Container, Delete, Insert, Row, Storage, Table
+from shared.storage.writes import write_once
 
 INLINE_LIMIT = 30 * 1024
 """Bytes kept in the row; Azure Tables holds 32 Ki UTF-16 units a string, and a byte is at most one unit."""
 
+_log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
 _TRIES = 12
 """Conflicts in a row before a change gives up; each means that somebody else made progress."""
-
-BLOB_WITHIN = 5.0
-"""Seconds for reading or removing an operation's payloads: callers are promised an answer within ten."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,21 @@ class ListPage:
 class OperationRecords:
     """Reads and changes records; every change is one storage request unless somebody else was faster."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, clock: Clock, timing: Timing) -> None:
+        self._clock = clock
+        self._timing = timing
+        self._exclusive_since = storage.exclusive_since
+        self.verdict_clock = VerdictClock(clock, timing=timing, patience=timing.lease)
+        """Tells what is overdue."""
         self._table: Table = storage.table("operations")
         self._payloads: Container = storage.container("operations")
+
+    @property
+    def leases(self) -> Leases:
+        """When an attempt holds an operation of this store."""
+        since = self._exclusive_since
+        # A clock that was set back would make all leases older than the process that grants them.
+        return Leases(length=self._timing.lease, exclusive_since=since and since + self.verdict_clock.set_back)
 
     async def read(self, locator: Locator, *, for_monitor: bool = False) -> Operation | None:
         """The record, by one point read; `for_monitor` leaves its input behind."""
@@ -53,51 +71,91 @@ class OperationRecords:
         return rows.from_row(row) if row else None
 
     async def insert(self, operation: Operation) -> Operation:
-        """Store a new operation; raises StorageConflict where the id is taken."""
-        etags = await write_once(self._table, operation.locator.partition, rows.insertions(operation))
+        """Store a new operation; raises StorageConflict where the id is taken.
+
+        What told of its input that is a blob goes in the same transaction: from here on the record does. Where the
+        answer got lost, it comes back as it is by now: housekeeping, or a poll, may have moved it on.
+        """
+        insertions = rows.insertions(operation)
+        if operation.input.blob is not None:
+            insertions.append(Delete(self._unrecorded(operation).key))
+        try:
+            etags = await write_once(self._table, operation.locator.partition, insertions, sleep=self._clock.sleep)
+        except StorageConflict:
+            stored = await self.read(operation.locator)
+            if stored is None or stored.run_id != operation.run_id:
+                raise
+            return stored
         return replace(operation, etag=etags[0] or "")
 
-    async def change(self, operation: Operation, transition: Transition) -> Operation:
+    async def change(
+        self, operation: Operation, transition: Transition, *, announced: Remains | None = None
+    ) -> Operation:
         """Apply `transition` to the record as stored, starting from the copy at hand.
 
         After a conflict the record is read again and the transition decides anew: it raises FenceLost or
-        TransitionError when it no longer fits. A transition that returns its argument writes nothing.
+        TransitionError when it no longer fits. A transition that returns its argument writes nothing. What told of a
+        result (`announced`) goes in the same transaction: from here on the record does.
         """
         for tried in range(_TRIES):
-            await give_way(tried)
+            await backoff(tried, sleep=self._clock.sleep)
             changed = transition(operation)
             if changed is operation:
                 return operation
             try:
                 updates = rows.updates(operation, changed)
-                etags = await write_once(self._table, operation.locator.partition, updates)
+                if announced is not None:
+                    updates.append(Delete(announced.key))
+                etags = await write_once(self._table, operation.locator.partition, updates, sleep=self._clock.sleep)
             except StorageConflict:
                 current = await self.read(operation.locator)
-                if current is None or current.run != operation.run:
+                if current is None or current.run_id != operation.run_id:
                     raise FenceLost(f"operation {operation.id} is gone") from None
                 operation = current
             else:
                 return replace(changed, etag=etags[0] or "")
         raise StorageConflict(f"operation {operation.id} kept changing")
 
-    async def purge(self, operation: Operation) -> bool:
-        """Remove a terminal operation, payloads first so that none is left behind; False if it was gone already."""
-        outcome_body = operation.outcome.body if operation.outcome else None
-        async with _in_time():
-            for payload in (operation.input, outcome_body):
-                if payload and payload.blob:
-                    await self._payloads.delete(payload.blob)
-        if operation.status is not Status.SUCCEEDED and operation.fence:
-            await self.drop_result(operation, fence=operation.fence)
-        try:
-            await self._table.write(operation.locator.partition, rows.deletions(operation))
-        except StorageConflict:
-            return False
-        except StorageAnswerLost:
-            stored = await self.read(operation.locator, for_monitor=True)
-            if stored is not None and stored.run == operation.run:
-                raise
-        return True
+    async def remove(self, operation: Operation, *, has_hooks: bool = False) -> Remains | None:
+        """Take a terminal operation out of sight; None if it was gone already.
+
+        `operation` was read with its input. What it leaves is found among what has expired, until it is discarded;
+        `has_hooks` has it keep what removal hooks are told.
+        """
+        remains = Remains.of(operation, self._clock.now(), has_hooks=has_hooks)
+        for tried in range(_TRIES):
+            await backoff(tried, sleep=self._clock.sleep)
+            try:
+                changes = rows.removal(operation, remains)
+                await write_once(self._table, operation.locator.partition, changes, sleep=self._clock.sleep)
+            except StorageConflict:
+                current = await self.read(operation.locator)
+                if current is None or current.run_id != operation.run_id:
+                    return None
+                operation = current
+            else:
+                return remains
+        raise StorageConflict(f"operation {operation.id} kept changing")
+
+    async def discard(self, remains: Remains) -> None:
+        """Remove the payloads, and then the row that tells of them; a reported result that the record names stays."""
+        named = await self._named_result(remains.locator) if remains.result else None
+        for blob in remains.blob_names:
+            if blob != named:
+                await self._payloads.delete(blob)
+        with suppress(StorageConflict):  # somebody else was faster
+            await self._table.write(remains.locator.partition, [Delete(remains.key)])
+
+    async def _named_result(self, locator: Locator) -> str | None:
+        operation = await self.read(locator, for_monitor=True)
+        body = operation.outcome.body if operation and operation.outcome else None
+        return body.blob if body else None
+
+    async def postpone(self, remains: Remains, due: datetime) -> None:
+        """Have what is left be found again at that time, and not before."""
+        with suppress(StorageConflict):  # somebody else was faster
+            changes = postponement(remains, due)
+            await write_once(self._table, remains.locator.partition, changes, sleep=self._clock.sleep)
 
     async def page(
         self, owner: str, *, position: str | None, limit: int, matches: Callable[[ListRow], bool], budget: int = 1000
@@ -127,54 +185,91 @@ class OperationRecords:
                 heapq.heappush(heads, (head.position, i))
         return ListPage(tuple(found), None)
 
-    async def active(self) -> AsyncIterator[tuple[Locator, datetime]]:
-        """Every operation that is not terminal, with its creation time."""
-        async for row in self._sweep("a!", 'a"'):
-            yield Locator.parse(row.key[2:]), rows.read_time(str(row.values["created"]))
+    async def active(self, *, start: float = 0.0) -> AsyncIterator[tuple[Locator, datetime]]:
+        """Every operation that is not terminal, with its creation time; see `_sweep` for `start`."""
+        async for found in self._sweep("a!", 'a"', rows.read_active_row, start):
+            yield found
 
-    async def expired(self, now: datetime) -> AsyncIterator[Locator]:
-        """Every terminal operation whose time to stay is over."""
-        async for row in self._sweep("x!", f"x!{rows.write_time(now)}"):
-            yield Locator.parse(row.key.split("!", 2)[2])
+    async def expired(self, now: datetime, *, start: float = 0.0) -> AsyncIterator[Locator | Remains]:
+        """Every terminal operation whose time to stay is over, and what removed ones have left."""
+        async for found in self._sweep("x!", f"x!{rows.write_time(now)}", rows.read_expiry_row, start):
+            yield found
 
-    async def _sweep(self, lower: str, upper: str) -> AsyncIterator[Row]:
-        firsts = await asyncio.gather(*(self._table.page(p, lower=lower, upper=upper) for p in PARTITIONS))
-        for partition, first in zip(PARTITIONS, firsts, strict=True):
-            page = first
+    async def _sweep(self, lower: str, upper: str, read: Callable[[Row], _T], start: float) -> AsyncIterator[_T]:
+        """`start`, 0 up to 1, is where it begins: at a partition, and at a row of each page; the rest follows.
+
+        Who breaks off before the end, and begins somewhere else the next time, gets to each of them in the end.
+        """
+        first, part = divmod(start * len(PARTITIONS), 1)
+        partitions = _rotated(PARTITIONS, int(first))
+        firsts = await asyncio.gather(*(self._table.page(p, lower=lower, upper=upper) for p in partitions))
+        for partition, page_one in zip(partitions, firsts, strict=True):
+            page = page_one
             while True:
-                for row in page.rows:
-                    yield row
+                for each in _readable(_rotated(page.rows, int(part * len(page.rows))), read):
+                    yield each
                 if page.continuation is None:
                     break
                 page = await self._table.page(partition, lower=lower, upper=upper, continuation=page.continuation)
 
-    async def store_payload(self, run: str, name: str, content_type: str, content: bytes) -> Payload:
+    async def with_input(self, operation: Operation, content: bytes) -> Operation:
+        """A new operation with the JSON that it was started with; not yet recorded.
+
+        Where that becomes a blob, a row tells of it first. So a start that is cut in two leaves nothing for ever: the
+        row is found among what has expired once `Timing.unrecorded_payload` is over.
+        """
+        return replace(operation, input=await self.store_announced(self._unrecorded(operation), content))
+
+    def announcement(self, operation: Operation) -> Remains:
+        """What tells of a result that is reported for `operation`, under a name of its own.
+
+        Two ends may race, and the one that loses must not overwrite what the other one names.
+        """
+        due = self._clock.now() + self._timing.unrecorded_payload
+        return Remains.of_reported(operation, f"result-{uuid4().hex}", due)
+
+    async def store_announced(self, announced: Remains, content: bytes) -> Payload:
+        """Keep JSON inline, or as the one blob of `announced`, whose row is then written first."""
+        content_type = "application/json"
+        if (inline := _inline(content_type, content)) is not None:
+            return inline
+        insert = Insert(announced.key, announced.columns)
+        await write_once(self._table, announced.locator.partition, [insert], sleep=self._clock.sleep)
+        return await self._store_blob(announced.blobs[0], content_type, content)
+
+    async def drop_input(self, operation: Operation) -> None:
+        """Remove the input of an operation that is never recorded."""
+        if operation.input.blob is not None:
+            await self.discard(self._unrecorded(operation))
+
+    def _unrecorded(self, operation: Operation) -> Remains:
+        return Remains.of_unrecorded(operation, patience=self._timing.unrecorded_payload)
+
+    async def store_payload(self, run_id: str, name: str, content_type: str, content: bytes) -> Payload:
         """Keep `content` inline, or as the blob `{run}/{name}` above 30 KiB."""
-        digest = sha256(content).hexdigest()
-        if len(content) <= INLINE_LIMIT:
-            try:
-                text = content.decode()
-            except UnicodeDecodeError:
-                pass
-            else:
-                return Payload(content_type, len(content), digest, text=text)
-        blob = f"{run}/{name}"
+        return await self._store(f"{run_id}/{name}", content_type, content)
+
+    async def _store(self, blob: str, content_type: str, content: bytes) -> Payload:
+        return _inline(content_type, content) or await self._store_blob(blob, content_type, content)
+
+    async def _store_blob(self, blob: str, content_type: str, content: bytes) -> Payload:
+        digest = await off_loop(len(content), _digest, content)
         await self._payloads.put(blob, content, content_type=content_type)
         return Payload(content_type, len(content), digest, blob=blob)
 
     async def store_result(self, operation: Operation, content_type: str, content: bytes) -> Payload:
         """Keep an attempt's result; every claim has a name of its own for it."""
-        return await self.store_payload(operation.run, _result_name(operation.fence), content_type, content)
+        return await self._store(result_name(operation.run_id, operation.fence), content_type, content)
 
     async def drop_result(self, operation: Operation, *, fence: int) -> None:
         """Remove the result that the claim with this fence may have stored without getting to say so."""
-        await self._payloads.delete(f"{operation.run}/{_result_name(fence)}")
+        await self._payloads.delete(result_name(operation.run_id, fence))
 
     async def load_payload(self, payload: Payload) -> bytes | None:
         """The content; None where its blob is gone."""
         if payload.blob is None:
             return (payload.text or "").encode()
-        async with _in_time(), self._payloads.open(payload.blob) as reader:
+        async with self._in_time(), self._payloads.open(payload.blob) as reader:
             if reader is None:
                 return None
             return b"".join([chunk async for chunk in reader.chunks()])
@@ -184,19 +279,46 @@ class OperationRecords:
         if payload.blob:
             await self._payloads.delete(payload.blob)
 
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncGenerator[None]:
+        """A caller waits for what is inside: it has less time than the transfer of a large file."""
+        seconds = self._timing.payload_within
+        try:
+            async with self._clock.timeout(seconds):
+                yield
+        except TimeoutError:
+            raise StorageUnavailable(f"a payload was not reached within {seconds:g} s") from None
 
-@asynccontextmanager
-async def _in_time() -> AsyncGenerator[None]:
-    """A caller waits for what is inside: it has less time than the transfer of a large file."""
+
+def _digest(content: bytes) -> str:
+    return sha256(content).hexdigest()
+
+
+def _inline(content_type: str, content: bytes) -> Payload | None:
+    """The content as a row holds it; None where it becomes a blob."""
+    if len(content) > INLINE_LIMIT:
+        return None
     try:
-        async with asyncio.timeout(BLOB_WITHIN):
-            yield
-    except TimeoutError:
-        raise StorageUnavailable(f"a payload was not reached within {BLOB_WITHIN:g} s") from None
+        text = content.decode()
+    except UnicodeDecodeError:
+        return None
+    return Payload(content_type, len(content), _digest(content), text=text)
 
 
-def _result_name(fence: int) -> str:
-    return f"result-{fence}"
+def _readable(found: Iterable[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
+    """Without rows that cannot be read: one of them must keep neither a pass nor a list from all others."""
+    for row in found:
+        try:
+            each = read(row)
+        except (ValueError, KeyError, TypeError) as error:
+            line = "A row of the table of operations cannot be read and is passed over: %r (%s)"
+            _log.error(line, row.key, error, extra={"event": "row_unreadable"})
+        else:
+            yield each
+
+
+def _rotated(found: Sequence[_T], first: int) -> Sequence[_T]:
+    return [*found[first:], *found[:first]]
 
 
 class _Range:
@@ -228,7 +350,7 @@ class _Range:
                 limit=self._limit,
                 continuation=self._continuation,
             )
-            self._rows, self._next = [rows.read_list_row(row) for row in page.rows], 0
+            self._rows, self._next = list(_readable(page.rows, rows.read_list_row)), 0
             self._continuation = page.continuation
             if self._rows or self._continuation is None:
                 return

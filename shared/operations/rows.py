@@ -6,6 +6,9 @@ One operation's rows share a partition, so every change is one entity-group tran
     a!{owner hash}!{id}                          active marker, until terminal
     l!{owner hash}!{inverted creation time}!{id} what a list shows, newest first
     x!{expiry}!{owner hash}!{id}                 once terminal: what housekeeping removes
+    x!{due}!{owner hash}!{id}!{run id}           once removed, instead of all others: what is still to be cleared, and
+                                                 when; or, until the record is there, its input that is a blob
+    x!{due}!{owner hash}!{id}!{run id}!{result}  until the record names it: a reported result that is a blob
 
 Readers are tolerant: unknown columns are passed over and absent ones mean their default, so rows written by an older
 version keep loading (tests/unit/test_rows.py holds frozen ones).
@@ -17,11 +20,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from shared.errors import ErrorBody, ErrorDetail
-from shared.operations.model import Operation, Outcome, Payload, Progress, Status
+from shared.errors import ErrorBody, ErrorDetail, SettingsError
+from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
+from shared.model.ids import Locator
+from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
+from shared.model.times import read_time, write_time
+from shared.operations.payload_columns import input_columns, load_json, payload_of, stored_input
+from shared.operations.remains import Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
-
-SCHEMA_VERSION = 1
 
 _TIMES = (
     "created",
@@ -35,14 +41,13 @@ _TIMES = (
     "unknown_since",
     "expires",
 )
-_TEXTS = ("id", "owner", "run", "action", "method", "path", "api_version", "fingerprint", "holder", "resource")
-_NUMBERS = ("retry_after", "generation", "attempt", "failures", "fence")
-_OBJECTS = ("progress", "outcome", "last_error", "input")
+_TEXTS = ("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource")
+_NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence", "dispatch_failures")
 
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
-    *("v", "profile", "start_status", "facts", "status", "keep", "progress", "outcome", "result_text", "w"),
-    "external",
+    *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
+    *("external", "attempts", "last_error"),
 )
 """All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
 
@@ -62,15 +67,6 @@ class ListRow:
     position: str
 
 
-def write_time(moment: datetime) -> str:
-    """ISO 8601 in UTC with microseconds: sorts as text."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def read_time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
 def to_columns(operation: Operation) -> dict[str, Scalar]:
     """The columns of the record row. What is not set is an empty string: a merge cannot remove a column."""
     columns: dict[str, Scalar] = {"v": SCHEMA_VERSION, "status": operation.status.value}
@@ -78,13 +74,12 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     columns |= {name: write_time(at) if (at := getattr(operation, name)) else "" for name in _TIMES}
     columns["profile"] = operation.profile
     columns["start_status"] = operation.start_status
-    columns["facts"] = json.dumps(operation.facts) if operation.facts else ""
+    columns["profile_state"] = json.dumps(operation.profile_state) if operation.profile_state else ""
     columns["keep"] = operation.keep.total_seconds()
     columns["progress"] = _dump(operation.progress)
     columns["last_error"] = _dump(operation.last_error)
-    input = asdict(operation.input)
-    columns["input_text"] = input.pop("text") or ""
-    columns["input"] = json.dumps(input)
+    columns["attempts"] = _dump_attempts(operation.attempts)
+    columns |= input_columns(operation.input)
     outcome = asdict(operation.outcome) if operation.outcome else None
     columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
     columns["outcome"] = json.dumps(outcome) if outcome else ""
@@ -94,8 +89,13 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
 
 
 def from_row(row: Row) -> Operation:
-    """The operation in a record row. A row read without its input has an empty one."""
+    """The operation in a record row. A row read without its input has an empty one.
+
+    Raises SettingsError for one of an older schema, whose columns have other names.
+    """
     values = row.values
+    if (version := int(values.get("v", SCHEMA_VERSION))) < SCHEMA_VERSION:
+        raise SettingsError(f"a record of schema {version} is in the store; this version reads {SCHEMA_VERSION}")
     text = {name: str(values.get(name, "")) for name in _TEXTS}
     numbers = {name: int(values.get(name, 0)) for name in _NUMBERS}
     times = {name: read_time(str(values[name])) for name in _TIMES if values.get(name)}
@@ -104,15 +104,16 @@ def from_row(row: Row) -> Operation:
         **fields,
         profile=str(values.get("profile", "data-plane")),
         start_status=int(values.get("start_status", 202)),
-        facts=_load(values, "facts") or {},
+        profile_state=load_json(values, "profile_state") or {},
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
         status=Status(str(values["status"])),
         keep=timedelta(seconds=float(values.get("keep", 86_400))),
-        input=_payload(_load(values, "input"), values.get("input_text")) or Payload("", 0, ""),
-        progress=_progress(_load(values, "progress")),
-        outcome=_outcome(_load(values, "outcome"), values.get("result_text")),
-        last_error=_error(_load(values, "last_error")),
+        input=stored_input(values),
+        progress=_progress(load_json(values, "progress")),
+        outcome=_outcome(load_json(values, "outcome"), values.get("result_text")),
+        last_error=_error(load_json(values, "last_error")),
+        attempts=_load_attempts(values),
         etag=row.etag,
     )
 
@@ -141,12 +142,13 @@ def updates(old: Operation, new: Operation) -> list[Change]:
     return changes
 
 
-def deletions(operation: Operation) -> list[Change]:
-    """What removes a terminal operation."""
+def removal(operation: Operation, remains: Remains) -> list[Change]:
+    """What takes a terminal operation out of sight, and leaves a row that tells what it has left."""
     return [
         Delete(operation.locator.record_key, if_match=operation.etag),
         Delete(list_key(operation)),
         Delete(expiry_key(operation)),
+        Insert(remains.key, remains.columns),
     ]
 
 
@@ -157,6 +159,21 @@ def list_key(operation: Operation) -> str:
 def expiry_key(operation: Operation) -> str:
     assert operation.expires is not None, "only a terminal operation expires"
     return f"x!{write_time(operation.expires)}!{operation.locator}"
+
+
+def read_expiry_row(row: Row) -> Locator | Remains:
+    """Which operation is to be removed, or what one that was has left. Raises ValueError or KeyError."""
+    _, moment, owner_hash, id, *rest = row.key.split("!")
+    locator = Locator.parse(f"{owner_hash}!{id}")
+    if not rest:
+        return locator
+    run_id, *result = rest
+    return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+
+
+def read_active_row(row: Row) -> tuple[Locator, datetime]:
+    """Which operation is not terminal, and when it was created. Raises ValueError or KeyError."""
+    return Locator.parse(row.key[2:]), read_time(str(row.values["created"]))
 
 
 def read_list_row(row: Row) -> ListRow:
@@ -189,21 +206,31 @@ def _dump(value: Progress | ErrorBody | None) -> str:
     return json.dumps(asdict(value)) if value else ""
 
 
-def _load(values: Mapping[str, Scalar], name: str) -> dict[str, Any] | None:
-    text = values.get(name)
-    return cast(dict[str, Any], json.loads(str(text))) if text else None
+def _dump_attempts(attempts: Attempts) -> str:
+    """Without what is empty; not escaped as ASCII, which would make some texts several times as long."""
+    kept = [_attempt_values(each) for each in attempts]
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""
 
 
-def _payload(value: dict[str, Any] | None, text: Scalar | None) -> Payload | None:
-    if not value:
-        return None
-    blob = value.get("blob")
-    return Payload(
-        content_type=value["content_type"],
-        size=value["size"],
-        sha256=value["sha256"],
-        text=None if blob else str(text or ""),
-        blob=blob,
+def _attempt_values(attempt: AttemptRecord) -> dict[str, Any]:
+    ended = write_time(attempt.ended) if attempt.ended else ""
+    values = {**asdict(attempt), "began": write_time(attempt.began), "ended": ended}
+    return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
+    found = cast(list[dict[str, Any]], json.loads(str(values.get("attempts") or "[]")))
+    return tuple(
+        AttemptRecord(
+            number=each["number"],
+            began=read_time(each["began"]),
+            instance=each.get("instance", ""),
+            ended=read_time(each["ended"]) if each.get("ended") else None,
+            outcome=AttemptOutcome(each["outcome"]) if each.get("outcome") else None,
+            code=each.get("code", ""),
+            message=each.get("message", ""),
+        )
+        for each in found
     )
 
 
@@ -217,7 +244,7 @@ def _outcome(value: dict[str, Any] | None, text: Scalar | None) -> Outcome | Non
     return Outcome(
         status_code=value["status_code"],
         headers=value.get("headers") or {},
-        body=_payload(value.get("body"), text),
+        body=payload_of(value.get("body"), text),
         error=_error(value.get("error")),
     )
 

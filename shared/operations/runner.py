@@ -2,33 +2,51 @@
 
 import asyncio
 import logging
-import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from shared.actions.context import Services
 from shared.actions.declaration import Action
-from shared.actions.execution import HandlerThreads
 from shared.engine.port import Work
-from shared.errors import ErrorBody, FenceLost, StorageError, StorageUnavailable, TransitionError
-from shared.operations import lifecycle
+from shared.errors import (
+    EngineError,
+    ErrorBody,
+    FenceLost,
+    StorageError,
+    StorageUnavailable,
+    TransitionError,
+)
+from shared.model import lifecycle
+from shared.model.attempts import AttemptOutcome
+from shared.model.operation import Operation, Status
+from shared.model.timing import Clock, Timing
+from shared.operations.after_end import AfterEnd, run_after_end
 from shared.operations.attempt import LiveAttempt, LiveAttempts
-from shared.operations.follow_up import follow_up, log_fields
-from shared.operations.handler_runs import GRACE, Clock, HandlerRuns
-from shared.operations.model import Operation, Status
+from shared.operations.handler_runs import Conclusion, HandlerRuns, Interrupted, give_back
+from shared.operations.handler_threads import HandlerThreads
+from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
+from shared.operations.tasks import ends_within
 
-UNKNOWN_ACTION_PATIENCE = timedelta(minutes=10)
-"""During a rolling deployment an old instance meets a new action; the new instances get it within this time."""
-
-_UNKNOWN_ACTION_WAIT = timedelta(seconds=15)
-
-_HOST_RESERVE = 15.0
-"""Seconds before the host's functionTimeout by which an activity has returned even where storage hangs."""
+_DISPATCH_FAILED = ErrorBody("DispatchFailed", "The app could not run the action; the app's log has more.")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Delivery:
+    """One call of `Runner.run`."""
+
+    operation: Operation
+    """As last read or written here."""
+    began: float
+    holder: str = field(default_factory=lambda: uuid4().hex)
+    """What it claims under."""
 
 
 class Runner:
@@ -41,15 +59,27 @@ class Runner:
         threads: HandlerThreads,
         live: LiveAttempts,
         *,
+        services: Services,
+        after_end: AfterEnd,
         clock: Clock,
+        timing: Timing,
         function_timeout: timedelta | None,
+        instance: str,
+        randomness: Callable[[], float],
     ) -> None:
+        """`instance` is a short hash of this one, shown with its attempts; `randomness` gives 0 up to 1."""
+        self._instance = instance
+        self._loss_wait = partial(timing.loss_wait, randomness=randomness)
         self._records = records
         self._actions = actions
         self._live = live
         self._clock = clock
+        self._timing = timing
         self._function_timeout = function_timeout
-        self._handlers = HandlerRuns(records, threads, clock=clock, function_timeout=function_timeout)
+        self._after_end = after_end
+        self._handlers = HandlerRuns(
+            records, threads, services=services, clock=clock, timing=timing, function_timeout=function_timeout
+        )
 
     async def run(self, work: Work, *, at_hand: Operation | None = None) -> datetime | None:
         """Do what there is to do for `work`; the time to come back, or None when nothing is left.
@@ -57,117 +87,191 @@ class Runner:
         `at_hand` is the record as just stored, which saves a read. Raises StorageError when the store cannot be
         reached: the orchestrator calls again.
         """
-        began = time.monotonic()
+        began = self._clock.monotonic()
         operation = at_hand or await self._records.read(work.locator)
         if operation is None or operation.status.is_terminal or operation.generation != work.generation:
             return None
         if operation.external:
             return None  # Somebody else works on it; nothing here ever starts it, but a mistake must not claim it.
+        delivery = _Delivery(operation, began)
         try:
-            return await self._step(operation, began)
+            return await self._step(delivery)
         except (FenceLost, TransitionError) as error:
-            _log.info("Left an operation to its new holder: %s", error, extra=log_fields("attempt_left", operation))
+            about(_log, delivery.operation, "attempt_left").info("Left an operation to its new holder: %s", error)
             return None
+        except (StorageError, EngineError):
+            raise
+        except Exception:
+            about(_log, delivery.operation, "dispatch_failed").exception("An attempt could not be run")
+            return await self._note_dispatch_failure(delivery)
 
-    async def _step(self, operation: Operation, began: float) -> datetime | None:
-        now = self._clock()
-        if operation.lease_is_live(now):
-            return operation.lease_until
-        if now >= operation.deadline and operation.status is not Status.CANCELING:
-            error = ErrorBody("DeadlineExceeded", "The operation did not end before its deadline.")
-            await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error, seen=operation))
+    async def _step(self, delivery: _Delivery) -> datetime | None:
+        operation, now, leases = delivery.operation, self._clock.now(), self._records.leases
+        verdict_time = self._records.verdict_clock.now()
+        if operation.lease_until is not None and leases.are_live(operation, verdict_time):
+            # Where the clock was set its end may be past, or far away: a look after the length of a lease is enough.
+            return now + min(operation.lease_until - verdict_time, leases.length)
+        if verdict_time >= operation.deadline and operation.status is not Status.CANCELING:
+            await self._give_up(operation, now, lifecycle.DEADLINE_ERROR)
             return None
         if operation.status is Status.CANCELING:
-            await self._records.change(operation, lambda o: lifecycle.confirm_cancel(o, now))
+            await self._records.change(operation, lambda o: lifecycle.confirm_cancel_unheld(o, now, leases=leases))
+            return None
+        action = self._actions.get(operation.action)
+        if action is not None and lifecycle.losses(operation, now, leases=leases) >= action.max_lost:
+            await self._give_up(operation, now, lifecycle.LOST_ERROR)
             return None
         if operation.not_before is not None and now < operation.not_before:
             return operation.not_before
-        action = self._actions.get(operation.action)
         if action is None:
             return await self._meet_unknown_action(operation, now)
-        lost = operation.status is Status.RUNNING
-        if lost and operation.failures + 1 >= action.retry.max_attempts:
-            error = ErrorBody("AttemptLost", "The instance that ran the last attempt was lost.")
-            await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error, seen=operation))
-            return None
-        holder = uuid4().hex
-        claimed = await self._records.change(
-            operation, lambda o: _claim(o, self._clock(), generation=operation.generation, holder=holder, action=action)
-        )
-        if lost:
-            await self._drop_result(claimed, operation.fence)
-        return await self._attempt(action, claimed, began)
+        if self._live.is_stopping:
+            return now + timedelta(seconds=self._timing.stop_within)
+        with self._live.counted():
+            return await self._next_attempt(action, delivery)
+
+    async def _next_attempt(self, action: Action, delivery: _Delivery) -> datetime | None:
+        claimed = delivery.operation = await self._claim(delivery.operation, action, delivery.holder)
+        if claimed.holder != delivery.holder:
+            about(_log, claimed, "attempt_lost").warning("An attempt was lost; the next one waits")
+            return claimed.not_before
+        if claimed.attempts[-2:-1] and claimed.attempts[-2].outcome is AttemptOutcome.LOST:
+            await self._drop_result(claimed, claimed.fence - 1)
+        return await self._attempt(action, claimed, delivery.began)
 
     async def _meet_unknown_action(self, operation: Operation, now: datetime) -> datetime | None:
         if operation.unknown_since is None:
             operation = await self._records.change(operation, lambda o: lifecycle.note_unknown_action(o, now))
-        if now - (operation.unknown_since or now) < UNKNOWN_ACTION_PATIENCE:
-            _log.warning("This instance has no action of that name", extra=log_fields("unknown_action", operation))
-            return now + _UNKNOWN_ACTION_WAIT
+        if now - (operation.unknown_since or now) < self._timing.unknown_action_patience:
+            about(_log, operation, "unknown_action").warning("This instance has no action of that name")
+            return now + self._timing.unknown_action_wait
         error = ErrorBody("UnknownAction", f"No action is called {operation.action!r} in this app.")
-        seen = operation
-        await self._records.change(operation, lambda o: lifecycle.fail_unheld(o, now, error, seen=seen))
+        await self._give_up(operation, now, error)
         return None
 
+    async def _note_dispatch_failure(self, delivery: _Delivery) -> datetime | None:
+        """Count it in the record, and come back; or end the operation, where it was tried often enough."""
+        seen, holder = delivery.operation, delivery.holder
+        waits, leases = self._timing.dispatch_waits, self._records.leases
+
+        def note(operation: Operation) -> Operation:
+            now = self._clock.now()
+            if operation.generation != seen.generation or operation.status.is_terminal:
+                raise FenceLost(f"operation {operation.id} has moved on")
+            if leases.are_live(operation, now) and operation.holder != holder:
+                raise FenceLost(f"operation {operation.id} was claimed by somebody else")
+            may_have_run = operation.holder == holder
+            if not may_have_run:
+                operation = lifecycle.count_loss(operation, now, leases=leases)
+            is_last = operation.dispatch_failures >= len(waits) or (may_have_run and self._is_once_only(operation))
+            if is_last and operation.status is not Status.CANCELING:
+                return lifecycle.give_up(operation, now, _DISPATCH_FAILED)
+            wait = waits[min(operation.dispatch_failures, len(waits) - 1)]
+            return lifecycle.note_dispatch_failure(
+                operation,
+                now,
+                fence=operation.fence,
+                not_before=now + timedelta(seconds=wait),
+                error=_DISPATCH_FAILED,
+            )
+
+        try:
+            noted = await self._records.change(seen, note)
+        except (FenceLost, TransitionError):
+            return None
+        return noted.not_before
+
+    def _is_once_only(self, operation: Operation) -> bool:
+        action = self._actions.get(operation.action)
+        return action is not None and action.at_most_once
+
+    async def _give_up(self, seen: Operation, now: datetime, error: ErrorBody) -> None:
+        leases = self._records.leases
+        await self._records.change(seen, lambda o: lifecycle.fail_unheld(o, now, error, seen=seen, leases=leases))
+
+    async def _claim(self, found: Operation, action: Action, holder: str) -> Operation:
+        """The record with the claim; or without one, where a lease has run out and the next claim has to wait."""
+        leases = self._records.leases
+
+        def claim(operation: Operation) -> Operation:
+            if operation.generation != found.generation:
+                raise FenceLost(f"operation {operation.id} was started again")
+            now = self._clock.now()
+            if leases.ran_out(operation, now) and self._loss_wait(operation.losses + 1):
+                return lifecycle.note_loss(operation, now, leases=leases, wait=self._loss_wait)
+            return lifecycle.claim(
+                operation, now, holder=holder, timeout=action.timeout, leases=leases, instance=self._instance
+            )
+
+        return await self._records.change(found, claim)
+
     async def _attempt(self, action: Action, operation: Operation, began: float) -> datetime | None:
-        attempt = LiveAttempt(self._records, operation, self._clock)
-        _log.info("Attempt began", extra=log_fields("attempt_began", operation))
+        attempt = LiveAttempt(self._records, operation, clock=self._clock, timing=self._timing)
+        about(_log, operation, "attempt_began").info("Attempt began")
         with self._live.registered(attempt):
             keeper = asyncio.create_task(attempt.keep())
             try:
-                verdict = await self._handlers.run(action, attempt, began)
-            except (asyncio.CancelledError, StorageError):
-                # The host is stopping, or a payload cannot be read or stored: give the operation back so that the
-                # next attempt need not wait for the lease.
+                conclusion = await self._handlers.run(action, attempt, began)
+            except Interrupted as stop:
                 await attempt.close(keeper)
-                await self._release(attempt)
+                if stop.conclusion is not None:
+                    await self._settle_if_possible(attempt, stop.conclusion, began)
+                raise asyncio.CancelledError from None
+            except (asyncio.CancelledError, StorageError):
+                # The host is stopping, or the input cannot be read: the handler was not called. Give the operation
+                # back so that the next attempt need not wait for the lease.
+                await attempt.close(keeper)
+                await self._settle_if_possible(attempt, give_back, began)
                 raise
             except BaseException:
                 await attempt.close(keeper)
                 raise
             await attempt.close(keeper)
+        return await self._settle(attempt, conclusion, began)
+
+    async def _settle(self, attempt: LiveAttempt, conclusion: Conclusion, began: float) -> datetime | None:
+        claimed = attempt.operation
         try:
-            async with asyncio.timeout(self._time_to_settle(began)):
-                again = await _unless_stopped_between(attempt.settle(verdict))
+            async with self._clock.timeout(self._time_to_settle(began)):
+                again = await self._unless_stopped_between(attempt.settle(conclusion))
         except TimeoutError:
-            raise StorageUnavailable(f"the end of operation {operation.id} could not be stored in time") from None
+            raise StorageUnavailable(f"the end of operation {claimed.id} could not be stored in time") from None
         except (FenceLost, TransitionError):
-            await self._drop_result(operation, operation.fence)
+            await self._drop_result(claimed, attempt.fence)
             raise
-        _log.info("Attempt ended", extra=log_fields("attempt_ended", attempt.operation))
+        ended, last = attempt.operation, attempt.operation.attempts[-1]
+        how = f"{last.outcome} {last.code}".rstrip()
+        about(_log, ended, "attempt_ended").info("Attempt ended: %s; the operation is %s", how, ended.status)
         if again is None:
-            self._live.endings.announce(attempt.operation)
-            await follow_up(action.after_end, attempt.operation)
+            self._live.completions.notify(ended)
+            if ended.status is Status.SUCCEEDED:
+                self._live.durations.note(ended.action, (ended.changed - ended.created).total_seconds())
+            await run_after_end(self._after_end, ended)
         return again
 
     def _time_to_settle(self, began: float) -> float | None:
         """Seconds until the host would cut the activity off, with something to spare: that restarts the host."""
         if self._function_timeout is None:
             return None
-        left = self._function_timeout.total_seconds() - _HOST_RESERVE - (time.monotonic() - began)
-        return max(GRACE, left)
+        used = self._clock.monotonic() - began
+        left = self._function_timeout.total_seconds() - self._timing.host_reserve - used
+        return max(self._timing.cancel_grace, left)
 
     async def _drop_result(self, operation: Operation, fence: int) -> None:
         """No record will ever name the result that this claim may have stored."""
         with suppress(StorageError):
             await self._records.drop_result(operation, fence=fence)
 
-    async def _release(self, attempt: LiveAttempt) -> None:
+    async def _settle_if_possible(self, attempt: LiveAttempt, conclusion: Conclusion, began: float) -> None:
+        """Where it is not, the lease runs out."""
         with suppress(StorageError, FenceLost, TransitionError):
-            await attempt.settle(lambda o, now, fence: lifecycle.continue_later(o, now, fence=fence, not_before=now))
+            await self._settle(attempt, conclusion, began)
 
-
-async def _unless_stopped_between(write: Coroutine[Any, Any, datetime | None]) -> datetime | None:
-    """Let a write that has begun end before a cancellation goes on: half-way, nobody would know who holds it."""
-    task = asyncio.ensure_future(write)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=GRACE)
-        raise
-
-
-def _claim(operation: Operation, now: datetime, *, generation: int, holder: str, action: Action) -> Operation:
-    if operation.generation != generation:
-        raise FenceLost(f"operation {operation.id} was started again")
-    return lifecycle.claim(operation, now, holder=holder, timeout=action.timeout)
+    async def _unless_stopped_between(self, write: Coroutine[Any, Any, datetime | None]) -> datetime | None:
+        """Let a write that has begun end before a cancellation goes on: half-way, nobody would know who holds it."""
+        task = asyncio.create_task(write)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await ends_within(task, self._timing.cancel_grace, self._clock)
+            raise

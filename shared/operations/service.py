@@ -1,32 +1,32 @@
-"""The use cases behind every profile: start, get, list, cancel, delete. No HTTP, no SDK."""
+"""The use cases behind every profile: start, get, list, cancel, delete.
 
-import asyncio
+No request and no SDK is known here. What a caller may not do is a RequestError, which has an HTTP status code.
+"""
+
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 
+from shared.actions.context import RequestContext
 from shared.actions.declaration import Action
-from shared.engine.port import Engine, Work
+from shared.engine.port import Engine, Starter, Work
 from shared.errors import EngineError, RequestError, StorageConflict, StorageUnavailable
-from shared.operations import lifecycle
+from shared.model import lifecycle
+from shared.model.ids import Locator, new_id, new_run_id
+from shared.model.operation import NO_PAYLOAD, Operation, RequestIdentity, Status
+from shared.model.timing import Clock, Timing
 from shared.operations.attempt import LiveAttempts
-from shared.operations.holds import Holds
-from shared.operations.ids import Locator, new_id, new_run
-from shared.operations.model import Operation, Status
+from shared.operations.locks import Locks, ResourceLocked
+from shared.operations.log_lines import about
 from shared.operations.records import ListPage, OperationRecords
+from shared.operations.recovery import Recovery
+from shared.operations.removal import Removals
 from shared.operations.rows import ListRow
-from shared.operations.waiting import wait_for_end
-
-TOTAL_DEADLINE = timedelta(hours=24)
-"""How long an operation may take over all its attempts, waits included."""
-
-STORE_WITHIN = 6.0
-"""Seconds for a start's payload and record together: callers are promised an answer within ten."""
+from shared.operations.waiting import wait_for_end, wait_for_young
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class StartRequest:
     """A validated request to start an action."""
 
     action: Action
+    context: RequestContext
     input: BaseModel | None
     input_json: bytes
     owner: str
@@ -48,15 +49,22 @@ class StartRequest:
     profile: str = "data-plane"
     resource: str = ""
     start_status: int = 202
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    profile_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
     is_checked: bool = False
     """Whether the action's preconditions were asked already, before something was held for this start."""
     retry_after: int | None = None
     """Seconds between polls, where the profile has its own default; else the action's."""
     exclusive: bool = False
     """Whether `resource` is held by this operation, so that no other one starts on it until this one has ended."""
+    is_repeatable: bool = False
+    """Whether the same request once more, while this operation holds the resource, finds this operation."""
     decide_status: Callable[[], Awaitable[int]] | None = None
     """Says the `start_status` of a new operation, after the preconditions; not asked for a replay."""
+
+    def repeats(self, holder: Operation) -> bool:
+        """Whether this is the request once more that started `holder`. One that chooses an id is about that id."""
+        is_about_it = self.is_repeatable and self.operation_id in (None, holder.id)
+        return is_about_it and holder.identity == RequestIdentity.of(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,99 +79,163 @@ class OperationService:
     """Starts and shows operations of one store."""
 
     def __init__(
-        self, records: OperationRecords, live: LiveAttempts, holds: Holds, *, clock: Callable[[], datetime]
+        self,
+        records: OperationRecords,
+        recovery: Recovery,
+        removals: Removals,
+        live: LiveAttempts,
+        locks: Locks,
+        *,
+        clock: Clock,
+        timing: Timing,
     ) -> None:
         self._records = records
+        self._recovery = recovery
+        self._removals = removals
         self._live = live
-        self._holds = holds
+        self._locks = locks
         self._clock = clock
+        self._timing = timing
 
-    async def start(self, request: StartRequest, engine: Engine) -> Operation:
+    async def start(self, request: StartRequest, engine: Starter) -> Operation:
         """As `begin`, for who does not need to know whether it was a replay."""
         return (await self.begin(request, engine)).operation
 
-    async def begin(self, request: StartRequest, engine: Engine) -> Started:
-        """Create an operation and hand it to the engine; or find the stored one, if the caller's id is a replay.
+    async def begin(self, request: StartRequest, engine: Starter) -> Started:
+        """Create an operation and hand it to the engine; or find the stored one that this request has started before.
 
-        Raises RequestError: 409 OperationIdInUse, 409 OperationInProgress while another operation holds the resource,
-        or what a precondition answers. Nothing exists then. When the engine does not take the start, the operation
-        stays NotStarted and housekeeping starts it.
+        That is the one with the caller's id, or for a write that chooses none, the one that still holds the resource.
+        Raises RequestError: 409 OperationIdInUse, ResourceLocked while another operation holds the resource, or what a
+        precondition answers. Nothing exists then. When the engine does not take the start, the operation stays
+        NotStarted and housekeeping starts it.
         """
+        try:
+            return await self._begin(request, engine)
+        except ResourceLocked as error:
+            if error.holder is None or not request.repeats(error.holder):
+                raise
+            return Started(await self._recovery.recover_for_request(error.holder, engine), replayed=True)
+
+    async def _begin(self, request: StartRequest, engine: Starter) -> Started:
         operation_id = request.operation_id or new_id()
         locator = Locator.of(request.owner, operation_id)
         if request.operation_id is not None:
             stored = await self._records.read(locator, for_monitor=True)
             if stored is not None:
-                return _replay(stored, request)
+                replay = _replay(stored, request)
+                return replace(replay, operation=await self._recovery.recover_for_request(stored, engine))
         if request.exclusive:
-            await self._holds.check(request.resource, locator)
+            await self._locks.check(request.resource, locator)
         if not request.is_checked:
-            await request.action.check_preconditions(request.input)
+            await request.action.check_preconditions(request.context, request.input)
         if request.decide_status is not None:
             request = replace(request, start_status=await request.decide_status())
+        seconds = self._timing.store_within
         try:
-            async with asyncio.timeout(STORE_WITHIN):
+            async with self._clock.timeout(seconds):
                 started = await self._store(request, operation_id)
         except TimeoutError:
-            raise StorageUnavailable(f"the start was not stored within {STORE_WITHIN:g} s") from None
+            raise StorageUnavailable(f"the start was not stored within {seconds:g} s") from None
         if started.replayed:
             return started
         operation = started.operation
         try:
             await engine.start(operation.instance_id, Work.of(operation))
         except EngineError as error:
-            _log.warning(
-                "The engine did not take a start; housekeeping will: %s",
-                error,
-                extra={"action": "start_deferred", "operation_id": operation.id, "action_name": operation.action},
-            )
+            line = about(_log, operation, "start_deferred")
+            line.warning("The engine did not take a start; housekeeping will: %s", error)
         return Started(operation, replayed=False)
 
     async def _lost_race(self, operation: Operation, request: StartRequest) -> Operation:
         """The record that another start of this id has made; what was made for ours is taken back."""
-        await self._records.drop_payload(operation.input)
+        await self._records.drop_input(operation)
         stored = await self._records.read(operation.locator, for_monitor=True)
         if request.exclusive and (stored is None or stored.resource.lower() != request.resource.lower()):
-            await self._holds.release(request.resource, operation.run)
+            await self._locks.release(request.resource, operation.run_id)
         if stored is None:
             raise StorageConflict(f"operation {operation.id} came and went")
         return stored
 
-    async def wait(self, operation: Operation, seconds: float) -> Operation:
+    async def wait(self, operation: Operation, seconds: float, engine: Starter | None = None) -> Operation:
         """The operation once it has ended, or as it is after `seconds`. Costs point reads, ever fewer."""
-        read = partial(self._records.read, for_monitor=True)
-        return await wait_for_end(operation, seconds, self._live.endings, read)
+        read = partial(self._read, engine=engine)
+        completions = self._live.completions
+        return await wait_for_end(operation, seconds, completions, read, clock=self._clock, timing=self._timing)
 
     async def _store(self, request: StartRequest, operation_id: str) -> Started:
         """The new record, its resource held; or the stored one, where an equal start was faster."""
         operation = await self._new(request, operation_id)
         try:
             if request.exclusive:
-                await self._holds.take(request.resource, operation.locator, operation.run)
+                await self._locks.take(request.resource, operation.locator, operation.run_id)
             return Started(await self._records.insert(operation), replayed=False)
         except RequestError:
-            await self._records.drop_payload(operation.input)
+            await self._records.drop_input(operation)
             raise
         except StorageConflict:
             return _replay(await self._lost_race(operation, request), request)
 
-    async def get(self, owner: str, operation_id: str) -> Operation:
-        """Raises RequestError 404 OperationNotFound, also for somebody else's."""
-        operation = await self._records.read(Locator.of(owner, operation_id), for_monitor=True)
+    async def _read(
+        self, locator: Locator, engine: Starter | None = None, *, for_monitor: bool = True
+    ) -> Operation | None:
+        """The record, by one point read, after what was overdue; `engine` starts it again where it was lost."""
+        operation = await self._records.read(locator, for_monitor=for_monitor)
+        return operation and await self._recovery.recover_for_request(operation, engine)
+
+    async def get(self, owner: str, operation_id: str, engine: Starter | None = None) -> Operation:
+        """The operation, after what was overdue for it; `engine` starts it again where it was lost.
+
+        Raises RequestError 404 OperationNotFound, also for somebody else's.
+        """
+        operation = await self._read(Locator.of(owner, operation_id), engine)
         if operation is None:
             raise not_found(operation_id)
         return operation
 
-    async def get_with_input(self, owner: str, operation_id: str) -> tuple[Operation, bytes | None]:
+    async def poll(self, owner: str, operation_id: str, engine: Starter | None) -> Operation:
+        """As `get`, for who polls: where it is young, as `wait_if_young` has it."""
+        return await self.wait_if_young(await self.get(owner, operation_id, engine), engine)
+
+    async def wait_if_young(self, operation: Operation, engine: Starter | None) -> Operation:
+        """A young operation that runs here, or is about to, as it has ended, where that comes within a moment.
+
+        Without an `engine` nobody polls: the operation is looked at before something is done about it.
+
+        Stock pollers ask at once after a start and then keep to `Retry-After`, which is a second at least: without
+        this the shortest operation takes them that long. It costs no storage request.
+        """
+        if engine is None or operation.status.is_terminal or operation.external or not self._timing.young_wait:
+            return operation
+        if self._clock.now() >= operation.created + self._timing.young:
+            return operation
+        if operation.status is not Status.NOT_STARTED and not self._live.has(operation.locator):
+            return operation
+        completions = self._live.completions
+        return await wait_for_young(operation, self._timing.young_wait, completions, clock=self._clock)
+
+    def first_poll(self, operation: Operation) -> float | None:
+        """Seconds after which a first poll of an operation just started may find its end; None for `Retry-After`."""
+        if operation.status.is_terminal or operation.external:
+            return None
+        expected = self._live.durations.expected(operation.action)
+        if expected is None:
+            return self._timing.first_poll
+        return max(expected, self._timing.first_poll) if expected < min(1, operation.retry_after) else None
+
+    async def get_with_input(
+        self, owner: str, operation_id: str, engine: Starter | None = None
+    ) -> tuple[Operation, bytes | None]:
         """As `get`, with what it was started with; None where that is just being removed."""
-        operation = await self._records.read(Locator.of(owner, operation_id))
+        operation = await self._read(Locator.of(owner, operation_id), engine, for_monitor=False)
         if operation is None:
             raise not_found(operation_id)
         return operation, await self._records.load_payload(operation.input)
 
-    async def result(self, owner: str, operation_id: str) -> tuple[Operation, bytes | None]:
-        """The operation and, where it succeeded with one, the content of its result."""
-        operation = await self.get(owner, operation_id)
+    async def result(
+        self, owner: str, operation_id: str, engine: Starter | None = None
+    ) -> tuple[Operation, bytes | None]:
+        """As `get`, with the content of its result where it succeeded with one."""
+        operation = await self.poll(owner, operation_id, engine)
         content = await self.result_content(operation)
         if content is None and operation.outcome and operation.outcome.body:
             raise RequestError(410, "ResultGone", "The result of this operation has been removed.")
@@ -181,26 +253,35 @@ class OperationService:
     ) -> ListPage:
         return await self._records.page(owner, position=position, limit=limit, matches=matches)
 
-    async def cancel(self, owner: str, operation_id: str, *, facts: Mapping[str, Any] | None = None) -> Operation:
-        """Ask it to stop; a finished one stays as it is. `facts` are remembered of one that is asked to."""
+    async def cancel(
+        self, owner: str, operation_id: str, *, profile_state: Mapping[str, Any] | None = None
+    ) -> Operation:
+        """Ask it to stop; a finished one stays as it is. `profile_state` is stored with one that is to stop."""
         operation = await self.get(owner, operation_id)
 
-        def ask(stored: Operation) -> Operation:
-            asked = lifecycle.request_cancel(stored, self._clock())
-            return asked if asked is stored or not facts else replace(asked, facts={**asked.facts, **facts})
+        def cancel(stored: Operation) -> Operation:
+            changed = lifecycle.cancel(stored, self._clock.now(), leases=self._records.leases)
+            if changed is stored or not profile_state:
+                return changed
+            return replace(changed, profile_state={**changed.profile_state, **profile_state})
 
-        operation = await self._records.change(operation, ask)
+        operation = await self._records.change(operation, cancel)
         self._live.cancel(operation.locator)
         if operation.status.is_terminal:
-            self._live.endings.announce(operation)
+            self._live.completions.notify(operation)
         return operation
 
-    async def remember(self, operation: Operation, facts: Mapping[str, Any]) -> Operation:
-        """Store `facts` with it, beside those of its start."""
-        return await self._records.change(operation, lambda o: replace(o, facts={**o.facts, **facts}))
+    async def remember(self, operation: Operation, profile_state: Mapping[str, Any]) -> Operation:
+        """Store `profile_state` with it, beside that of its start."""
+        return await self._records.change(
+            operation, lambda o: replace(o, profile_state={**o.profile_state, **profile_state})
+        )
 
-    async def delete(self, owner: str, operation_id: str) -> None:
-        """Remove a finished operation and its payloads. Raises RequestError 409 while it runs."""
+    async def delete(self, owner: str, operation_id: str, engine: Engine) -> None:
+        """Remove a finished operation; once this returns nobody sees it. Raises RequestError 409 while it runs.
+
+        Its payloads and its instances in the engine go with it: at once, or where the engine is slow with a later pass.
+        """
         operation = await self.get(owner, operation_id)
         if not operation.status.is_terminal:
             raise RequestError(
@@ -209,33 +290,33 @@ class OperationService:
                 f"The operation is {operation.status}; cancel it and wait until it has ended before deleting it.",
             )
         full = await self._records.read(operation.locator)
-        if full is not None and full.run == operation.run:
-            await self._records.purge(full)
+        if full is not None and full.run_id == operation.run_id:
+            await self._removals.remove(full, engine, within=self._timing.removal_within)
 
     async def _new(self, request: StartRequest, operation_id: str) -> Operation:
-        now = self._clock()
-        run = new_run()
-        input = await self._records.store_payload(run, "input", "application/json", request.input_json)
-        return Operation(
+        now = self._clock.now()
+        run_id = new_run_id()
+        operation = Operation(
             id=operation_id,
             owner=request.owner,
-            run=run,
+            run_id=run_id,
             action=request.action.name,
             method=request.method,
             path=request.path,
             api_version=request.api_version,
             fingerprint=request.fingerprint,
-            input=input,
+            input=NO_PAYLOAD,
             created=now,
             changed=now,
-            deadline=now + TOTAL_DEADLINE,
+            deadline=now + self._timing.total_deadline,
             keep=request.action.keep,
             retry_after=request.retry_after or request.action.retry_after,
             profile=request.profile,
             resource=request.resource,
             start_status=request.start_status,
-            facts=dict(request.facts),
+            profile_state=dict(request.profile_state),
         )
+        return await self._records.with_input(operation, request.input_json)
 
 
 def _replay(stored: Operation, request: StartRequest) -> Started:

@@ -5,16 +5,14 @@ is woken as well. Nothing is asked of the engine.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from shared.errors import StorageError
-from shared.operations.ids import Locator
-from shared.operations.model import Operation
-
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 2.0
+from shared.model.ids import Locator
+from shared.model.operation import Operation
+from shared.model.timing import Clock, Timing
+from shared.operations.tasks import is_set_within
 
 
 class Waiter:
@@ -25,20 +23,34 @@ class Waiter:
         self.ended: Operation | None = None
 
 
-class Endings:
+_RECENT = 64
+
+
+class Completions:
     """Who waits, in this process, for which operation to end. Used on the event loop."""
 
     def __init__(self) -> None:
         self._waiting: dict[Locator, set[Waiter]] = {}
+        self._recent: dict[Locator, Operation] = {}
+        """The last that have ended here: who has read one just before that has no need to wait for it."""
 
-    def announce(self, operation: Operation) -> None:
+    def notify(self, operation: Operation) -> None:
         """Wake whoever waits for this operation, which has ended."""
+        self._recent.pop(operation.locator, None)
+        self._recent[operation.locator] = operation
+        if len(self._recent) > _RECENT:
+            del self._recent[next(iter(self._recent))]
         for waiter in self._waiting.get(operation.locator, ()):
             waiter.ended = operation
             waiter.woken.set()
 
+    def recent(self, operation: Operation) -> Operation | None:
+        """The operation as it has ended, if it is among the last that have ended here."""
+        ended = self._recent.get(operation.locator)
+        return ended if ended is not None and ended.run_id == operation.run_id else None
+
     @contextmanager
-    def listening(self, locator: Locator) -> Generator[Waiter]:
+    def subscribe(self, locator: Locator) -> Generator[Waiter]:
         """A waiter that is woken when the operation ends here."""
         waiter = Waiter()
         self._waiting.setdefault(locator, set()).add(waiter)
@@ -51,32 +63,44 @@ class Endings:
                 del self._waiting[locator]
 
 
+async def wait_for_young(operation: Operation, seconds: float, completions: Completions, *, clock: Clock) -> Operation:
+    """The operation once it has ended in this process, or as it is after `seconds`; nothing is read."""
+    recent = completions.recent(operation)
+    if recent is not None:
+        return recent
+    with completions.subscribe(operation.locator) as waiter:
+        await is_set_within(waiter.woken, seconds, clock)
+    ended = waiter.ended
+    return ended if ended is not None and ended.run_id == operation.run_id else operation
+
+
 async def wait_for_end(
     operation: Operation,
     seconds: float,
-    endings: Endings,
+    completions: Completions,
     read: Callable[[Locator], Awaitable[Operation | None]],
+    *,
+    clock: Clock,
+    timing: Timing,
 ) -> Operation:
     """The operation once it has ended, or what was last seen of it after `seconds`.
 
     A read that fails, or finds nothing, ends the wait: the caller is told what is known, for the start was accepted.
     """
-    deadline = time.monotonic() + seconds
-    pause = _FIRST_PAUSE
-    with endings.listening(operation.locator) as waiter:
-        while not operation.status.is_terminal and (left := deadline - time.monotonic()) > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(pause, left)):
-                    await waiter.woken.wait()
+    deadline = clock.monotonic() + seconds
+    pause, longest = timing.wait_pauses
+    with completions.subscribe(operation.locator) as waiter:
+        while not operation.status.is_terminal and (left := deadline - clock.monotonic()) > 0:
+            await is_set_within(waiter.woken, min(pause, left), clock)
             waiter.woken.clear()
-            if waiter.ended is not None and waiter.ended.run == operation.run:
+            if waiter.ended is not None and waiter.ended.run_id == operation.run_id:
                 return waiter.ended
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, longest)
             try:
                 found = await read(operation.locator)
             except StorageError:
                 break
-            if found is None or found.run != operation.run:
+            if found is None or found.run_id != operation.run_id:
                 break
             operation = found
     return operation

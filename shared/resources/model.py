@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from shared.actions.arm import Verb
+from shared.actions.arm.resource import Verb
 
 _ID_PARTS = 9
 
@@ -70,7 +70,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Lock:
     """The operation that holds a resource. `desired` is what it makes of the resource, where it makes something."""
 
     holder: str
@@ -88,7 +88,7 @@ class ResourceRow:
     body: Body | None = None
     state: str = ""
     """The provisioningState it had when it was last settled: Succeeded, Failed or Canceled."""
-    hold: Hold | None = None
+    lock: Lock | None = None
     etag: str = ""
 
 

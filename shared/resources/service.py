@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from shared.errors import StorageConflict, StorageError
-from shared.operations.ids import Locator
-from shared.operations.model import Operation, Status
+from shared.model.ids import Locator
+from shared.model.operation import Operation, Status
+from shared.model.timing import Clock, Timing
+from shared.operations.locks import is_held
+from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
 from shared.resources import settle
-from shared.resources.model import Body, Resource, ResourceKey, ResourceRow
+from shared.resources.model import Resource, ResourceKey, ResourceRow
 from shared.resources.store import ResourceStore
 from shared.storage.ports import Storage
 
@@ -24,11 +26,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is at a key. `row` is what a write starts from, None where there is none; `busy` while it is held."""
+    """What is at a key. `row` is what a write starts from, None where there is none; `busy` while it is held.
+
+    `holder` is the record of the operation that holds it; None where nothing does, or where that is not written yet.
+    """
 
     row: ResourceRow | None
     resource: Resource | None
     busy: bool = False
+    holder: Operation | None = None
 
 
 _NOTHING = Found(None, None)
@@ -37,10 +43,10 @@ _NOTHING = Found(None, None)
 class Resources:
     """ARM resources of one store."""
 
-    def __init__(self, storage: Storage, records: OperationRecords, *, clock: Callable[[], datetime]) -> None:
-        self._store = ResourceStore(storage)
+    def __init__(self, storage: Storage, records: OperationRecords, *, clock: Clock, timing: Timing) -> None:
+        self._store = ResourceStore(storage, clock=clock)
         self._records = records
-        self._clock = clock
+        self._unrecorded = timing.unrecorded_lock
 
     async def find(self, key: ResourceKey) -> Found:
         """What is there, after the roll-forward of a holder that has ended."""
@@ -69,7 +75,7 @@ class Resources:
         return [resource for resource in shown if resource is not None], page.position
 
     async def take(self, rows: Sequence[ResourceRow]) -> None:
-        """Hold the rows, in the order of their keys so that two that want the same ones cannot block each other.
+        """Lock the rows, in the order of their keys so that two that want the same ones cannot block each other.
 
         Raises StorageConflict when one has changed since it was read; nothing is held then.
         """
@@ -84,7 +90,7 @@ class Resources:
     async def release(self, keys: Sequence[ResourceKey], holder: Locator) -> None:
         """Let go of what was taken for an operation that will never be recorded."""
         stored = [await self._store.read(key) for key in keys]
-        await self._let_go([r for r in stored if r and r.hold and r.hold.holder == str(holder)])
+        await self._let_go([r for r in stored if r and r.lock and r.lock.holder == str(holder)])
 
     async def roll_forward(self, keys: Sequence[ResourceKey], operation: Operation) -> None:
         """After the end of an operation: do what every reader of these rows would do.
@@ -94,7 +100,7 @@ class Resources:
         for key in keys:
             for _ in range(_TRIES):
                 row = await self._store.read(key)
-                if row is None or row.hold is None or row.hold.holder != str(operation.locator):
+                if row is None or row.lock is None or row.lock.holder != str(operation.locator):
                     break
                 if await self._settle(row, operation, must_write=True) is not None:
                     break
@@ -105,14 +111,9 @@ class Resources:
         """Change properties of a resource on behalf of the action that holds it; False where it does so no more."""
         for _ in range(_TRIES):
             row = await self._store.read(key)
-            if row is None or row.body is None or row.hold is None or row.hold.holder != str(holder):
+            if row is None or row.body is None or row.lock is None or row.lock.holder != str(holder):
                 return False
-            body = Body(
-                location=row.body.location,
-                tags=row.body.tags,
-                properties={**row.body.properties, **properties},
-                system_data=row.body.system_data,
-            )
+            body = replace(row.body, properties={**row.body.properties, **properties})
             try:
                 await self._store.write(replace(row, body=body))
             except StorageConflict:
@@ -122,11 +123,12 @@ class Resources:
 
     async def _read_through(self, row: ResourceRow) -> Found | None:
         """What a row means, its holder's record read too; None where it has changed in the meantime."""
-        if row.hold is None:
+        if row.lock is None:
             return _found(row)
-        operation = await self._records.read(Locator.parse(row.hold.holder), for_monitor=True)
-        if not settle.is_settled(row.hold, operation, self._clock()):
-            return Found(row, settle.shown_while_held(row, operation), busy=True)
+        operation = await self._records.read(Locator.parse(row.lock.holder), for_monitor=True)
+        now, leases = self._records.verdict_clock.now(), self._records.leases
+        if is_held(operation, row.lock.since, now, unrecorded=self._unrecorded, leases=leases):
+            return Found(row, settle.shown_while_held(row, operation), busy=True, holder=operation)
         return await self._settle(row, operation)
 
     async def _settle(self, row: ResourceRow, operation: Operation | None, *, must_write: bool = False) -> Found | None:
@@ -142,9 +144,10 @@ class Resources:
             if must_write:
                 raise
             # The answer is known all the same; whoever reads next tries again.
-            _log.warning("A resource was not rolled forward: %s", error, extra={"action": "roll_forward_failed"})
+            line = about(_log, operation or _holder(row), "roll_forward_failed")
+            line.warning("A resource was not rolled forward: %s", error)
         # A row that could not be removed is what a new creation starts from.
-        return _found(after) if after is not None else Found(replace(row, body=None, hold=None), None)
+        return _found(after) if after is not None else Found(replace(row, body=None, lock=None), None)
 
     async def _result(self, operation: Operation | None) -> bytes | None:
         if operation is None or operation.status is not Status.SUCCEEDED or operation.outcome is None:
@@ -158,10 +161,15 @@ class Resources:
                 if row.body is None:
                     await self._store.remove(row)
                 else:
-                    await self._store.write(replace(row, hold=None))
+                    await self._store.write(replace(row, lock=None))
             except StorageError as error:
-                # Its holder has no record, so the hold is void after a minute.
-                _log.warning("A hold was not released: %s", error, extra={"action": "release_failed"})
+                # Its holder has no record, so the lock is void after a minute.
+                about(_log, _holder(row), "release_failed").warning("A lock was not released: %s", error)
+
+
+def _holder(row: ResourceRow) -> Locator:
+    assert row.lock is not None, "nobody settles or lets go of what is free"
+    return Locator.parse(row.lock.holder)
 
 
 def _found(row: ResourceRow) -> Found:

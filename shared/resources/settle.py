@@ -6,31 +6,22 @@ nothing that a reader cannot tell:
 
     holder's record          the resource                                     writes
     not there, under 60 s    Accepted: the start is between its two writes    409
-    not there, later         as it was before the hold                        the hold is void
+    not there, later         as it was before the lock                        the lock is void
     not terminal             Accepted, Creating, Updating, Deleting           409
     terminal                 as after the roll-forward                        after the roll-forward
 """
 
 import json
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, cast
 
-from shared.actions.arm import Verb
-from shared.actions.arm_models import PROVISIONING_STATE
-from shared.operations.holds import UNRECORDED
-from shared.operations.model import Operation, Status
-from shared.resources.model import Body, Hold, Resource, ResourceRow
+from shared.actions.arm.models import PROVISIONING_STATE
+from shared.actions.arm.resource import Verb
+from shared.model.operation import Operation, Status
+from shared.resources.model import Body, Resource, ResourceRow
 
 ACCEPTED = "Accepted"
 SUCCEEDED = "Succeeded"
-
-
-def is_settled(hold: Hold, operation: Operation | None, now: datetime) -> bool:
-    """Whether the hold has ended, so that the row can be rolled forward."""
-    if operation is None:
-        return now >= hold.since + UNRECORDED
-    return operation.status.is_terminal
 
 
 def shown_while_held(row: ResourceRow, operation: Operation | None) -> Resource | None:
@@ -39,39 +30,39 @@ def shown_while_held(row: ResourceRow, operation: Operation | None) -> Resource 
     ARM RPC, "Asynchronous Operations", provisioningState: actions do not change it. The word never goes back to
     Accepted, not even while a further attempt is awaited.
     """
-    hold = row.hold
-    assert hold is not None, "only a held row is shown by its holder"
-    body = hold.desired or row.body
+    lock = row.lock
+    assert lock is not None, "only a held row is shown by its holder"
+    body = lock.desired or row.body
     if body is None:
         return None
-    if hold.verb is Verb.ACTION:
+    if lock.verb is Verb.ACTION:
         return Resource(key=row.key, body=body, state=row.state)
     working = {Verb.UPDATE: "Updating", Verb.DELETE: "Deleting"}.get(
-        hold.verb, "Creating" if row.body is None else "Updating"
+        lock.verb, "Creating" if row.body is None else "Updating"
     )
     started = operation is not None and operation.started is not None
     return Resource(key=row.key, body=body, state=working if started else ACCEPTED)
 
 
 def rolled_forward(row: ResourceRow, operation: Operation | None, result: bytes | None) -> ResourceRow | None:
-    """The row once its holder has ended (`operation` is its record, None for a void hold); None where it goes.
+    """The row once its holder has ended (`operation` is its record, None for a void lock); None where it goes.
 
     `result` is the stored result of a PUT or PATCH that succeeded: the resource. Doing it again changes nothing,
-    because the row that comes out has no hold.
+    because the row that comes out has no lock.
     """
-    hold = row.hold
-    assert hold is not None, "only a held row is rolled forward"
-    released = replace(row, hold=None)
-    if operation is None or hold.verb is Verb.ACTION:
+    lock = row.lock
+    assert lock is not None, "only a held row is rolled forward"
+    released = replace(row, lock=None)
+    if operation is None or lock.verb is Verb.ACTION:
         return released if row.body is not None else None
     state = operation.status.value
     if operation.status is not Status.SUCCEEDED:
         # A creation that failed leaves what was asked for, so that it can be seen, mended or deleted.
-        body = row.body or hold.desired
+        body = row.body or lock.desired
         return replace(released, body=body, state=state) if body is not None else None
-    if hold.verb is Verb.DELETE:
+    if lock.verb is Verb.DELETE:
         return None
-    body = _body_of(result, hold.desired) if result is not None else hold.desired
+    body = _body_of(result, lock.desired) if result is not None else lock.desired
     return replace(released, body=body, state=state)
 
 

@@ -5,15 +5,18 @@ key         {resource group}!{name}             lower-cased; the names as given 
 """
 
 import json
-from dataclasses import asdict, dataclass
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
-from shared.actions.arm import Verb
+from shared.actions.arm.resource import Verb
 from shared.errors import StorageAnswerLost, StorageConflict
-from shared.operations.rows import read_time, write_time
-from shared.resources.model import Body, Hold, ResourceKey, ResourceRow
+from shared.model.times import read_time, write_time
+from shared.model.timing import Clock
+from shared.resources.model import Body, Lock, ResourceKey, ResourceRow
+from shared.storage.pages import row_pages
 from shared.storage.ports import Delete, Insert, Replace, Row, Scalar, Storage
-from shared.storage.write_once import write_once
+from shared.storage.writes import write_once
 
 _KEY_COLUMNS = ("subscription", "resource_group", "namespace", "type", "name")
 _LAST = "~"
@@ -31,8 +34,9 @@ class ResourcePage:
 class ResourceStore:
     """Rows of resources; every write is conditional on what was read."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, clock: Clock) -> None:
         self._table = storage.table("resources")
+        self._clock = clock
 
     async def read(self, key: ResourceKey) -> ResourceRow | None:
         row = await self._table.read(key.partition, key.row_key)
@@ -42,8 +46,8 @@ class ResourceStore:
         """Replace the row as it was read, or insert one without an etag. Raises StorageConflict."""
         key, columns = row.key.row_key, to_columns(row)
         change = Replace(key, columns, if_match=row.etag) if row.etag else Insert(key, columns)
-        (etag,) = await write_once(self._table, row.key.partition, [change])
-        return _with_etag(row, etag or "")
+        (etag,) = await write_once(self._table, row.key.partition, [change], sleep=self._clock.sleep)
+        return replace(row, etag=etag or "")
 
     async def remove(self, row: ResourceRow) -> None:
         """Remove the row as it was read; one that is gone is removed. Raises StorageConflict where it has changed."""
@@ -61,15 +65,11 @@ class ResourceStore:
         lower = f"{after}!" if after else prefix or " "
         upper = f'{prefix[:-1]}"' if prefix else _LAST  # `"` follows `!`
         rows: list[Row] = []
-        continuation: str | None = None
-        while True:
-            page = await self._table.page(
-                partition, lower=lower, upper=upper, limit=limit + 1 - len(rows), continuation=continuation
-            )
-            rows += page.rows
-            continuation = page.continuation
-            if len(rows) > limit or continuation is None:
-                break
+        async with aclosing(row_pages(self._table, partition, lower=lower, upper=upper, limit=limit + 1)) as pages:
+            async for page in pages:
+                rows += page
+                if len(rows) > limit:
+                    break
         found = tuple(from_row(row) for row in rows[:limit])
         return ResourcePage(found, rows[limit - 1].key if len(rows) > limit else None)
 
@@ -78,21 +78,21 @@ def to_columns(row: ResourceRow) -> dict[str, Scalar]:
     """The row's columns; what there is not is an empty string."""
     columns: dict[str, Scalar] = {name: getattr(row.key, name) for name in _KEY_COLUMNS}
     columns |= {"body": _dump(row.body), "state": row.state, "holder": ""}
-    if row.hold is not None:
+    if row.lock is not None:
         columns |= {
-            "holder": row.hold.holder,
-            "verb": row.hold.verb.value,
-            "since": write_time(row.hold.since),
-            "desired": _dump(row.hold.desired),
+            "holder": row.lock.holder,
+            "verb": row.lock.verb.value,
+            "since": write_time(row.lock.since),
+            "desired": _dump(row.lock.desired),
         }
     return columns
 
 
 def from_row(row: Row) -> ResourceRow:
     values = row.values
-    hold = None
+    lock = None
     if values.get("holder"):
-        hold = Hold(
+        lock = Lock(
             holder=str(values["holder"]),
             verb=Verb(str(values["verb"])),
             since=read_time(str(values["since"])),
@@ -102,7 +102,7 @@ def from_row(row: Row) -> ResourceRow:
         key=ResourceKey(**{name: str(values[name]) for name in _KEY_COLUMNS}),
         body=_load(values.get("body")),
         state=str(values.get("state", "")),
-        hold=hold,
+        lock=lock,
         etag=row.etag,
     )
 
@@ -116,7 +116,3 @@ def _load(text: Scalar | None) -> Body | None:
         return None
     value = cast(dict[str, Any], json.loads(str(text)))
     return Body(**{name: value[name] for name in Body.__slots__ if name in value})
-
-
-def _with_etag(row: ResourceRow, etag: str) -> ResourceRow:
-    return ResourceRow(key=row.key, body=row.body, state=row.state, hold=row.hold, etag=etag)

@@ -6,25 +6,34 @@ knowing whether the first one was done, and their defaults may wait for minutes.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
 from shared.errors import StorageAnswerLost, StorageConflict, StorageUnavailable
-from shared.storage.azure_errors import Kind, classify, service_code
+from shared.storage.azure_errors import Failure, Kind, classify, service_code
 
 T = TypeVar("T")
 
 CLIENT_OPTIONS: dict[str, Any] = {"retry_total": 0, "connection_timeout": 2, "read_timeout": 4}
 """Seconds; for every client of azure.data.tables and azure.storage.blob."""
 
-CALL_SECONDS = 7.5
-"""The longest a control call takes, whatever happens."""
 
-TRANSFER_SECONDS = 30.0
-"""The longest the transfer of one chunk (4 MiB) takes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTimes:
+    """Seconds."""
 
-_PAUSES = (0.1, 0.4, 1.2)
-_MISSING = frozenset({"TableNotFound", "ContainerNotFound"})
+    control: float = 7.5
+    """The longest a control call takes, whatever happens."""
+    transfer: float = 30.0
+    """The longest the transfer of one chunk (4 MiB) takes."""
+    pauses: tuple[float, ...] = (0.1, 0.4, 1.2)
+    """Before the second request and those that follow it."""
+
+
+CALL_TIMES = CallTimes()
+
+_CREATED_BY_WRITES = frozenset({"TableNotFound", "ContainerNotFound"})
 
 
 async def call(
@@ -33,19 +42,30 @@ async def call(
     kind: Kind,
     what: str,
     create: Callable[[], Awaitable[object]] | None = None,
-    seconds: float = CALL_SECONDS,
+    times: CallTimes = CALL_TIMES,
+    transfer: bool = False,
 ) -> T:
-    """Run `request`, at most four times, within `seconds`; raises only StorageErrors and CancelledError.
+    """Run `request`, at most four times, within the time of a control call, or of a transfer; raises only
+    StorageErrors and CancelledError.
 
     `create` makes the table or container the request found missing; the request is then run again. Without it, and for
     anything else that is missing, a 404 is `azure_errors.Missing`, a StorageConflict.
     """
+    seconds = times.transfer if transfer else times.control
     try:
         async with asyncio.timeout(seconds):
-            return await _repeat(request, kind, what, create, monotonic() + seconds / 2)
+            last_start = monotonic() + seconds / 2
+            return await _repeat(request, kind, what, create, pauses=list(times.pauses), last_start=last_start)
     except TimeoutError as error:
         message = f"{what}: no answer within {seconds:g} s"
         raise (StorageAnswerLost(message) if kind == "once" else StorageUnavailable(message)) from error
+
+
+def condition(etag: str | None) -> dict[str, Any]:
+    """Of an SDK's call; without an etag a write of a row asks for `If-Match: *`: it must exist."""
+    from azure.core import MatchConditions  # noqa: PLC0415  # loaded with the client by now
+
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified} if etag is not None else {}
 
 
 async def _repeat(
@@ -53,29 +73,33 @@ async def _repeat(
     kind: Kind,
     what: str,
     create: Callable[[], Awaitable[object]] | None,
+    *,
+    pauses: list[float],
     last_start: float,
 ) -> T:
-    pauses = list(_PAUSES)
     while True:
         try:
             return await request()
         except Exception as error:
-            if create is not None and service_code(error) in _MISSING:
-                await _create(create, what)
-                create = None
-                continue
-            failure = classify(error, kind=kind, what=what)
-            failure.error.__cause__ = error
+            if create is not None and service_code(error) in _CREATED_BY_WRITES:
+                failure = await _create(create, what)
+                if failure is None:
+                    create = None
+                    continue
+            else:
+                failure = classify(error, kind=kind, what=what)
+                failure.error.__cause__ = error
         if not failure.again or not pauses or monotonic() > last_start:
             raise failure.error
         await asyncio.sleep(pauses.pop(0))
 
 
-async def _create(create: Callable[[], Awaitable[object]], what: str) -> None:
+async def _create(create: Callable[[], Awaitable[object]], what: str) -> Failure | None:
     """Make what is missing; somebody else making it at the same moment is as good."""
     try:
         await create()
     except Exception as error:
         failure = classify(error, kind="repeatable", what=f"{what}: create")
-        if not isinstance(failure.error, StorageConflict):
-            raise failure.error from error
+        failure.error.__cause__ = error
+        return None if isinstance(failure.error, StorageConflict) else failure
+    return None

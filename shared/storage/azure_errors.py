@@ -1,4 +1,4 @@
-"""What the Azure SDKs raise, said in the words of `shared.errors`. Total: nothing of theirs gets past this module.
+"""What the Azure SDKs raise, in the words of `shared.errors`. Total: nothing of theirs gets past this module.
 
 The sources of the rules: learn.microsoft.com "Status and error codes", "Table service error codes" and "Blob service
 error codes"; azure.core.exceptions; and azure.core's aiohttp transport, which reports every aiohttp ClientError as
@@ -9,7 +9,14 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.errors import StorageAnswerLost, StorageConflict, StorageError, StorageRefused, StorageUnavailable
+from shared.errors import (
+    StorageAnswerLost,
+    StorageConflict,
+    StorageError,
+    StorageRefused,
+    StorageUnavailable,
+    StorageUnusable,
+)
 
 Kind = Literal["repeatable", "once"]
 """Reads, and writes that end the same when done twice, are repeatable."""
@@ -22,6 +29,20 @@ _ROLE = {"table": "Storage Table Data Contributor", "blob": "Storage Blob Data C
 
 class Missing(StorageConflict):
     """The row, the blob, or the table or container that would hold it is not there (404)."""
+
+
+class UnreadableAnswer(Exception):
+    """The service answered something else than it documents: what was asked for may have been done."""
+
+
+class TransactionRefused(Exception):
+    """One of the changes of a transaction was not possible, so none was made. Its attributes are those of the SDK's."""
+
+    def __init__(self, status_code: int, error_code: str, message: str, index: int | None) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.error_code = error_code
+        self.index = index
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +94,18 @@ def service_code(error: BaseException) -> str:
 
 def _from_status(error: BaseException, status: int, kind: Kind, what: str) -> Failure:
     code = service_code(error)
-    said = f"{what}: {status} {code}".rstrip()
+    message = f"{what}: {status} {code}".rstrip()
     if status in {401, 403}:
-        return Failure(StorageUnavailable(f"{said}: {_permission_advice(what)}"), again=False)
+        return Failure(StorageUnusable(f"{message}: {_permission_advice(what)}"), again=False)
     if status in {429, 503} or code in _NOT_READY:
-        return Failure(StorageUnavailable(f"{said}: the store is busy"), again=True)
+        return Failure(StorageUnavailable(f"{message}: the store is busy"), again=True)
     if status == 404:
-        return Failure(Missing(said, index=_failing_index(error)), again=False)
+        return Failure(Missing(message, index=_failing_index(error)), again=False)
     if status in {409, 412}:
-        return Failure(StorageConflict(said, index=_failing_index(error)), again=False)
+        return Failure(StorageConflict(message, index=_failing_index(error)), again=False)
     if status == 408 or status >= 500 or status < 400:
-        return _unknown(kind, said)
-    return Failure(StorageRefused(f"{said}: {_first_line(error)}"), again=False)
+        return _unknown(kind, message)
+    return Failure(StorageRefused(f"{message}: {_first_line(error)}"), again=False)
 
 
 def _unknown(kind: Kind, message: str) -> Failure:
@@ -114,6 +135,8 @@ def _failing_index(error: BaseException) -> int | None:
     """Position in a transaction: the service's message begins with it, `1:The specified entity already exists.`"""
     from azure.data.tables import TableTransactionError  # noqa: PLC0415
 
+    if isinstance(error, TransactionRefused):
+        return error.index
     if not isinstance(error, TableTransactionError):
         return None
     head = str(error.message).partition(":")[0]

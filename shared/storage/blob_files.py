@@ -20,11 +20,9 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from shared.errors import StorageConflict, StorageUnavailable
+from shared.storage.disk_errors import DISK_ERRORS, explained
 from shared.storage.limits import check_blob_name, check_store_name
 from shared.storage.ports import BlobInfo
-
-ABANDONED_SECONDS = 24 * 3600
-"""Age after which what was being written counts as left behind by a crash."""
 
 _COMMIT = threading.Lock()
 """Makes "look whether the condition holds, then rename" one step. One process owns a DATA_DIR, so this is enough."""
@@ -38,6 +36,12 @@ class BlobFiles:
     """The blobs below one DATA_DIR."""
 
     data_dir: Path
+    time: Callable[[], float] = time.time
+    """Seconds since the epoch, as files carry them."""
+    abandoned_seconds: float = 24 * 3600
+    """Age after which blocks that nobody has joined count as left behind."""
+    replace_pauses: tuple[float, ...] = (0.01, 0.05, 0.2)
+    """Seconds between tries to replace what somebody has open (Windows)."""
 
     def path(self, container: str, name: str) -> Path:
         """Where a blob lies; raises StorageRefused for names no blob can have."""
@@ -48,6 +52,13 @@ class BlobFiles:
     @property
     def incoming(self) -> Path:
         return self.data_dir / "blobs" / ".incoming"
+
+    def check(self) -> None:
+        """Raises OSError where no file can be made: a folder that is there may lie on a disk that is read-only."""
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        probe = self.incoming / uuid4().hex
+        probe.touch(exist_ok=False)
+        probe.unlink(missing_ok=True)  # the process that has the directory may remove it as well
 
     def info(self, container: str, name: str) -> BlobInfo | None:
         opened = self.open(container, name)
@@ -68,8 +79,10 @@ class BlobFiles:
             fields = json.loads(header)
             size = os.fstat(file.fileno()).st_size - len(header)
             return file, BlobInfo(name, size, fields["etag"], fields["content_type"]), len(header)
-        except BaseException:
+        except BaseException as error:
             file.close()
+            if isinstance(error, DISK_ERRORS):
+                raise explained(StorageUnavailable, self.path(container, name), error) from error
             raise
 
     def delete(self, container: str, name: str) -> bool:
@@ -86,13 +99,27 @@ class BlobFiles:
         """A blob in the making: `write` its data, then `commit` or `discard`."""
         return BlobWriter(self, container, name, content_type)
 
-    def sweep(self) -> None:
-        """Remove what crashes left half-written."""
-        oldest = time.time() - ABANDONED_SECONDS
+    def discard_incoming(self) -> None:
+        """Remove what a process that died was writing: for the one that has just got the directory."""
         for path in listed(self.incoming):
             with suppress(OSError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
+                path.unlink()
+
+    def is_abandoned(self, path: Path) -> bool:
+        """Whether nobody has added to a directory of blocks for so long that nobody will."""
+        return path.stat().st_mtime < self.time() - self.abandoned_seconds
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Rename; on Windows an open reader holds the target, which is over in a moment."""
+        for pause in (*self.replace_pauses, None):
+            try:
+                os.replace(source, target)
+            except PermissionError as error:
+                if pause is None:
+                    raise StorageUnavailable(f"{target} is being read and cannot be replaced") from error
+                time.sleep(pause)
+            else:
+                return
 
 
 class BlobWriter:
@@ -124,7 +151,7 @@ class BlobWriter:
         try:
             with _COMMIT:
                 condition(self._files.info(*self._place))
-                replace(self._path, self._target)
+                self._files.replace(self._path, self._target)
         except BaseException:
             self.discard()
             raise
@@ -145,19 +172,6 @@ def nothing_there(found: BlobInfo | None) -> None:
     """The condition of an insert."""
     if found is not None:
         raise StorageConflict(f"the blob {found.name!r} exists")
-
-
-def replace(source: Path, target: Path) -> None:
-    """Rename; on Windows an open reader holds the target, which is over in a moment."""
-    for pause in (0.01, 0.05, 0.2, None):
-        try:
-            os.replace(source, target)
-        except PermissionError as error:
-            if pause is None:
-                raise StorageUnavailable(f"{target} is being read and cannot be replaced") from error
-            time.sleep(pause)
-        else:
-            return
 
 
 def _sync_directory(directory: Path) -> None:

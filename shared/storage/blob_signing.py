@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import SettingsError, StorageRefused
-from shared.storage.azure_calls import call
+from shared.storage.azure_calls import CALL_TIMES, CallTimes, call
 
 if TYPE_CHECKING:
     from azure.storage.blob import UserDelegationKey
@@ -25,8 +25,9 @@ _MAX_KEY_LIFETIME = timedelta(days=7)
 class UploadSigner:
     """Signs upload URLs with what the client has: an account key, or a user delegation key, kept while it lasts."""
 
-    def __init__(self, service: "BlobServiceClient") -> None:
+    def __init__(self, service: "BlobServiceClient", *, times: CallTimes = CALL_TIMES) -> None:
         self._service = service
+        self._times = times
         self._key: UserDelegationKey | None = None
         self._key_expiry = datetime.min.replace(tzinfo=UTC)
 
@@ -58,13 +59,14 @@ class UploadSigner:
     async def _delegation_key(self, now: datetime, expiry: datetime) -> "UserDelegationKey":
         """A signature dies with its key, so the key at hand must outlive it."""
         if self._key is None or self._key_expiry < expiry + _KEY_MARGIN:
-            wanted = max(now + _KEY_LIFETIME, expiry + _KEY_MARGIN)
-            if wanted > now + _MAX_KEY_LIFETIME:
+            until = max(now + _KEY_LIFETIME, expiry + _KEY_MARGIN)
+            if until > now + _MAX_KEY_LIFETIME:
                 raise StorageRefused("an upload URL signed with an identity lives for less than seven days")
             self._key = await call(
-                lambda: self._service.get_user_delegation_key(now - _CLOCK_SKEW, wanted),
+                lambda: self._service.get_user_delegation_key(now - _CLOCK_SKEW, until),
                 kind="repeatable",
                 what="blob service: user delegation key",
+                times=self._times,
             )
-            self._key_expiry = wanted
+            self._key_expiry = until
         return self._key

@@ -1,6 +1,7 @@
 """From a StorageConnection to the SDK's service clients. The SDKs are imported inside: they cost 50 to 350 ms each."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from shared.errors import SettingsError
 from shared.settings import StorageConnection
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.data.tables.aio import TableServiceClient
     from azure.storage.blob.aio import BlobServiceClient
+
+C = TypeVar("C")
+Connected = tuple[C, "AsyncTokenCredential | None"]
+"""A client, and the credential to close with it."""
 
 DEVELOPMENT_ACCOUNT = "devstoreaccount1"
 _DEVELOPMENT_STORAGE = ";".join(
@@ -44,43 +49,64 @@ def check_connection(connection: StorageConnection) -> None:
     )
 
 
-def tables_client(
-    connection: StorageConnection, **options: Any
-) -> "tuple[TableServiceClient, AsyncTokenCredential | None]":
-    """The process's one client for tables, and the credential to close with it; `options` go to the SDK (tests)."""
+class Account(Generic[C]):
+    """One storage account, through one client that is made when it is first used. Used from one event loop."""
+
+    def __init__(self, connect: Callable[[], Connected[C]]) -> None:
+        self._connect = connect
+        self._connected: Connected[C] | None = None
+
+    @property
+    def client(self) -> C:
+        if self._connected is None:
+            self._connected = self._connect()
+        return self._connected[0]
+
+    async def aclose(self) -> None:
+        opened: tuple[Any, ...] = self._connected or ()
+        for each in opened:
+            if each is not None:
+                await each.close()
+
+
+def tables_client(connection: StorageConnection, **options: Any) -> "Connected[TableServiceClient]":
+    """A client for tables; `options` go to the SDK (tests)."""
     from azure.data.tables.aio import TableServiceClient  # noqa: PLC0415  # see the module's docstring
 
-    options = {**CLIENT_OPTIONS, **options}
-    try:
-        if text := connection_string(connection):
-            return TableServiceClient.from_connection_string(text, **options), None
-        credential = _credential(connection)
-        return TableServiceClient(connection.table_service_uri or "", credential=credential, **options), credential
-    except ValueError as error:
-        raise SettingsError(f"the storage connection for tables cannot be read: {error}") from None
+    return _connected(TableServiceClient, connection, connection.table_service_uri, options, what="tables")
 
 
-def blobs_client(
-    connection: StorageConnection, **options: Any
-) -> "tuple[BlobServiceClient, AsyncTokenCredential | None]":
-    """The process's one client for blobs, and the credential to close with it; every transfer is at most one chunk."""
+def blobs_client(connection: StorageConnection, **options: Any) -> "Connected[BlobServiceClient]":
+    """A client for blobs; every transfer is at most one chunk."""
     from azure.storage.blob.aio import BlobServiceClient  # noqa: PLC0415  # see the module's docstring
 
     sizes = {"max_single_put_size": CHUNK_BYTES, "max_single_get_size": CHUNK_BYTES, "max_chunk_get_size": CHUNK_BYTES}
-    options = {**CLIENT_OPTIONS, **sizes, **options}
+    return _connected(BlobServiceClient, connection, connection.blob_service_uri, {**sizes, **options}, what="blobs")
+
+
+def _connected(
+    made: type[C], connection: StorageConnection, uri: str | None, options: dict[str, Any], *, what: str
+) -> Connected[C]:
+    service: Any = made
+    options = {**CLIENT_OPTIONS, **options}
     try:
         if text := connection_string(connection):
-            return BlobServiceClient.from_connection_string(text, **options), None
+            return service.from_connection_string(text, **options), None
         credential = _credential(connection)
-        return BlobServiceClient(connection.blob_service_uri or "", credential=credential, **options), credential
+        return service(uri or "", credential=credential, **options), credential
     except ValueError as error:
-        raise SettingsError(f"the storage connection for blobs cannot be read: {error}") from None
+        raise SettingsError(f"the storage connection for {what} cannot be read: {error}") from None
 
 
 def _credential(connection: StorageConnection) -> "AsyncTokenCredential":
-    """A user-assigned identity where its client id is set; otherwise whatever identity is at hand."""
+    """The managed identity where one is set; otherwise whatever identity is at hand."""
     from azure.identity import aio  # noqa: PLC0415  # see the module's docstring
 
-    if connection.client_id:
-        return aio.ManagedIdentityCredential(client_id=connection.client_id)
-    return aio.DefaultAzureCredential()
+    identity = connection.identity
+    if identity is None:
+        return aio.DefaultAzureCredential()
+    if identity.resource_id:
+        # The SDK's asynchronous credential passes this on as it is, and `mi_res_id` is App Service's own name for it:
+        # learn.microsoft.com, "How to use managed identities for App Service and Azure Functions", REST endpoint.
+        return aio.ManagedIdentityCredential(identity_config={"mi_res_id": identity.resource_id})
+    return aio.ManagedIdentityCredential(client_id=identity.client_id)

@@ -4,25 +4,32 @@ import os
 import sys
 from pathlib import Path
 
-from shared.errors import SettingsError
+from shared.errors import StorageUnusable
+from shared.storage.disk_errors import explained
 
 
 class DirectoryLock:
-    """Taken on creation; raises SettingsError naming the directory and the process that holds it."""
+    """Taken on creation. Raises StorageUnusable: a process holds it, which is named; or nobody can write there."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        path = directory / "in-use-by"
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        if not _try_lock(self._file):
-            holder = path.read_text().strip() or "unknown"
-            os.close(self._file)
-            raise SettingsError(
-                f"DATA_DIR {str(directory.resolve())!r} is in use by process {holder}: stop that process, "
-                "or give this one a DATA_DIR of its own"
-            )
-        os.ftruncate(self._file, 0)
-        os.write(self._file, str(os.getpid()).encode())
+        self._file = -1
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            path = directory / "in-use-by"
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _try_lock(self._file):
+                holder = path.read_text().strip() or "unknown"
+                raise StorageUnusable(
+                    f"DATA_DIR {str(directory.resolve())!r} is in use by process {holder}: stop that process, "
+                    "or give this one a DATA_DIR of its own"
+                )
+            os.ftruncate(self._file, 0)
+            os.write(self._file, str(os.getpid()).encode())
+        except BaseException as error:
+            self.release()
+            if isinstance(error, OSError):
+                raise explained(StorageUnusable, directory, error) from error
+            raise
 
     def release(self) -> None:
         """Closing the file lets the lock go; harmless when done twice."""

@@ -6,37 +6,69 @@ Its upload URLs are answered by `local_host.uploads`, which writes through the s
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from shared.errors import SettingsError, StorageConflict, StorageError, StorageUnavailable
+from shared.errors import SettingsError, StorageConflict, StorageError, StorageUnavailable, StorageUnusable
+from shared.model.timing import Clock
 from shared.storage import upload_tokens
-from shared.storage.blob_files import BlobFiles, anything, nothing_there
+from shared.storage.blob_files import BlobFiles, anything, listed, nothing_there
 from shared.storage.connection import DEVELOPMENT_ACCOUNT
+from shared.storage.disk_errors import explained
 from shared.storage.limits import CHUNK_BYTES, check_blob_name, check_store_name
 from shared.storage.ports import BlobInfo, BlobReader, Container
+from shared.storage.staged_blocks import StagedBlocks, sweep
+from shared.system_clock import SystemClock
 
 T = TypeVar("T")
 
 _KEY_BYTES = 32
+_KEY_NAME = "upload-key"
 
 
 class FileBlobs:
     """All containers below one DATA_DIR. `site_hostname` is the host and port upload URLs point at."""
 
-    def __init__(self, data_dir: Path, *, site_hostname: str | None = None) -> None:
+    def __init__(self, data_dir: Path, *, site_hostname: str | None = None, clock: Clock | None = None) -> None:
         self.files = BlobFiles(data_dir)
+        self._clock = clock or SystemClock()
         self._site_hostname = site_hostname
         self._key: bytes | None = None
 
     def container(self, name: str) -> Container:
         check_store_name(name)
         return _FileContainer(self, name)
+
+    def check(self) -> None:
+        """Raises StorageUnusable where no blob could be written, or the key of upload URLs not be read."""
+        with self._explained():
+            self.files.check()
+            with suppress(FileNotFoundError):
+                (self.files.data_dir / _KEY_NAME).read_bytes()
+
+    def discard_unfinished(self) -> None:
+        """Remove what a process that died was writing. For the process that has just got the directory; blocks.
+
+        Raises StorageUnusable where something else is in the way.
+        """
+        with self._explained():
+            self.files.discard_incoming()
+            for path in listed(self.files.data_dir):
+                if path.name.startswith(f"{_KEY_NAME}."):
+                    path.unlink(missing_ok=True)
+            sweep(self.files)
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise explained(StorageUnusable, self.files.data_dir, error) from error
 
     async def aclose(self) -> None:
         """Nothing is held open between calls."""
@@ -46,7 +78,7 @@ class FileBlobs:
             raise SettingsError("WEBSITE_HOSTNAME is not set: an upload URL needs the host and port of this site")
         path = upload_tokens.upload_path(DEVELOPMENT_ACCOUNT, container, name)
         query = upload_tokens.upload_query(
-            await self._upload_key(), container, name, datetime.now(UTC), lifetime_seconds
+            await self._upload_key(), container, name, self._clock.now(), lifetime_seconds
         )
         return f"http://{self._site_hostname}{path}?{query}"
 
@@ -56,7 +88,7 @@ class FileBlobs:
 
     async def _upload_key(self) -> bytes:
         if self._key is None:
-            self._key = await in_thread(_load_key, self.files.data_dir / "upload-key")
+            self._key = await in_thread(_load_key, self.files.data_dir / _KEY_NAME)
         return self._key
 
 
@@ -83,10 +115,9 @@ class _FileContainer:
     async def info(self, name: str) -> BlobInfo | None:
         return await in_thread(self._files.info, self._name, name)
 
-    def open(self, name: str, *, if_match: str | None = None) -> AbstractAsyncContextManager[BlobReader | None]:
-        return self._open(name, if_match)
-
     async def delete(self, name: str) -> bool:
+        """Blocks that were put and never joined go as well, as on Azure."""
+        await in_thread(StagedBlocks.of(self._files, self._name, name).discard)
         return await in_thread(self._files.delete, self._name, name)
 
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
@@ -94,7 +125,7 @@ class _FileContainer:
         return await self._store.upload_url(self._name, name, lifetime_seconds)
 
     @asynccontextmanager
-    async def _open(self, name: str, if_match: str | None) -> AsyncGenerator[BlobReader | None, None]:
+    async def open(self, name: str, *, if_match: str | None = None) -> AsyncGenerator[BlobReader | None, None]:
         opened = await in_thread(self._files.open, self._name, name, undo=_close)
         if opened is None:
             yield None
@@ -158,7 +189,7 @@ async def in_thread(function: Callable[..., T], *arguments: object, undo: Callab
     except StorageError:
         raise
     except OSError as error:
-        raise StorageUnavailable(f"{error.strerror or error}: {error.filename}") from error
+        raise explained(StorageUnavailable, Path("DATA_DIR"), error) from error
 
 
 def _load_key(path: Path) -> bytes:

@@ -8,6 +8,7 @@ embedded default must run in Azure unchanged.
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 Scalar = str | int | float | bool
@@ -151,7 +152,15 @@ class Container(Protocol):
 
 
 class Storage(Protocol):
-    """Tables and containers by name; made on first use. Names: 3 to 63 lower-case letters and digits."""
+    """Tables and containers of this app's namespace by name; made on first use. Names: 3 to 31 lower-case letters."""
+
+    @property
+    def exclusive_since(self) -> datetime | None:
+        """When this process became the only one that uses the store; None where processes share it.
+
+        Whoever used it before has died, so nobody else works on what is found there.
+        """
+        ...
 
     def table(self, name: str) -> Table: ...
 

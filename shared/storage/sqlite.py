@@ -10,24 +10,28 @@ synchronous").
 """
 
 import asyncio
-import json
 import queue
 import sqlite3
 import threading
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from shared.errors import StorageRefused, StorageUnavailable
+from shared.errors import StorageError, StorageUnavailable
+from shared.model.timing import Clock
 from shared.storage.directory_lock import DirectoryLock
+from shared.storage.disk_errors import explained
 from shared.storage.limits import MAX_PAGE, check_key, check_store_name, check_transaction
+from shared.storage.pages import decode_token, encode_token
 from shared.storage.ports import Change, Page, Row, Table
-from shared.storage.sqlite_rows import RowWriter, connect, read_range, read_row
+from shared.storage.sqlite_file import open_file
+from shared.storage.sqlite_rows import STORE_ERRORS, RowWriter, connect, read_range, read_row
+from shared.system_clock import SystemClock
 
 T = TypeVar("T")
 
@@ -49,19 +53,28 @@ class _Job:
 
 
 class SqliteTables:
-    """All tables of one DATA_DIR. Raises SettingsError on creation while another process uses the directory.
+    """All tables of one DATA_DIR, opened and checked on creation.
+
+    Raises StorageUnusable: another process uses the directory, nobody can write there, or its file is damaged or
+    somebody else's; and SettingsError for a file of another schema.
 
     With `empty_pages` the first page of every range is empty and continues, as Azure's may: a switch for tests.
     """
 
-    def __init__(self, data_dir: Path, *, empty_pages: bool = False) -> None:
+    def __init__(self, data_dir: Path, *, clock: Clock | None = None, empty_pages: bool = False) -> None:
         self._lock = DirectoryLock(data_dir)
+        self.exclusive_since: datetime | None = (clock or SystemClock()).now()
+        """The lock is held from here on: its former owner has died, or has let it go."""
         self._path = data_dir / "tables.db"
-        self._empty_pages = empty_pages
+        try:
+            self._rows, self._file = open_file(self._path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.empty_pages = empty_pages
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._opened = threading.Event()
         self._closed = False
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[sqlite3.Connection] = [self._rows.connection]
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-read")
         self._writer = threading.Thread(target=self._write_until_closed, name="sqlite-write", daemon=True)
@@ -73,12 +86,20 @@ class SqliteTables:
 
     async def aclose(self) -> None:
         """Waits for what is queued, then closes the file and lets the directory go. May be called again."""
-        if self._closed:
-            return
-        self._closed = True
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._finish)
+
+    def close(self) -> None:
+        """As `aclose`, where no event loop runs; blocks."""
+        if not self._closed:
+            self._closed = True
+            self._finish()
+
+    def _finish(self) -> None:
         self._jobs.put(None)
-        await asyncio.to_thread(self._writer.join)
-        await asyncio.to_thread(self._readers.shutdown)
+        self._writer.join()
+        self._readers.shutdown()
         for connection in self._connections:
             connection.close()
         self._lock.release()
@@ -96,20 +117,17 @@ class SqliteTables:
         self._require_open()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
-        except (sqlite3.Error, OSError) as error:
-            raise StorageUnavailable(f"{self._path}: {error}") from error
-
-    def first_page_is_empty(self) -> bool:
-        return self._empty_pages
+        except STORE_ERRORS as error:
+            raise explained(StorageUnavailable, self._path, error) from error
 
     def _require_open(self) -> None:
         if self._closed:
             raise StorageUnavailable(f"{self._path} is closed")
 
     def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        self._file.check()
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            self._opened.wait()  # the writer makes the schema
             connection = self._local.connection = connect(self._path)
             connection.execute("PRAGMA query_only = ON")
             self._connections.append(connection)
@@ -117,25 +135,25 @@ class SqliteTables:
 
     def _write_until_closed(self) -> None:
         """The writer thread. It outlives every failure: each is an answer to the callers it concerns."""
-        writer: RowWriter | None = None
-        with suppress(sqlite3.Error, OSError):  # the first write meets it again and tells its caller
-            writer = self._open_writer()
-        self._opened.set()
+        connection = self._rows.connection
         while (group := self._next_group()) is not None:
             try:
-                writer = writer or self._open_writer()
-                outcomes = _commit(writer, group)
+                self._file.check()
+                outcomes = [
+                    self._failure(each) if isinstance(each, STORE_ERRORS) else each
+                    for each in _commit(self._rows, group)
+                ]
             except Exception as error:
-                if writer is not None and writer.connection.in_transaction:
+                if connection.in_transaction:
                     with suppress(sqlite3.Error):
-                        writer.connection.execute("ROLLBACK")
-                outcomes = [StorageUnavailable(f"{self._path}: {error}") for _ in group]
+                        connection.execute("ROLLBACK")
+                outcomes = [self._failure(error) for _ in group]
             _answer(group, outcomes)
 
-    def _open_writer(self) -> RowWriter:
-        connection = connect(self._path)
-        self._connections.append(connection)
-        return RowWriter(connection)
+    def _failure(self, error: Exception) -> StorageError:
+        if isinstance(error, StorageError):
+            return StorageUnavailable(str(error))
+        return explained(StorageUnavailable, self._path, error)
 
     def _next_group(self) -> list[_Job] | None:
         """Wait for a transaction, then take all that wait behind it; None once closed and drained."""
@@ -180,9 +198,9 @@ class _SqliteTable:
         continuation: str | None = None,
     ) -> Page:
         check_key(partition, "partition")
-        if continuation is None and self._store.first_page_is_empty():
-            return Page((), _encode_token(lower))
-        start = lower if continuation is None else max(lower, _decode_token(continuation))
+        if continuation is None and self._store.empty_pages:
+            return Page((), encode_token(lower))
+        start = lower if continuation is None else max(lower, str(decode_token(continuation)))
         rows, following = await self._store.read(
             lambda connection: read_range(
                 connection,
@@ -194,7 +212,7 @@ class _SqliteTable:
                 limit=max(1, min(limit, MAX_PAGE)),
             )
         )
-        return Page(tuple(rows), None if following is None else _encode_token(following))
+        return Page(tuple(rows), None if following is None else encode_token(following))
 
 
 def _commit(writer: RowWriter, group: Sequence[_Job]) -> list[Answers | Exception]:
@@ -230,14 +248,3 @@ def _settle(answered: Sequence[tuple[_Job, Answers | Exception]]) -> None:
             job.answer.set_exception(outcome)
         else:
             job.answer.set_result(outcome)
-
-
-def _encode_token(key: str) -> str:
-    return urlsafe_b64encode(json.dumps(key).encode()).decode()
-
-
-def _decode_token(text: str) -> str:
-    try:
-        return str(json.loads(urlsafe_b64decode(text.encode())))
-    except ValueError:
-        raise StorageRefused("the continuation is not one of this table's") from None

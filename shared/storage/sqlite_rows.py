@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from shared.errors import StorageConflict
+from shared.storage.disk_errors import DISK_ERRORS
 from shared.storage.limits import check_row
 from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Row, Scalar, Upsert
 
@@ -21,6 +22,12 @@ CREATE TABLE IF NOT EXISTS rows (
 CREATE TABLE IF NOT EXISTS opened (times INTEGER NOT NULL);
 INSERT INTO opened SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM opened);
 """
+
+STORE_ERRORS = (sqlite3.Error, *DISK_ERRORS)
+"""What reading and writing the file raises."""
+
+COLUMNS = ("tab", "part", "key", "etag", "cols")
+"""Those of the table `rows`."""
 
 _AT = "WHERE tab = ? AND part = ? AND key = ?"
 
@@ -63,32 +70,24 @@ class RowWriter:
 
     def _change(self, table: str, partition: str, change: Change, index: int) -> str | None:
         place = (table, partition, change.key)
+        if isinstance(change, Insert | Upsert):
+            return self._insert(place, change, index)
+        found = self._require(place, change.if_match, index)
         match change:
-            case Insert(values=values):
-                return self._insert(place, values, index)
-            case Upsert(values=values):
-                etag = self._next_etag()
-                self.connection.execute(
-                    "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, _encode(values))
-                )
-                return etag
-            case Merge(values=values, if_match=if_match):
-                found = self._require(place, if_match, index)
+            case Merge(values=values):
                 merged = {**_decode(found), **values}
                 check_row(partition, change.key, merged)
                 return self._update(place, merged)
-            case Replace(values=values, if_match=if_match):
-                self._require(place, if_match, index)
+            case Replace(values=values):
                 return self._update(place, values)
-            case Delete(if_match=if_match):
-                self._require(place, if_match, index)
+            case Delete():
                 self.connection.execute(f"DELETE FROM rows {_AT}", place)  # noqa: S608  # constant text
                 return None
 
-    def _insert(self, place: tuple[str, str, str], values: Mapping[str, Scalar], index: int) -> str:
-        etag = self._next_etag()
+    def _insert(self, place: tuple[str, str, str], change: Insert | Upsert, index: int) -> str:
+        etag, verb = self._next_etag(), "INSERT" if isinstance(change, Insert) else "INSERT OR REPLACE"
         try:
-            self.connection.execute("INSERT INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, _encode(values)))
+            self.connection.execute(f"{verb} INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, _encode(change.values)))
         except sqlite3.IntegrityError:
             raise StorageConflict(f"table {place[0]}: the row {place[2]!r} exists", index=index) from None
         return etag

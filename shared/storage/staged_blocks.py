@@ -4,11 +4,10 @@
 
 The rules are those of learn.microsoft.com "Put Block" and "Put Block List". As on Azure, the blocks of one blob belong
 to the blob, not to an uploader. Unlike on Azure, blocks are forgotten once joined (a list cannot name committed ones)
-and after a day instead of a week.
+and after a day instead of a week; or with the blob, when that is deleted.
 """
 
 import shutil
-import time
 from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from shared.storage.blob_files import ABANDONED_SECONDS, BlobFiles, BlobWriter, listed, replace
+from shared.storage.blob_files import BlobFiles, BlobWriter, listed
 
 MAX_BLOCKS = 50_000
 MAX_BLOCK_ID_BYTES = 64
@@ -58,7 +57,7 @@ class StagedBlocks:
     def stage(self, block_id: str, received: Path) -> None:
         """Take over the file `received` as the block."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        replace(received, self.directory / _file_name(block_id))
+        self.files.replace(received, self.directory / _file_name(block_id))
 
     def join(self, block_ids: Sequence[str], writer: BlobWriter) -> None:
         """Write the blocks, in this order, to the blob in the making."""
@@ -76,12 +75,10 @@ class StagedBlocks:
 
 
 def sweep(files: BlobFiles) -> None:
-    """Remove blocks nobody has added to for a day, and what crashes left half-written."""
-    files.sweep()
-    oldest = time.time() - ABANDONED_SECONDS
+    """Remove blocks nobody has added to for a day."""
     for directory in listed(files.data_dir / "blobs" / ".staged"):
         with suppress(OSError):
-            if directory.stat().st_mtime < oldest:
+            if files.is_abandoned(directory):
                 shutil.rmtree(directory, ignore_errors=True)
 
 

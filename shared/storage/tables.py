@@ -5,70 +5,87 @@ outcome is unknown is a StorageAnswerLost, and `write_once` finds out. A Delete 
 send it twice and report the second one's 404, so to whoever purges, a conflict of a lone Delete means "gone".
 """
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import StorageConflict, StorageRefused
+from shared.errors import StorageConflict
 from shared.settings import StorageConnection
-from shared.storage.azure_calls import call
+from shared.storage.azure_calls import CALL_TIMES, CallTimes, call, condition
 from shared.storage.azure_errors import Missing
-from shared.storage.connection import tables_client
+from shared.storage.connection import Account, tables_client
 from shared.storage.limits import MAX_PAGE, check_key, check_store_name, check_transaction
+from shared.storage.pages import decode_token, encode_token
 from shared.storage.ports import Change, Delete, Insert, Merge, Page, Replace, Row, Scalar, Table, Upsert
+from shared.storage.table_calls import TableCalls
 
 if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-    from azure.data.tables.aio import TableClient, TableServiceClient
+    from azure.data.tables.aio import TableClient, TableServiceClient  # noqa: F401 - named in a base
 
 _SYSTEM = frozenset({"PartitionKey", "RowKey", "Timestamp"})
 _NO_CONTENT = {"response_preference": "return-no-content"}
 """An insert answers with the whole row unless told otherwise ("Insert Entity", Prefer header)."""
 
 
-class AzureTables:
-    """All tables of one storage account, through one client. Used from one event loop."""
+class AzureTables(Account["TableServiceClient"]):
+    """All tables of one storage account."""
 
-    def __init__(self, connection: StorageConnection, **options: Any) -> None:
-        """`options` go to the SDK's client; tests put a faulty transport there."""
-        self._connection = connection
-        self._options = options
-        self._service: TableServiceClient | None = None
-        self._credential: AsyncTokenCredential | None = None
+    exclusive_since = None
+    """Any number of processes share an account."""
+
+    def __init__(
+        self, connection: StorageConnection, *, times: CallTimes = CALL_TIMES, direct: bool = True, **options: Any
+    ) -> None:
+        """`direct`: whether point reads and transactions go around the SDK (`shared.storage.table_calls`). `options` go
+        to the SDK's client; tests put a faulty transport there."""
+        super().__init__(lambda: tables_client(connection, **options))
+        self._times = times
+        self._direct = direct
+        self._transport = options.get("transport")
+        self._calls: TableCalls | None = None
 
     def table(self, name: str) -> Table:
         """The table; made by the first write that finds it missing."""
         check_store_name(name)
-        if self._service is None:
-            self._service, self._credential = tables_client(self._connection, **self._options)
-        return _AzureTable(self._service.get_table_client(name))
+        return _AzureTable(self.client.get_table_client(name), self._times, self.calls)
+
+    @property
+    def calls(self) -> TableCalls | None:
+        """None where the SDK is to do everything."""
+        if self._calls is None and self._direct:
+            endpoint, credential = self.client.url.partition("?")[0], self.client.credential
+            self._calls = TableCalls(endpoint, credential, transport=self._transport)
+        return self._calls
 
     async def aclose(self) -> None:
-        if self._service is not None:
-            await self._service.close()
-        if self._credential is not None:
-            await self._credential.close()
+        try:
+            if self._calls is not None:
+                await self._calls.aclose()
+        finally:
+            await super().aclose()
 
 
 class _AzureTable:
-    def __init__(self, client: "TableClient") -> None:
+    def __init__(self, client: "TableClient", times: CallTimes, calls: TableCalls | None) -> None:
         self._client = client
+        self._times = times
+        self._calls = calls
         self._name = f"table {client.table_name}"
 
     async def read(self, partition: str, key: str, *, columns: Sequence[str] | None = None) -> Row | None:
         check_key(partition, "partition")
         check_key(key)
-        select = _select(columns)
+        what = f"{self._name}: read"
         try:
-            entity = await call(
-                lambda: self._client.get_entity(partition, key, select=select),
-                kind="repeatable",
-                what=f"{self._name}: read",
+            return await call(
+                lambda: self._read(partition, key, columns), kind="repeatable", what=what, times=self._times
             )
         except Missing:
             return None
-        return _row(partition, key, entity)
+
+    async def _read(self, partition: str, key: str, columns: Sequence[str] | None) -> Row:
+        if self._calls is not None:
+            return await self._calls.read(self._client.table_name, partition, key, columns)
+        return _row(partition, key, await self._client.get_entity(partition, key, select=_select(columns)))
 
     async def write(self, partition: str, changes: Sequence[Change]) -> tuple[str | None, ...]:
         check_transaction(partition, changes)
@@ -79,6 +96,7 @@ class _AzureTable:
                 kind="once",
                 what=f"{self._name}: write",
                 create=self._client.create_table,
+                times=self._times,
             )
         except StorageConflict as error:
             error.index = 0 if single else error.index
@@ -96,7 +114,7 @@ class _AzureTable:
     ) -> Page:
         check_key(partition, "partition")
         query = f"PartitionKey eq {_quoted(partition)} and RowKey ge {_quoted(lower)} and RowKey lt {_quoted(upper)}"
-        token: Any = _decode_token(continuation) if continuation is not None else None  # the SDK declares a str
+        token: Any = decode_token(continuation) if continuation is not None else None  # the SDK declares a str
         select = _select(columns)
 
         async def one_page() -> Page:
@@ -104,35 +122,27 @@ class _AzureTable:
             pages: Any = found.by_page(continuation_token=token)
             rows = [_row(partition, str(entity["RowKey"]), entity) async for entity in await anext(pages)]
             following: dict[str, str] | None = pages.continuation_token
-            return Page(tuple(rows), _encode_token(following) if following else None)
+            return Page(tuple(rows), encode_token(dict(following)) if following else None)
 
         try:
-            return await call(one_page, kind="repeatable", what=f"{self._name}: page")
+            return await call(one_page, kind="repeatable", what=f"{self._name}: page", times=self._times)
         except Missing:
             return Page((), None)
 
     async def _write_one(self, partition: str, change: Change) -> tuple[str | None, ...]:
-        """A plain request. Deletes ask for the raw answer: the SDK takes a 404 for success, the port does not."""
-        match change:
-            case Insert():
-                answer = await self._client.create_entity(_entity(partition, change), **_NO_CONTENT)
-            case Upsert():
-                answer = await self._client.upsert_entity(_entity(partition, change), mode="replace")
-            case Delete():
-                answers: list[Any] = []
-                await self._client.delete_entity(
-                    partition, change.key, raw_response_hook=answers.append, **_condition(change.if_match)
-                )
-                _raise_if_missing(answers[-1].http_response)
-                return (None,)
-            case Merge() | Replace():
-                answer = await self._client.update_entity(
-                    _entity(partition, change), mode=_mode(change), **_condition(change.if_match)
-                )
-        return (str(answer["etag"]),)
+        """A plain request. Deletes look at the raw answer: the SDK takes a 404 for success, the port does not."""
+        operation, entity, options = _operation(partition, change)
+        raw: list[Any] = []
+        answer = await getattr(self._client, f"{operation}_entity")(entity, raw_response_hook=raw.append, **options)
+        if not isinstance(change, Delete):
+            return (str(answer["etag"]),)
+        _raise_if_missing(raw[-1].http_response)
+        return (None,)
 
     async def _write_all(self, partition: str, changes: Sequence[Change]) -> tuple[str | None, ...]:
         """An entity-group transaction ("Performing entity group transactions")."""
+        if self._calls is not None:
+            return await self._calls.write(self._client.table_name, partition, changes)
         answers = await self._client.submit_transaction([_operation(partition, change) for change in changes])
         return tuple(
             None if isinstance(change, Delete) else str(answer["etag"])
@@ -141,26 +151,17 @@ class _AzureTable:
 
 
 def _operation(partition: str, change: Change) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """As the SDK has it in a transaction; `{name}_entity` of a client does the same alone."""
     match change:
         case Insert():
             return "create", _entity(partition, change), dict(_NO_CONTENT)
         case Upsert():
             return "upsert", _entity(partition, change), {"mode": "replace"}
         case Delete():
-            return "delete", {"PartitionKey": partition, "RowKey": change.key}, _condition(change.if_match)
+            return "delete", {"PartitionKey": partition, "RowKey": change.key}, condition(change.if_match)
         case Merge() | Replace():
-            return "update", _entity(partition, change), {"mode": _mode(change), **_condition(change.if_match)}
-
-
-def _mode(change: Merge | Replace) -> str:
-    return "merge" if isinstance(change, Merge) else "replace"
-
-
-def _condition(if_match: str | None) -> dict[str, Any]:
-    """Without an etag the SDK sends `If-Match: *`: the row must exist."""
-    from azure.core import MatchConditions  # noqa: PLC0415  # loaded with the client by now
-
-    return {"etag": if_match, "match_condition": MatchConditions.IfNotModified} if if_match is not None else {}
+            mode = "merge" if isinstance(change, Merge) else "replace"
+            return "update", _entity(partition, change), {"mode": mode, **condition(change.if_match)}
 
 
 def _entity(partition: str, change: Insert | Merge | Replace | Upsert) -> dict[str, Any]:
@@ -200,15 +201,3 @@ def _raise_if_missing(response: Any) -> None:
 
     if response.status_code == 404:
         raise ResourceNotFoundError(response=response)
-
-
-def _encode_token(token: Mapping[str, str]) -> str:
-    return urlsafe_b64encode(json.dumps(dict(token)).encode()).decode()
-
-
-def _decode_token(text: str) -> dict[str, str]:
-    try:
-        token: dict[str, str] = json.loads(urlsafe_b64decode(text.encode()))
-    except ValueError:
-        raise StorageRefused("the continuation is not one of this table's") from None
-    return token

@@ -12,13 +12,16 @@ from lro_client import Pace, Retries
 from tests.client.twins import Twins
 
 Conduct = Callable[[socket.socket, str], None]
+Opening = Callable[[socket.socket], socket.socket]
 
 
 class Hostile:
-    """Serves each connection one request, in a thread; `conduct` gets the socket and the request's head."""
+    """Serves each connection one request, in a thread; `conduct` gets the socket and the request's head. `opening` is
+    what happens to the socket before."""
 
-    def __init__(self, conduct: Conduct) -> None:
+    def __init__(self, conduct: Conduct, opening: Opening = lambda connection: connection) -> None:
         self._conduct = conduct
+        self._opening = opening
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
@@ -46,6 +49,7 @@ class Hostile:
         with connection:
             head = b""
             try:
+                connection = self._opening(connection)
                 while b"\r\n\r\n" not in head:
                     part = connection.recv(65536)
                     if not part:
@@ -96,6 +100,12 @@ def hostile(*, poll: bytes | Conduct, start: bytes | None = None) -> Generator[H
         yield server
     finally:
         server.close()
+
+
+def silence(connection: socket.socket, head: str) -> None:
+    """A conduct that says nothing until the client goes; a body may come after the head."""
+    while connection.recv(65536):
+        continue
 
 
 SECRET = "the-secret"

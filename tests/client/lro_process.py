@@ -1,6 +1,5 @@
-"""The command `lro` as a process, with pipes or on a terminal of its own."""
+"""The command `lro` as a process: to its end, with pipes, or on a terminal of its own."""
 
-import json
 import os
 import pty
 import select
@@ -9,49 +8,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from tests.host import ROOT
+from tests.client.lro_command import Done, environment
 
 LINE = [sys.executable, "-m", "lro_client.command.main"]
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one object on stdout."""
-        assert self.out.count("\n") == 1, self.out
-        return json.loads(self.out)
-
-
-def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"} | dict(more or {})
-
-
-def lro(
-    *arguments: str | bytes | Path,
-    env: Mapping[str, str] | None = None,
-    input: str | None = None,
-    timeout: float = 60,
-    stdout: IO[str] | int = subprocess.PIPE,
+def lro_process(
+    *arguments: str | bytes | Path, env: Mapping[str, str] | None = None, stdout: IO[str] | int = subprocess.PIPE
 ) -> Done:
-    """Run it to its end."""
+    """Run it to its end as a process of its own."""
     done = subprocess.run(
         [*LINE, *arguments],
         env=environment(env),
-        input=input,
         stdout=stdout,
         stderr=subprocess.PIPE,
-        text=True,
-        timeout=timeout,
+        encoding="utf-8",
+        timeout=60,
         check=False,
     )
     return Done(done.returncode, done.stdout or "", done.stderr)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host import ROOT
+from tests.support.host import ROOT
 
 MODULES = ROOT / ".build" / "mocks" / "node_modules"
 SCENARIOS = ROOT / ".build" / "conformance" / "node_modules"

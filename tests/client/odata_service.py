@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path.startswith("/odata/rest/"):
             self._accepted(Job(1, 200, json.dumps(self.service.rest.pop(self.path)).encode()))
         elif self.path.startswith("/odata/Endless"):
-            time.sleep(0.2)
+            time.sleep(0.05)
             content = json.dumps(_endless(self.path.rpartition("/")[2])).encode()
             if self.path.endswith("Later"):
                 self._accepted(Job(2, 200, content))

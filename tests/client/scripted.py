@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 import lro_client
 from lro_client.cancellation import CancellationToken
+from lro_client.clock import Clock
 from lro_client.exchange import Settings
 from lro_client.messages import Answer, Headers, Request
 from lro_client.pacing import Pace, Retries
@@ -62,8 +63,7 @@ class Service:
             allowed_origins=options.pop("allowed_origins", ()),
             pace=options.pop("pace", Pace()),
             retries=options.pop("retries", Retries()),
-            clock=lambda: self.now,
-            today=lambda: START + timedelta(seconds=self.now),
+            clock=ServiceClock(self),
             chance=lambda: 0.5,
         )
         made = getattr(lro_client, name)(*(arguments or (HOME,)), settings=settings, **options)
@@ -96,6 +96,19 @@ class Service:
     @property
     def urls(self) -> list[str]:
         return [f"{request.method} {request.url}" for request in self.requests]
+
+
+class ServiceClock(Clock):
+    """Reads the time that has passed at a service; its sender is the one that sleeps."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def monotonic(self) -> float:
+        return self._service.now
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._service.now)
 
 
 def lost(*, was_sent: bool = True) -> Lost:

@@ -9,6 +9,7 @@ from tests.client.autorest_routes import DOCUMENT, REASONS, Route, document, our
 from tests.client.mocks import MODULES
 from tests.client.twins import Twins
 
+pytestmark = pytest.mark.xdist_group("client-autorest")
 ROUTES = list(routes()) if MODULES.exists() else []
 
 

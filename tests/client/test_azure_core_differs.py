@@ -1,6 +1,5 @@
 """What docs/client.md says of azure-core beside this client: both against the same server."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,11 +13,13 @@ from azure.core.polling.base_polling import LROBasePolling
 from azure.core.rest import HttpRequest
 
 from lro_client import LroClient, OperationCanceled, OperationFailed, Profile, StoppedWaiting, UnexpectedAnswer
+from tests.client.clocks import QuickClock
 from tests.client.hostile import JSON, SECRET, SUCCEEDED, Hostile, answer, hostile
 
 pytestmark = pytest.mark.timeout(60)
 
-WITHIN = 1.5
+LOOKS = 4
+"""After so many looks a poller polls on."""
 
 
 def core(server: Hostile, result_within: float | None = None) -> Any:
@@ -33,15 +34,15 @@ def core(server: Hostile, result_within: float | None = None) -> Any:
         poller: LROPoller[Any] = LROPoller(client, first, lambda last: last.http_response.status_code, method)
         if result_within is not None:
             return poller.result(result_within)
-        deadline = time.monotonic() + WITHIN
-        while not poller.done() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        before = len(server.heads)
+        while not poller.done() and len(server.heads) - before < LOOKS:
+            poller.wait(0.05)
         return poller.result() if poller.done() else ...
 
 
-def ours(server: Hostile, profile: Profile = Profile.AUTO) -> Any:
-    with LroClient(server.url, AzureKeyCredential(SECRET), profile=profile) as client:
-        return client.run("POST", "start", timeout=WITHIN)
+def ours(server: Hostile, profile: Profile = Profile.AUTO, timeout: float = 30) -> Any:
+    with LroClient(server.url, AzureKeyCredential(SECRET), profile=profile, clock=QuickClock()) as client:
+        return client.run("POST", "start", timeout=timeout)
 
 
 def monitor(word: str, *headers: str) -> bytes:
@@ -60,7 +61,7 @@ def test_time_out() -> None:
     """An error here; azure-core hands out what it has seen last."""
     with hostile(poll=monitor("Running")) as server:
         with pytest.raises(StoppedWaiting):
-            ours(server)
+            ours(server, timeout=0.5)
         assert core(server, result_within=0.5) == 200
 
 
@@ -88,7 +89,7 @@ def test_retry_after_that_is_none() -> None:
     """Garbage is ignored; azure-core stumbles."""
     with hostile(poll=monitor("Running", "Retry-After: soon")) as server:
         with pytest.raises(StoppedWaiting):
-            ours(server)
+            ours(server, timeout=0.5)
         with pytest.raises(ValueError, match="Invalid HTTP date"):
             core(server)
 

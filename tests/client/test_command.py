@@ -1,19 +1,19 @@
-"""The command `lro` as a process against the app: what it prints where, and what it exits with."""
+"""The command `lro` against the app: what it prints where, and what it exits with."""
 
 import json
 import stat
 import tomllib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from tests.client.clocks import QuickClock
 from tests.client.hostile import hostile
-from tests.client.lro_process import lro
-from tests.host import ROOT
+from tests.client.lro_command import lro
+from tests.support.host import ROOT
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.xdist_group("client-command")]
 
 SUCCEEDED, FAILED, USAGE, CANCELED, TIMED_OUT, UNREACHABLE = range(6)
 
@@ -36,8 +36,8 @@ def test_start(app_url: str) -> None:
 
 def test_start_and_wait(app_url: str) -> None:
     """With --wait the result alone is on stdout; what happens meanwhile is on stderr, a line for each change."""
-    done = lro("start", "POST", f"{app_url}/trial/c1:progress", "-d", '{"seconds": 2.5}', "--wait")
-    assert (done.code, json.loads(done.out)) == (SUCCEEDED, {"seconds": 2.5, "attempt": 1})
+    done = lro("start", "POST", f"{app_url}/trial/c1:progress", "-d", '{"seconds": 1.6}', "--wait")
+    assert (done.code, json.loads(done.out)) == (SUCCEEDED, {"seconds": 1.6, "attempt": 1})
     assert "Running 75% step 3" in done.err
     assert "\x1b" not in done.err
 
@@ -49,7 +49,7 @@ def test_body(app_url: str, tmp_path: Path, source: str) -> None:
     (tmp_path / "body.json").write_text(body)
     given = {"text": body, "file": f"@{tmp_path}/body.json", "stdin": "-", "file of stdin": "@-"}[source]
     line = ["start", "POST", f"{app_url}/trial/c1:wait", "-d", given, "--wait", "-o", "json"]
-    shown = lro(*line, input=body if "stdin" in source else None).json
+    shown = lro(*line, input=body if "stdin" in source else "").json
     assert shown["result"]["seconds"] == 0.125
 
 
@@ -62,12 +62,22 @@ def test_put_and_delete_of_a_resource(app_url: str) -> None:
 
 
 def test_wait_and_status(app_url: str) -> None:
-    """A monitor's URL is enough to wait and to look; status exits 0 while it runs."""
-    monitor = started(app_url, 4)
-    assert lro("status", monitor).out.strip() in ("NotStarted", "Running")
-    assert lro("wait", monitor, "-o", "json").json["result"] == {"seconds": 4.0, "attempt": 1}
+    """A monitor's URL is enough to wait and to look; status exits 0 while it runs, and after a good end."""
+    lasting = started(app_url, 60)
+    assert lro("status", lasting).out.strip() in ("NotStarted", "Running")
+    assert lro("cancel", lasting).code == SUCCEEDED
+    monitor = started(app_url, 0.25)
+    assert lro("wait", monitor, "-o", "json").json["result"] == {"seconds": 0.25, "attempt": 1}
     ended = lro("status", monitor, "-o", "json")
     assert (ended.code, ended.json["status"], ended.json["result"]["attempt"]) == (SUCCEEDED, "Succeeded", 1)
+
+
+def test_interval(app_url: str) -> None:
+    """--interval is the time between two looks, on the clock that the entry point is given."""
+    clock = QuickClock()
+    assert lro("wait", started(app_url, 0.25), "--interval", "5", clock=clock).code == SUCCEEDED
+    assert clock.slept
+    assert max(clock.slept) == pytest.approx(5, abs=1)
 
 
 def test_failure(app_url: str) -> None:
@@ -94,9 +104,9 @@ def test_refused_start(app_url: str) -> None:
 def test_cancel(app_url: str) -> None:
     """Cancel exits 0 when it was asked; whoever waits for a canceled operation gets 3."""
     monitor = started(app_url, 60)
-    asked = lro("cancel", monitor, "-o", "json")
-    assert (asked.code, asked.json["status"]) == (SUCCEEDED, asked.json["status"])
-    assert asked.json["status"] in ("Canceling", "Canceled")
+    canceled = lro("cancel", monitor, "-o", "json")
+    assert (canceled.code, canceled.json["status"]) == (SUCCEEDED, canceled.json["status"])
+    assert canceled.json["status"] in ("Canceling", "Canceled")
     waited = lro("wait", monitor, "-o", "json")
     assert (waited.code, waited.json["status"]) == (CANCELED, "Canceled")
     assert waited.json["error"]["code"] == "OperationCanceled"
@@ -119,10 +129,10 @@ def test_nobody_there() -> None:
     with hostile(poll=b"") as server:
         url = f"{server.url}/x"
     lines = [["start", "POST", url], ["wait", url], ["status", url], ["list", url]]
-    with ThreadPoolExecutor(len(lines)) as pool:
-        for done in pool.map(lambda line: lro(*line, "--timeout", "3", "-o", "json"), lines):
-            assert (done.code, done.json["error"]["code"]) == (UNREACHABLE, "ServiceUnreachable"), done.err
-            assert "may have taken" not in done.err
+    for line in lines:
+        done = lro(*line, "--timeout", "3", "-o", "json")
+        assert (done.code, done.json["error"]["code"]) == (UNREACHABLE, "ServiceUnreachable"), done.err
+        assert "may have taken" not in done.err
 
 
 @pytest.mark.parametrize(
@@ -160,12 +170,12 @@ def test_usage(line: list[str]) -> None:
 def test_save_token_and_resume(app_url: str, tmp_path: Path) -> None:
     """The token's file is for its owner alone; resume goes on from it to the result, also after the end."""
     path = tmp_path / "token.json"
-    started(app_url, 1, "--save-token", path)
+    started(app_url, 0.5, "--save-token", path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     token = json.loads(path.read_text())
     assert token["version"] == "lro/1"
     for _ in range(2):
-        assert lro("resume", path, "-o", "json").json["result"]["seconds"] == 1
+        assert lro("resume", path, "-o", "json").json["result"]["seconds"] == 0.5
     assert lro("wait", path.read_text()).code == SUCCEEDED
     stopped = lro("start", "POST", f"{app_url}/trial/c1:wait", "-d", "{}", "--wait", "--timeout", "0.3",
                   "--save-token", path)  # fmt: skip
@@ -192,10 +202,10 @@ def test_targets_that_are_refused(tmp_path: Path, command: str) -> None:
     """What is neither a URL nor a file is said to be so, also where no file can have such a name; so are a file without
     a token and a folder. A token of any other origin than LRO_ENDPOINT is not followed."""
     (tmp_path / "text").write_text("no token")
-    for target, said in (("nothing.json", "no file"), ("x" * 5000, "no file"), (tmp_path / "text", "not JSON"),
+    for target, reason in (("nothing.json", "no file"), ("x" * 5000, "no file"), (tmp_path / "text", "not JSON"),
                          (tmp_path, "directory")):  # fmt: skip
         done = lro(command, target)
-        assert (done.code, done.out, said in done.err) == (USAGE, "", True), done.err
+        assert (done.code, done.out, reason in done.err) == (USAGE, "", True), done.err
     with hostile(poll=b"") as server:
         path = tmp_path / "token.json"
         assert lro("start", "POST", f"{server.url}/start", "--save-token", path).code == SUCCEEDED

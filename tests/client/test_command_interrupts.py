@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from lro_client import LroClient, OperationCanceled, Status
-from tests.client.lro_process import Running, Terminal, lro
+from tests.client.lro_command import lro
+from tests.client.lro_process import Running, Terminal
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.xdist_group("client-command")]
 
 CANCELED, TIMED_OUT = 3, 4
 
@@ -37,22 +38,16 @@ def waiting(monitor: str, *options: str) -> Running:
 
 
 def test_first_ctrl_c_stops_waiting(monitor: str) -> None:
-    """It exits 4, says how to go on, and the operation goes on; JSON still has its one object."""
+    """It exits 4, says how to go on, and the operation goes on; JSON still has its one object. What is said can be
+    pasted: it goes on with the same operation."""
     command = waiting(monitor, "-o", "json")
     command.interrupt()
     done = command.done()
     assert (done.code, done.json["status"], done.json["error"]["code"]) == (TIMED_OUT, "Running", "WaitCanceled")
-    assert f"To go on: lro wait '{monitor}'" in done.err
     assert status_of(monitor) is Status.RUNNING
-
-
-def test_how_to_resume_works(monitor: str) -> None:
-    """What is printed can be pasted: it goes on with the same operation."""
-    command = waiting(monitor)
-    command.interrupt()
-    done = command.done()
     line = re.search(r"To go on: lro (wait|resume) '?([^'\n]+)'?", done.err)
     assert line is not None
+    assert line[2] == monitor
     assert lro(line[1], line[2], "--timeout", "0.5").code == TIMED_OUT
 
 
@@ -142,11 +137,15 @@ def test_completion() -> None:
     import subprocess
     import sys
 
-    from tests.client.lro_process import environment
+    from tests.client.lro_command import environment
 
-    asked = {"_LRO_COMPLETE": "complete_bash", "COMP_WORDS": "lro st", "COMP_CWORD": "1"}
+    words = {"_LRO_COMPLETE": "complete_bash", "COMP_WORDS": "lro st", "COMP_CWORD": "1"}
     line = "import sys; sys.argv = ['lro']; from lro_client.command.main import run; run()"
     done = subprocess.run(
-        [sys.executable, "-c", line], env=os.environ | environment(asked), capture_output=True, text=True, check=True
+        [sys.executable, "-c", line],
+        env=os.environ | environment(words),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert set(done.stdout.split()) == {"start", "status"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.hostile import JSON, SUCCEEDED, Hostile, answer, hostile
-from tests.client.lro_process import Done, lro
+from tests.client.lro_command import Done, lro
 
 pytestmark = pytest.mark.timeout(60)
 

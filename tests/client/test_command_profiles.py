@@ -5,10 +5,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests.arm_things import NAMESPACE, VERSION
-from tests.client.lro_process import lro
+from tests.client.lro_command import lro
+from tests.support.arm_things import NAMESPACE, VERSION
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.xdist_group("client-command")]
 
 NEW = json.dumps({"location": "westeurope", "properties": {"note": "n"}})
 
@@ -46,8 +46,8 @@ def test_odata_call(app_url: str) -> None:
     monitor = lro("odata", "call", root, "TrialWait", "-d", '{"seconds": 0.2}').out.strip()
     assert "/$async/" in monitor
     assert lro("wait", monitor, "--profile", "odata", "-o", "json").json["result"]["seconds"] == 0.2
-    waited = lro("odata", "call", root, "GenerateReport", "-d", '{"format": "csv"}', "--wait", "-o", "json")
-    assert (waited.code, waited.json["result"]["format"]) == (0, "csv")
+    waited = lro("odata", "call", root, "TrialSized", "-d", '{"size": 3000}', "--wait", "-o", "json")
+    assert (waited.code, [len(text) for text in waited.json["result"]["value"]]) == (0, [1000] * 3)
     at_once = lro("odata", "call", root, "TrialWait", "-d", '{"seconds": 0}', "--prefer-wait", "10")
     assert json.loads(at_once.out)["attempt"] == 1
 
@@ -62,19 +62,19 @@ def test_odata_failure_behind_a_200(app_url: str) -> None:
 
 def test_odata_cancel(app_url: str) -> None:
     """An undoable action is canceled by its monitor's URL, which is gone then. Whoever does not say that it is OData's
-    is told the line that does."""
+    gets the line that does."""
     monitor = lro("odata", "call", f"{app_url}/odata", "TrialWaitLong", "-d", '{"seconds": 60}').out.strip()
     refused = lro("cancel", monitor, "-o", "json")
     assert (refused.code, refused.json["error"]["code"]) == (1, "CancelRefused")
-    for told in (refused.err, refused.json["error"]["message"]):
-        assert f"OData service: lro cancel '{monitor}' --profile odata. With --url" in told
+    for text in (refused.err, refused.json["error"]["message"]):
+        assert f"OData service: lro cancel '{monitor}' --profile odata. With --url" in text
     assert lro("cancel", monitor, "--profile", "odata").code == 0
     assert lro("status", monitor, "--profile", "odata").code == 1
 
 
 def test_bodies_of_a_batch(app_url: str) -> None:
     """What a GET of a batch gave is in JSON alone, and the help says so."""
-    requests = [{"id": "1", "method": "GET", "url": "Books/$count"}]
+    requests = [{"id": "1", "method": "GET", "url": "Notes/$count"}]
     line = ["odata", "batch", f"{app_url}/odata", "-d", json.dumps({"requests": requests})]
     assert lro(*line).out.split() == ["1", "200"]
     body = lro(*line, "-o", "json").json["result"]["responses"][0]["body"]
@@ -87,10 +87,10 @@ def test_bodies_of_a_batch(app_url: str) -> None:
 @pytest.mark.parametrize("options", [[], ["--multipart"]])
 def test_odata_batch(app_url: str, options: list[str]) -> None:
     """Each request of a batch has its line, or its entry; one that fails does not fail the others."""
-    book = f"b{uuid4().hex[:10]}"
+    note = f"n{uuid4().hex[:10]}"
     requests = [
-        {"id": "made", "method": "POST", "url": "Books", "body": {"id": book, "title": "Emma"}},
-        {"id": "missing", "method": "GET", "url": "Books('nobody')"},
+        {"id": "made", "method": "POST", "url": "Notes", "body": {"id": note, "text": "new"}},
+        {"id": "missing", "method": "GET", "url": "Notes('nobody')"},
         {"id": "called", "method": "POST", "url": "TrialWait", "body": {"seconds": 0}},
     ]
     line = ["odata", "batch", f"{app_url}/odata", "-d", json.dumps({"requests": requests}), "--continue-on-error"]
@@ -100,7 +100,7 @@ def test_odata_batch(app_url: str, options: list[str]) -> None:
     responses = shown.json["result"]["responses"]
     assert [response["status"] for response in responses] == [201, 404, 200]
     assert responses[1]["error"]["code"] == "ResourceNotFound"
-    requests[0]["body"] = {"id": f"{book}-2", "title": "Emma"}
+    requests[0]["body"] = {"id": f"{note}-2", "text": "new"}
     line[4] = json.dumps({"requests": requests})
     text = lro(*line, *options)
     assert [row.split("\t")[1] for row in text.out.splitlines()] == ["201", "404", "200"]

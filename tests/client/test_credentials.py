@@ -66,7 +66,7 @@ def leading_to(url: str, *, header: str = "Operation-Location") -> Answering:
     return answer
 
 
-def told(sent: Sent) -> bool:
+def carries_secret(sent: Sent) -> bool:
     """Whether a request carries the secret, anywhere."""
     return SECRET in str(sent)
 
@@ -108,7 +108,7 @@ def test_other_origins_are_asked_anonymously(twins: Twins, url: str, header: str
     """A monitor at another origin is polled without the credential, the client's headers, and the policies' work."""
     client, seen = service(twins, leading_to(url, header=header), headers={"x-extra": SECRET})
     client.run("POST", "start")
-    assert [told(sent) for sent in seen] == [True, False]
+    assert [carries_secret(sent) for sent in seen] == [True, False]
     assert "x-ms-client-request-id" not in seen[1].headers
 
 
@@ -116,7 +116,7 @@ def test_the_starts_own_headers_stay_with_the_start(twins: Twins) -> None:
     """What is given to one start, a key perhaps, is sent with nothing else."""
     client, seen = service(twins, leading_to(MONITOR), credential=None)
     client.run("POST", "start", headers={"x-key": SECRET})
-    assert [told(sent) for sent in seen] == [True, False]
+    assert [carries_secret(sent) for sent in seen] == [True, False]
 
 
 def test_results_elsewhere(twins: Twins) -> None:
@@ -129,7 +129,7 @@ def test_results_elsewhere(twins: Twins) -> None:
 
     client, seen = service(twins, answer)
     assert client.run("POST", "start") == [1]
-    assert [told(sent) for sent in seen] == [True, True, False]
+    assert [carries_secret(sent) for sent in seen] == [True, True, False]
 
 
 def test_cancel_and_delete_elsewhere(twins: Twins) -> None:
@@ -143,7 +143,7 @@ def test_cancel_and_delete_elsewhere(twins: Twins) -> None:
     operation = client.start("POST", "start")
     operation.cancel()
     operation.delete()
-    assert [told(sent) for sent in seen] == [True, False, False]
+    assert [carries_secret(sent) for sent in seen] == [True, False, False]
 
 
 def test_monitor_that_moves_away(twins: Twins) -> None:
@@ -158,14 +158,14 @@ def test_monitor_that_moves_away(twins: Twins) -> None:
 
     client, seen = service(twins, answer)
     assert client.run("POST", "start") == 1
-    assert [told(sent) for sent in seen] == [True, True, False, True]
+    assert [carries_secret(sent) for sent in seen] == [True, True, False, True]
 
 
 def test_allowed_origins(twins: Twins) -> None:
     """An origin that the caller allows gets the credential too."""
     client, seen = service(twins, leading_to(f"{ELSEWHERE}/1"), allowed_origins=[ELSEWHERE])
     client.run("POST", "start")
-    assert [told(sent) for sent in seen] == [True, True]
+    assert [carries_secret(sent) for sent in seen] == [True, True]
 
 
 def test_no_downgrade(twins: Twins) -> None:
@@ -194,14 +194,14 @@ def test_bearer_token_to_this_machine(twins: Twins) -> None:
     home = "http://127.0.0.1:7071"
     client, seen = service(twins, leading_to(f"{home}/1"), home, credential=credential, scopes=["s"])
     assert client.run("POST", "start") == 1
-    assert all(told(sent) for sent in seen)
+    assert all(carries_secret(sent) for sent in seen)
 
 
 def test_without_an_endpoint_each_start_has_its_own_home(twins: Twins) -> None:
     """The credential goes where the start went and nowhere else."""
     client, seen = service(twins, leading_to(f"{HOME}/1"), None)
     client.run("POST", f"{ELSEWHERE}/start")
-    assert [told(sent) for sent in seen] == [True, False]
+    assert [carries_secret(sent) for sent in seen] == [True, False]
 
 
 def test_a_client_of_an_endpoint_keeps_its_credential_there(twins: Twins) -> None:
@@ -209,7 +209,7 @@ def test_a_client_of_an_endpoint_keeps_its_credential_there(twins: Twins) -> Non
     client, seen = service(twins, leading_to(f"{ELSEWHERE}/1"))
     client.run("POST", f"{ELSEWHERE}/start")
     client.open(f"{ELSEWHERE}/1").wait()
-    assert not any(told(sent) for sent in seen)
+    assert not any(carries_secret(sent) for sent in seen)
     roaming, _ = service(twins, leading_to(f"{ELSEWHERE}/1"), None)
     with pytest.raises(ForeignToken):
         client.resume(roaming.start("POST", f"{ELSEWHERE}/start").token())
@@ -223,7 +223,7 @@ def test_lists_keep_it_too(twins: Twins) -> None:
 
     client, seen = service(twins, answer)
     list(client.operations("status"))
-    assert [told(sent) for sent in seen] == [True, False]
+    assert [carries_secret(sent) for sent in seen] == [True, False]
 
 
 def test_redirects_take_nothing_along(twins: Twins) -> None:
@@ -262,6 +262,6 @@ def test_nothing_secret_in_logs(twins: Twins, caplog: pytest.LogCaptureFixture) 
     caplog.set_level("DEBUG")
     client, seen = service(twins, leading_to(f"{MONITOR}?code={SECRET}"), key_header="api-key")
     client.run("POST", "start", json={"password": SECRET})
-    assert all(told(sent) for sent in seen)
+    assert all(carries_secret(sent) for sent in seen)
     assert "/operations/1" in caplog.text
     assert SECRET not in caplog.text

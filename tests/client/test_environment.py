@@ -54,9 +54,9 @@ def test_no_proxy_to_this_machine(
     """A loopback address is asked directly, whatever the environment says: a key goes there in clear."""
     monkeypatch.setenv(name, proxy.url)
     with hostile(poll=b"", start=answer("200 OK", JSON, '"directly"')) as server:
-        asked = client(twins, f"http://{host}:{server.port}", credential=AzureKeyCredential(SECRET))
+        caller = client(twins, f"http://{host}:{server.port}", credential=AzureKeyCredential(SECRET))
         try:
-            assert asked.run("POST", "start", timeout=10) == "directly"
+            assert caller.run("POST", "start", timeout=10) == "directly"
         except ServiceUnreachable:
             assert host == "api.localhost", "not every system resolves it"
         assert proxy.heads == []
@@ -102,9 +102,9 @@ def test_netrc(twins: Twins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HOME", str(tmp_path))
     with hostile(poll=b"", start=answer("200 OK", JSON, "1")) as server:
-        asked = client(twins, server.url)
-        asked.run("POST", "start", timeout=10)
-        asked.run("POST", "start", timeout=10, headers={"Authorization": "Bearer mine"})
+        caller = client(twins, server.url)
+        caller.run("POST", "start", timeout=10)
+        caller.run("POST", "start", timeout=10, headers={"Authorization": "Bearer mine"})
     assert "authorization" not in server.heads[0].lower()
     assert "Bearer mine" in server.heads[1]
     assert base64.b64encode(b"someone:from-netrc").decode() not in "".join(server.heads)

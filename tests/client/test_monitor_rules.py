@@ -106,13 +106,13 @@ def test_api_version_goes_along() -> None:
 
 def test_failure_and_its_error() -> None:
     """The error object of a failed or canceled monitor is kept whole; a succeeded one's is not an error."""
-    told = {"code": "NoSpace", "message": "Full.", "target": "disk", "details": [{"code": "A", "message": "B"}]}
-    error = read(track(Source.OPERATION_LOCATION), answer(state("Failed", error=told))).error
+    raw = {"code": "NoSpace", "message": "Full.", "target": "disk", "details": [{"code": "A", "message": "B"}]}
+    error = read(track(Source.OPERATION_LOCATION), answer(state("Failed", error=raw))).error
     assert error is not None
     assert (error.code, error.message, error.target, error.details[0].code) == ("NoSpace", "Full.", "disk", "A")
     assert read(track(Source.OPERATION_LOCATION), answer(state("Failed"))).error is None
     assert read(track(Source.OPERATION_LOCATION), answer(state("Failed", error="no"))).error is not None
-    assert read(track(Source.OPERATION_LOCATION), answer(state("Succeeded", error=told))).error is None
+    assert read(track(Source.OPERATION_LOCATION), answer(state("Succeeded", error=raw))).error is None
 
 
 def test_results_of_monitors() -> None:

@@ -77,11 +77,11 @@ def test_async_result() -> None:
     assert (final.status_code, final.body, final.media_type) == (422, b"{}", "application/json")
 
 
-@pytest.mark.parametrize("told", ["", "OK", "20", "2000", "999", "-200", "\uff12\uff10\uff10"])
-def test_async_result_that_is_none(told: str) -> None:
+@pytest.mark.parametrize("status", ["", "OK", "20", "2000", "999", "-200", "\uff12\uff10\uff10"])
+def test_async_result_that_is_none(status: str) -> None:
     """A header that is no status code is an error, not a success."""
     with pytest.raises(UnexpectedAnswer):
-        unwrap(answer(b"{}", AsyncResult=told))
+        unwrap(answer(b"{}", AsyncResult=status))
 
 
 def test_only_a_200_encloses() -> None:

@@ -1,4 +1,4 @@
-"""The client against the app on the local host: the data plane's start patterns, on every store."""
+"""The client against the app on the local host: the data plane's start patterns."""
 
 from typing import Any
 from uuid import uuid4
@@ -7,12 +7,14 @@ import pytest
 from pydantic import BaseModel
 
 from lro_client import OperationCanceled, OperationFailed, Pace, StartRefused, Status, StoppedWaiting
+from tests.client.clocks import QuickClock
 from tests.client.twins import Twins
-from tests.host import LocalHost
-from tests.lro import identity
+from tests.support.host import LocalHost
+from tests.support.lro import identity
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.xdist_group("client-host")]
 
+QUICK: dict[str, Any] = {"pace": Pace(first=0.1, longest=1), "clock": QuickClock()}
 PATTERNS = ("post", "put", "delete", "put-operation")
 
 
@@ -22,15 +24,15 @@ class Waited(BaseModel):
 
 
 @pytest.fixture
-def client(host: LocalHost, callers: Twins) -> Any:
+def client(host: LocalHost, twins: Twins) -> Any:
     """A caller that nobody has been before."""
-    return callers.client("DataPlaneClient", host.url, headers=identity(uuid4().hex), pace=Pace(first=0.1, longest=1))
+    return twins.client("DataPlaneClient", host.url, headers=identity(uuid4().hex), **QUICK)
 
 
 def start_of(pattern: str, how: str) -> tuple[str, str, Any]:
     """A start of each pattern that ends well, fails, or takes a minute: method, path, body."""
     name = {"good": "good", "fail": "bad", "cancel": "slow"}[how] + uuid4().hex[:8]
-    seconds = 60 if how == "cancel" else 0.2
+    seconds = 60 if how == "cancel" else 0.05
     if pattern == "post":
         return (
             ("POST", f"trial/{name}:fail", {})
@@ -53,10 +55,10 @@ def test_every_start_ends_with_its_value(client: Any, pattern: str) -> None:
     value = operation.wait(timeout=20)
     name = path.rpartition("/")[2]
     expected = {
-        "post": {"seconds": 0.2, "attempt": 1},
+        "post": {"seconds": 0.05, "attempt": 1},
         "put": {"id": name, "note": "new"},
         "delete": None,
-        "put-operation": {"seconds": 0.2, "attempt": 1},
+        "put-operation": {"seconds": 0.05, "attempt": 1},
     }
     assert (operation.status, value) == (Status.SUCCEEDED, expected[pattern])
     assert pattern != "put-operation" or operation.id == name
@@ -95,22 +97,22 @@ def test_every_start_can_be_run_at_once(client: Any, pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_every_start_is_resumed(host: LocalHost, callers: Twins, pattern: str) -> None:
+def test_every_start_is_resumed(host: LocalHost, twins: Twins, pattern: str) -> None:
     """Another client goes on from either token, ours or .NET's, to the same value."""
     caller = identity(uuid4().hex)
     method, path, body = start_of(pattern, "good")
-    first = callers.client("DataPlaneClient", host.url, headers=caller).start(method, path, json=body)
+    first = twins.client("DataPlaneClient", host.url, headers=caller, **QUICK).start(method, path, json=body)
     tokens = [first.token(), first.dotnet_token()]
-    second = callers.client("DataPlaneClient", host.url, headers=caller, pace=Pace(first=0.1, longest=1))
+    second = twins.client("DataPlaneClient", host.url, headers=caller, **QUICK)
     values = [second.resume(token).wait(timeout=20) for token in tokens]
     assert values[0] == values[1] == first.wait(timeout=20)
 
 
 def test_typed_value_and_progress(client: Any) -> None:
     """A pydantic model is the value's type; snapshots show percent, message and data; each has its raw answer."""
-    operation = client.start("POST", "trial/p1:progress", json={"seconds": 2.5}, result=Waited)
+    operation = client.start("POST", "trial/p1:progress", json={"seconds": 1.6}, result=Waited)
     snapshots = list(operation)
-    assert operation.value == Waited(seconds=2.5, attempt=1)
+    assert operation.value == Waited(seconds=1.6, attempt=1)
     running = [shown for shown in snapshots if shown.status is Status.RUNNING]
     assert (running[-1].percent, running[-1].message, running[-1].data) == (75, "step 3", {"step": 3})
     assert all(shown.answer.status_code == 200 for shown in snapshots)
@@ -165,8 +167,12 @@ def test_refused_starts(client: Any, path: str, body: Any, status: int, code: st
     assert code is None or caught.value.code == code
 
 
-def test_list_and_delete(client: Any) -> None:
-    """The list follows every page and filters; what has ended can be deleted, and is gone then."""
+@pytest.mark.parametrize("store", ["host", "host_on_azurite"])
+def test_list_and_delete(request: pytest.FixtureRequest, twins: Twins, store: str) -> None:
+    """The list follows every page and filters; what has ended can be deleted, and is gone then. The next page's URL is
+    the store's to make, so that both are tried."""
+    host: LocalHost = request.getfixturevalue(store)
+    client = twins.client("DataPlaneClient", host.url, headers=identity(uuid4().hex), **QUICK)
     operations = [client.start("POST", "trial:tick") for _ in range(5)]
     failed = client.start("POST", "trial/f1:fail", json={})
     for operation in operations:
@@ -182,12 +188,12 @@ def test_list_and_delete(client: Any) -> None:
     operations[0].delete()
 
 
-def test_somebody_elses_operation(client: Any, host: LocalHost, callers: Twins) -> None:
+def test_somebody_elses_operation(client: Any, host: LocalHost, twins: Twins) -> None:
     """Another caller gets the error for what is not there, from the monitor and from the token."""
     from lro_client import MonitorGone, Retries
 
     operation = client.start("POST", "trial/o1:wait", json={"seconds": 0})
-    other = callers.client("DataPlaneClient", host.url, headers=identity(uuid4().hex), retries=Retries(attempts=1))
+    other = twins.client("DataPlaneClient", host.url, headers=identity(uuid4().hex), retries=Retries(attempts=1))
     for found in (other.open(operation.monitor_url), other.resume(operation.token())):
         with pytest.raises(MonitorGone):
             found.wait(timeout=10)

@@ -1,21 +1,24 @@
-"""The client against the app's ARM resources: each header model, verb and final state, on each store.
+"""The client against the app's ARM resources: each header model, verb and final state.
 
 The operations of one verb run side by side; each is waited for once its time has come.
 """
 
+from itertools import cycle
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from lro_client import FinalState, OperationCanceled, OperationFailed, Pace, StartRefused, Status
-from tests.arm_things import MODELS, NAMESPACE, VERSION
-from tests.client.twins import Twins
-from tests.host import LocalHost
-from tests.lro import identity
+from tests.client.clocks import QuickClock
+from tests.client.twins import KINDS, Twins
+from tests.support.arm_things import MODELS, NAMESPACE, VERSION
+from tests.support.host import LocalHost
+from tests.support.lro import identity
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.xdist_group("client-host")]
 
+QUICK: dict[str, Any] = {"pace": Pace(first=0.1, longest=1), "clock": QuickClock()}
 NEW = {"location": "westeurope", "properties": {"note": "n"}}
 VERBS: dict[str, tuple[str, str, Any]] = {
     "create": ("PUT", "", NEW),
@@ -30,10 +33,9 @@ CANCELABLE = [name for name, model in MODELS.items() if model.async_operation]
 
 
 @pytest.fixture
-def client(host: LocalHost, callers: Twins) -> Any:
+def client(host: LocalHost, twins: Twins) -> Any:
     caller = identity(uuid4().hex)
-    pace = Pace(first=0.1, longest=1)
-    return callers.client("ArmClient", endpoint=host.url, api_version=VERSION, headers=caller, pace=pace)
+    return twins.client("ArmClient", endpoint=host.url, api_version=VERSION, headers=caller, **QUICK)
 
 
 @pytest.fixture
@@ -57,9 +59,10 @@ def is_monitor(verb: str, state: FinalState | None, type: str, value: Any) -> bo
     return verb == "touch" and keeps and MODELS[type].async_operation and value["status"] == "Succeeded"
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(("verb", "twins"), list(zip(VERBS, cycle(KINDS), strict=False)), indirect=["twins"])
 def test_every_header_model_and_final_state(client: Any, group: str, verb: str) -> None:
-    """The value is the same whatever the headers are, and wherever the client is told to look for it."""
+    """The value is the same whatever the headers are, and wherever the client is told to look for it. The two kinds of
+    client take turns: that both look in the same place is proven without an app."""
     # The URL of an action can be posted to and not read: nobody can find its result there.
     states = [state for state in FINAL_STATES if VERBS[verb][0] != "POST" or state is not FinalState.ORIGINAL_URI]
     rows = [(type, state, f"{group}/{type}/{state or 'none'}") for type in MODELS for state in states]
@@ -105,12 +108,12 @@ def test_cancel(client: Any, group: str, type: str) -> None:
 
 
 @pytest.mark.parametrize("type", MODELS)
-def test_resume(host: LocalHost, callers: Twins, group: str, type: str) -> None:
+def test_resume(host: LocalHost, twins: Twins, group: str, type: str) -> None:
     """Another client goes on from either token, and comes to the resource."""
     caller = identity(uuid4().hex)
-    options: dict[str, Any] = {"endpoint": host.url, "api_version": VERSION, "headers": caller}
-    first = callers.client("ArmClient", **options).create_or_replace(f"{group}/{type}/r1", NEW)
-    second = callers.client("ArmClient", **options, pace=Pace(first=0.1, longest=1))
+    options: dict[str, Any] = {"endpoint": host.url, "api_version": VERSION, "headers": caller, **QUICK}
+    first = twins.client("ArmClient", **options).create_or_replace(f"{group}/{type}/r1", NEW)
+    second = twins.client("ArmClient", **options)
     for token in (first.token(), first.dotnet_token()):
         assert second.resume(token).wait(timeout=20)["name"] == "r1"
 

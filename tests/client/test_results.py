@@ -100,6 +100,28 @@ def test_listing() -> None:
         list(Service(Reply(400)).client().operations("status"))
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        [Reply(200, {"n": 7})],
+        [Reply(200, headers={"Content-Type": "text/html"}, body=b"<p>gone</p>")],
+        [Reply(200, headers={"Content-Type": "application/json"}, body=b"{no JSON")],
+        [Reply(202, headers={"Location": "/r"}), Reply(200, {"n": 7})],
+        [Reply(202, headers={"Location": "/r"}), Reply(200, headers={"Content-Type": "text/html"}, body=b"<p>")],
+        [ACCEPTED, SUCCEEDED],
+    ],
+    ids=["JSON", "HTML", "no JSON", "Location", "HTML at Location", "monitor"],
+)
+def test_last_answer_to_a_delete(script: list[Reply]) -> None:
+    """What is deleted leaves no value, whatever the last answer holds and says of itself; a type that is asked for is
+    read from it."""
+    assert Service(*script).client().run("DELETE", "things/1") is None
+    arm = Service(*script).client("ArmClient", None, endpoint=HOME, api_version="1")
+    assert arm.delete("/things/1").wait() is None
+    if script[-1].json is not None:
+        assert Service(*script).client().run("DELETE", "things/1", result=Counted) == Counted(n=7)
+
+
 def test_delete() -> None:
     """DELETE of the monitor; a service that still needs it refuses."""
     service, operation = started(SUCCEEDED, Reply(204), Reply(409))

@@ -6,17 +6,21 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from lro_client import AsyncLroClient, AsyncODataClient, OperationCanceled, Status
+from lro_client.clock import Clock
 from tests.client.hostile import JSON, QUICK, Hostile, answer
 
 pytestmark = pytest.mark.timeout(60)
 RESOURCE = answer("200 OK", JSON, '{"name": "the resource"}')
 SUCCEEDED = answer("200 OK", JSON, '{"id": "1", "status": "Succeeded"}')
 Route = Callable[[], bytes]
+SETTLED = 0.1
+"""Seconds in which the client has seen an answer that is on its way to it."""
 
 
 def serving(routes: dict[str, Route]) -> AbstractContextManager[Hostile]:
@@ -36,12 +40,22 @@ def serving(routes: dict[str, Route]) -> AbstractContextManager[Hostile]:
     return running()
 
 
-def after(seconds: float, reply: bytes) -> Route:
-    def route() -> bytes:
-        time.sleep(seconds)
-        return reply
+@dataclass
+class Gated:
+    """A route whose answer waits for another one: `after` is an event of that one, and this one tells its own."""
 
-    return route
+    reply: bytes
+    after: threading.Event | None = None
+    arrived: threading.Event = field(default_factory=threading.Event)
+    replied: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self) -> bytes:
+        self.arrived.set()
+        if self.after is not None:
+            assert self.after.wait(20)
+            time.sleep(SETTLED)
+        self.replied.set()
+        return self.reply
 
 
 def in_turn(*routes: Route) -> Route:
@@ -56,13 +70,18 @@ def in_turn(*routes: Route) -> Route:
     return route
 
 
-@pytest.mark.parametrize("slow", [0.25, 0.9])
-async def test_two_waits(slow: float) -> None:
+@pytest.mark.parametrize("when", ["while it is fetched", "after that"])
+async def test_two_waits(when: str) -> None:
     """Both get the result: a monitor's answer that comes while it is fetched, or after that, is not taken for it."""
-    routes = {
+    late, result = Gated(SUCCEEDED), Gated(RESOURCE)
+    if when == "after that":
+        late.after = result.replied
+    else:
+        late.after, result.after = result.arrived, late.replied
+    routes: dict[str, Route] = {
         "PUT /thing": lambda: answer("201 Created", f"{JSON}\nOperation-Location: /monitor", '{"name": "new"}'),
-        "GET /monitor": in_turn(after(0, SUCCEEDED), after(slow, SUCCEEDED)),
-        "GET /thing": after(0.5, RESOURCE),
+        "GET /monitor": in_turn(Gated(SUCCEEDED, after=late.arrived), late),
+        "GET /thing": result,
     }
     with serving(routes) as server:
         async with AsyncLroClient(server.url, **QUICK) as client:
@@ -72,34 +91,52 @@ async def test_two_waits(slow: float) -> None:
 
 async def test_a_look_that_fails_after_the_end() -> None:
     """Whoever's look fails, or takes too long, when the other has seen the end, has the end as well."""
-    routes = {
+    ended = Gated(answer("200 OK", JSON, '{"status": "Succeeded"}'))
+    gone = Gated(answer("404 Not Found"), after=ended.replied)
+    silent = Gated(b"", after=threading.Event())
+    ended.after = silent.arrived
+    routes: dict[str, Route] = {
         "POST /start": lambda: answer("202 Accepted", "Operation-Location: /monitor"),
-        "GET /monitor": in_turn(
-            after(0.1, answer("200 OK", JSON, '{"status": "Succeeded"}')),
-            after(0.5, answer("404 Not Found")),
-            after(2, b""),
-        ),
+        "GET /monitor": in_turn(ended, gone, silent),
     }
     with serving(routes) as server:
         async with AsyncLroClient(server.url, **QUICK) as client:
             operation = await client.start("POST", "start")
-            looks = (operation.wait(), operation.wait(), operation.wait(timeout=0.8))
+            looks = [asyncio.create_task(operation.wait()) for _ in range(2)]
+            await asyncio.to_thread(gone.arrived.wait, 20)
+            looks.append(asyncio.create_task(operation.wait(timeout=1)))
             assert await asyncio.gather(*looks) == [None, None, None]
+        assert silent.after is not None
+        silent.after.set()
+
+
+class HeldClock(Clock):
+    """Whoever sleeps sleeps until it is released."""
+
+    def __init__(self) -> None:
+        self.sleeping = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeping.set()
+        await self.released.wait()
 
 
 async def test_nobody_asks_again_after_the_end() -> None:
     """One that sleeps until its next look finds the end that the other has seen, and asks no more."""
     running = answer("200 OK", f"{JSON}\nRetry-After: 1", '{"id": "1", "status": "Running"}')
-    routes = {
+    routes: dict[str, Route] = {
         "POST /start": lambda: answer("202 Accepted", "Operation-Location: /monitor"),
         "GET /monitor": in_turn(lambda: running, lambda: SUCCEEDED),
     }
+    clock = HeldClock()
     with serving(routes) as server:
-        async with AsyncLroClient(server.url, **QUICK) as client:
+        async with AsyncLroClient(server.url, clock=clock, **QUICK) as client:
             operation = await client.start("POST", "start")
             waiting = asyncio.create_task(operation.wait())
-            await asyncio.sleep(0.3)
+            await clock.sleeping.wait()
             await operation.update_status()
+            clock.released.set()
             await waiting
         assert sum(head.startswith("GET") for head in server.heads) == 2
 
@@ -107,20 +144,19 @@ async def test_nobody_asks_again_after_the_end() -> None:
 async def test_cancel_beside_a_wait() -> None:
     """OData: a cancel with a monitor of its own, while a poll is on its way. What that poll is answered is none of the
     cancel's; as the cancel fails in the end, the operation ends well."""
-    routes = {
+    canceled = Gated(answer("202 Accepted", "Location: /cancellation"))
+    late = Gated(answer("200 OK", f"{JSON}\nAsyncResult: 200", '{"value": 42}'), after=canceled.replied)
+    routes: dict[str, Route] = {
         "POST /Act": lambda: answer("202 Accepted", "Location: /monitor"),
-        "GET /monitor": in_turn(
-            lambda: answer("202 Accepted", "Location: /monitor\nRetry-After: 0"),
-            after(0.8, answer("200 OK", f"{JSON}\nAsyncResult: 200", '{"value": 42}')),
-        ),
-        "DELETE /monitor": lambda: answer("202 Accepted", "Location: /cancellation"),
+        "GET /monitor": in_turn(lambda: answer("202 Accepted", "Location: /monitor\nRetry-After: 0"), late),
+        "DELETE /monitor": canceled,
         "GET /cancellation": lambda: answer("200 OK", f"{JSON}\nAsyncResult: 409", '{"error": {"code": "No"}}'),
     }
     with serving(routes) as server:
         async with AsyncODataClient(server.url, **QUICK) as client:
             operation = (await client.call_action("Act")).operation
-            waiting = asyncio.create_task(operation.wait(interval=0.1))
-            await asyncio.sleep(0.5)
+            waiting = asyncio.create_task(operation.wait(interval=0.05))
+            await asyncio.to_thread(late.arrived.wait, 20)
             assert await operation.try_cancel() is True
             assert await waiting == {"value": 42}
             assert operation.status is Status.SUCCEEDED
@@ -129,17 +165,19 @@ async def test_cancel_beside_a_wait() -> None:
 async def test_look_beside_a_cancel() -> None:
     """OData: a poll on its way when the cancel was accepted does not lead back to the monitor, which is gone."""
     running = answer("202 Accepted", "Location: /monitor\nRetry-After: 0")
-    routes = {
+    canceled = Gated(answer("202 Accepted", "Location: /cancellation"))
+    late = Gated(running, after=canceled.replied)
+    routes: dict[str, Route] = {
         "POST /Act": lambda: answer("202 Accepted", "Location: /monitor"),
-        "GET /monitor": in_turn(lambda: running, after(0.6, running), lambda: answer("404 Not Found")),
-        "DELETE /monitor": lambda: answer("202 Accepted", "Location: /cancellation"),
+        "GET /monitor": in_turn(lambda: running, late, lambda: answer("404 Not Found")),
+        "DELETE /monitor": canceled,
         "GET /cancellation": lambda: answer("200 OK", "AsyncResult: 204"),
     }
     with serving(routes) as server:
         async with AsyncODataClient(server.url, **QUICK) as client:
             operation = (await client.call_action("Act")).operation
-            waiting = asyncio.create_task(operation.wait(interval=0.1))
-            await asyncio.sleep(0.4)
+            waiting = asyncio.create_task(operation.wait(interval=0.05))
+            await asyncio.to_thread(late.arrived.wait, 20)
             assert await operation.try_cancel() is True
             with pytest.raises(OperationCanceled):
                 await waiting
@@ -147,10 +185,13 @@ async def test_look_beside_a_cancel() -> None:
 
 async def test_cancel_that_comes_too_late() -> None:
     """The operation ends well while the cancel is on its way: it stays so, and `try_cancel` says no."""
-    routes = {
+    refused = Gated(answer("200 OK", JSON, '{"id": "1", "status": "Canceling"}'))
+    ended = Gated(SUCCEEDED, after=refused.arrived)
+    refused.after = ended.replied
+    routes: dict[str, Route] = {
         "POST /start": lambda: answer("202 Accepted", "Operation-Location: /monitor"),
-        "GET /monitor": after(0.3, SUCCEEDED),
-        "POST /monitor:cancel": after(0.6, answer("200 OK", JSON, '{"id": "1", "status": "Canceling"}')),
+        "GET /monitor": ended,
+        "POST /monitor:cancel": refused,
     }
     with serving(routes) as server:
         async with AsyncLroClient(server.url, **QUICK) as client:
@@ -161,11 +202,13 @@ async def test_cancel_that_comes_too_late() -> None:
 
 async def test_cancel_while_the_result_is_fetched() -> None:
     """The service refuses to cancel what has succeeded meanwhile: that is no error, and the result is there."""
-    routes = {
+    refused, result = Gated(answer("409 Conflict")), Gated(RESOURCE)
+    refused.after, result.after = result.arrived, refused.replied
+    routes: dict[str, Route] = {
         "PUT /thing": lambda: answer("201 Created", f"{JSON}\nOperation-Location: /monitor", '{"name": "new"}'),
-        "GET /monitor": after(0.2, SUCCEEDED),
-        "GET /thing": after(0.6, RESOURCE),
-        "POST /monitor:cancel": after(0.5, answer("409 Conflict")),
+        "GET /monitor": Gated(SUCCEEDED, after=refused.arrived),
+        "GET /thing": result,
+        "POST /monitor:cancel": refused,
     }
     with serving(routes) as server:
         async with AsyncLroClient(server.url, **QUICK) as client:

@@ -23,11 +23,11 @@ TRACK = Track(
     monitor_url=MONITOR,
     operation_id="1",
     request_id="4f2c",
-    cancel_asked=True,
+    cancel_requested=True,
 )
 ALLOWED = {
     "version", "profile", "method", "start_url", "source", "poll_url", "location_url", "final_state", "monitor_url",
-    "operation_id", "request_id", "cancel_asked", "check",
+    "operation_id", "request_id", "cancel_requested", "check",
 }  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_every_change_is_noticed(name: str) -> None:
         {"source": "none"},
         {"profile": "soap"},
         {"final_state": "nowhere"},
-        {"cancel_asked": "yes"},
+        {"cancel_requested": "yes"},
         {"method": 7},
         {"callback": "os.system"},
         {"poll_url": "http://contoso.example/downgrade"},
@@ -175,7 +175,7 @@ def test_dotnet_fields() -> None:
 def test_dotnet_round_trip(source: Source, state: FinalState) -> None:
     """What .NET can say comes back as it was."""
     track = replace(
-        TRACK, source=source, final_state=state, request_id=None, cancel_asked=False, monitor_url=TRACK.poll_url
+        TRACK, source=source, final_state=state, request_id=None, cancel_requested=False, monitor_url=TRACK.poll_url
     )
     assert load(dump_dotnet(track), profile=Profile.ARM) == track
 

@@ -1,5 +1,6 @@
 """Tracing through azure-core: each request is a span, and tells the service which."""
 
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,19 +64,24 @@ class Span:
         return nullcontext()
 
 
-def test_each_request_is_a_span(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def _traced() -> Iterator[None]:
+    settings.tracing_implementation.set_value(Span)
+    yield
+    settings.tracing_implementation.unset_value()
+
+
+def test_each_request_is_a_span(twins: Twins) -> None:
     """Start and polls are spans with their status, and carry the header that continues the trace at the service."""
     Span.made.clear()
-    monkeypatch.setattr(settings.tracing_implementation, "_user_value", Span)
     client, seen = service(twins, leading_to(MONITOR))
     assert client.run("POST", "start") == 1
     assert [sent.headers.get("traceparent") for sent in seen] == [PARENT] * 2
     assert [(span.status, span.has_ended) for span in Span.made] == [(202, True), (200, True)]
 
 
-def test_elsewhere_the_trace_goes_on_without_the_key(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elsewhere_the_trace_goes_on_without_the_key(twins: Twins) -> None:
     """A monitor at another origin is traced too; a trace's id is no credential."""
-    monkeypatch.setattr(settings.tracing_implementation, "_user_value", Span)
     client, seen = service(twins, leading_to("https://elsewhere.example/1"))
     client.run("POST", "start")
     assert seen[1].headers.get("traceparent") == PARENT

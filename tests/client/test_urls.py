@@ -8,10 +8,12 @@ from lro_client import UnsafeUrl
 from lro_client.urls import (
     MAX_URL,
     append_to_path,
+    below,
     check,
     is_loopback,
     is_trusted,
     last_segment,
+    normalized,
     origin,
     resolve,
     same_resource,
@@ -65,6 +67,24 @@ def test_origins(one: str, other: str, same: bool) -> None:
     assert (origin(one) == origin(other)) is same
     assert is_trusted(other, one) is same
     assert is_trusted(other, one, ["https://unrelated.example"]) is same
+
+
+def test_comparison() -> None:
+    """Schemes and hosts have no case, and ports a default (RFC 3986, 6.2.2 and 6.2.3); paths and queries have case."""
+    url = normalized("https://a.example/X?y=Z")
+    for same in ("HTTPS://a.example/X?y=Z", "https://A.Example/X?y=Z", "https://a.example:443/X?y=Z#part"):
+        assert normalized(same) == url
+    for other in ("http://a.example/X?y=Z", "https://a.example:80/X?y=Z", "https://a.example/x?y=Z",
+                  "https://a.example/X?y=z", "https://a.example/X"):  # fmt: skip
+        assert normalized(other) != url
+    assert normalized("http://a.example") == normalized("HTTP://a.example:80/")
+
+
+def test_paths_below_an_endpoint() -> None:
+    """A colon does not make a scheme of a path; a slash in front leads to the root, and a query comes last."""
+    assert below("https://a.example/api", "book/x:upload") == "https://a.example/api/book/x:upload"
+    assert below("https://a.example/api/?v=1", "b:c?d=2") == "https://a.example/api/b:c?d=2&v=1"
+    assert below("https://a.example/api", "/status") == "https://a.example/status"
 
 
 def test_allowed_origins_are_trusted() -> None:

@@ -73,9 +73,9 @@ def test_pace_without_a_word_from_the_server() -> None:
 
 def test_retry_after_is_kept() -> None:
     """On the first answer too; a date; nothing; 0 is not a busy loop; garbage is the usual pace."""
-    said = ["Thu, 01 Jan 2026 00:00:07 GMT", "0", "soon"]
+    values = ["Thu, 01 Jan 2026 00:00:07 GMT", "0", "soon"]
     first = Reply(202, ACCEPTED.json, dict(ACCEPTED.headers) | {"Retry-After": "3"})
-    service = Service(first, *(Reply(200, RUNNING.json, {"Retry-After": text}) for text in said), SUCCEEDED)
+    service = Service(first, *(Reply(200, RUNNING.json, {"Retry-After": text}) for text in values), SUCCEEDED)
     service.client().run("POST", "x")
     assert service.at == pytest.approx([0, 3, 7, 7 + SHORTEST, 7 + SHORTEST + 2.25])
 
@@ -133,7 +133,7 @@ def test_no_request_outlives_the_timeout() -> None:
     assert service.timeouts == [60, 60, 60, 40, 10]
 
 
-def test_odd_word_is_told() -> None:
+def test_odd_word_is_kept() -> None:
     """An operation that ends in a word that no contract has is not guessed at: the time-out names the word."""
     _, operation = started(Reply(200, {"status": "Completed"}))
     with pytest.raises(StoppedWaiting, match="'Completed'"):
@@ -165,7 +165,7 @@ def test_cancellation_token_may_cancel_the_operation() -> None:
     assert operation.status is Status.CANCELING
 
 
-def test_cancel_that_fails_is_told() -> None:
+def test_note_of_a_cancel_that_fails() -> None:
     """The wait still ends as it should, and says that the operation could not be canceled."""
     token = CancellationToken()
     service, operation = started(RUNNING, Reply(409, {"error": {"code": "TooLate"}}))

@@ -14,22 +14,28 @@ from scenes import Scenes
 
 import actions
 from blueprints import discovery, dispatcher, housekeeping, orchestrator
-from blueprints.http import from_sdk, to_sdk
+from blueprints.durable import DurableEngine
+from blueprints.http import respond
 from shared.actions.registry import discover
-from shared.composition import Application, function_timeout
+from shared.composition import Application
 from shared.contracts.http import Request, Response
-from shared.endpoints.border import answer
-from shared.engine.durable import DurableEngine
+from shared.settings import function_timeout
 
-_application = Application(
-    discover(actions), function_timeout=function_timeout(Path(__file__).with_name("host.json"), os.environ)
+host_json = Path(__file__).with_name("host.json")
+application = Application(
+    discover(actions), host_json=host_json, function_timeout=function_timeout(host_json, os.environ)
 )
-_scenes = Scenes(_application)
-_actions = _application.registry.actions
+_scenes = Scenes(application)
+_actions = application.registry.actions
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-for _blueprint in (orchestrator, dispatcher, housekeeping, discovery):
-    app.register_functions(_blueprint.build(_application))
+for _blueprint in (
+    orchestrator.build(),
+    dispatcher.build(lambda: application.runner),
+    housekeeping.build(application.settings_at_import.housekeeping_schedule, lambda: application.housekeeping),
+    discovery.build(lambda: application.health, lambda: application.unknown),
+):
+    app.register_functions(_blueprint)
 
 
 def _starter(
@@ -40,14 +46,14 @@ def _starter(
     @app.durable_client_input(client_name="client")
     async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
         engine = DurableEngine(client)
-        return to_sdk(await answer(from_sdk(req), lambda request: serve(request, engine)))
+        return await respond(req, lambda request: serve(request, engine))
 
 
 def _reader(name: str, route: str, serve: Callable[[Request], Awaitable[Response]]) -> None:
     @app.function_name(name)
     @app.route(route=route, methods=["GET"])
     async def read(req: func.HttpRequest) -> func.HttpResponse:
-        return to_sdk(await answer(from_sdk(req), serve))
+        return await respond(req, serve)
 
 
 def _data_plane(name: str, action: str, operation_id: str, below: str) -> None:
@@ -71,13 +77,13 @@ _data_plane("user_delete", "user:delete", "operation2", _USERS)
 _data_plane("user_export", "user:export", "operation3", _USERS)
 _data_plane("generation_submit", "generation:submit", "operation1", _GENERATIONS)
 _reader("user_get", "azure/core/lro/standard/users/{name}", _scenes.user)
-_reader("user_operation", "azure/core/lro/standard/users/{name}/operations/{operation_id}", _scenes.status)
-_reader("generation_operation", f"{_GENERATIONS}/operations/{{operation_id}}", _scenes.status)
+_starter("user_operation", "GET", "azure/core/lro/standard/users/{name}/operations/{operation_id}", _scenes.status)
+_starter("generation_operation", "GET", f"{_GENERATIONS}/operations/{{operation_id}}", _scenes.status)
 _starter("order_put", "PUT", _ORDER, _scenes.put_order)
 _starter("order_delete", "DELETE", _ORDER, _scenes.delete_order)
 _reader("order_get", _ORDER, _scenes.get_order)
-_reader("order_status", f"{_LOCATION}/operations/{{operationId}}", _scenes.arm_status)
-_reader("order_results", f"{_LOCATION}/operationResults/{{operationId}}", _scenes.arm_results)
+_starter("order_status", "GET", f"{_LOCATION}/operations/{{operationId}}", _scenes.arm_status)
+_starter("order_results", "GET", f"{_LOCATION}/operationResults/{{operationId}}", _scenes.arm_results)
 _starter(
     "report_get",
     "GET",

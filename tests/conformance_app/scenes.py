@@ -14,15 +14,12 @@ from actions._gates import is_open, open_gate, shut_gate
 from actions.standard import USER, USERS
 from actions.templates import orders
 
-from shared.actions.arm import ArmVerb, Verb
+from shared.actions.arm.resource import ArmVerb, Verb
 from shared.actions.declaration import Action
 from shared.composition import Application
-from shared.contracts import arm as arm_contract
+from shared.contracts.arm import answers as arm_contract
 from shared.contracts.headers import base_url
 from shared.contracts.http import Request, Response
-from shared.endpoints.arm import Arm
-from shared.endpoints.arm_monitors import ArmMonitors
-from shared.endpoints.dataplane import DataPlane
 from shared.engine.port import Engine
 from shared.errors import RequestError
 
@@ -37,9 +34,6 @@ class Scenes:
 
     def __init__(self, application: Application) -> None:
         self._app = application
-        self._data = DataPlane(application)
-        self._arm = Arm(application)
-        self._monitors = ArmMonitors(application, [orders])
         self._real: dict[str, str] = {}
         """The product's ids of ARM operations, by the fixtures'."""
 
@@ -48,7 +42,7 @@ class Scenes:
     ) -> Response:
         """A data-plane start, whose id the scenario fixes; what an earlier scenario has left under it goes first."""
         request = dressing.own_version(request, DATA_PLANE_VERSION)
-        await self._purge(operation_id)
+        await self._purge(operation_id, engine)
         if action.method == "PUT":
             USERS.pop(request.route["name"], None)
         elif "name" in request.route:
@@ -57,18 +51,20 @@ class Scenes:
             headers = {**request.headers, "content-type": "application/json"}
             request = replace(request, headers=headers, body=json.dumps(given).encode())
         chosen = replace(request, headers={**request.headers, "operation-id": operation_id})
-        response = await self._data.start(chosen, action, engine)
+        response = await self._app.data_plane.start(chosen, action, engine)
         url = f"{base_url(request, self._app.settings)}/{below}/operations/{operation_id}"
         response = dressing.pointing_to(response, "Operation-Location", url)
         return response if action.method == "PUT" else dressing.monitor(response)
 
-    async def status(self, request: Request) -> Response:
+    async def status(self, request: Request, engine: Engine) -> Response:
         """A poll of the data plane."""
         request = dressing.own_version(request, DATA_PLANE_VERSION)
         operation_id = request.route["operation_id"]
         await self._when_open(operation_id)
         answer = await (
-            self._data.of_resource(request, USER) if "name" in request.route else self._data.status(request)
+            self._app.data_plane.of_resource(request, USER, engine)
+            if "name" in request.route
+            else self._app.data_plane.status(request, engine)
         )
         open_gate(operation_id)
         return dressing.monitor(answer)
@@ -76,24 +72,24 @@ class Scenes:
     async def user(self, request: Request) -> Response:
         """The user; the scenario leaves the version out here."""
         request = dressing.own_version(request, DATA_PLANE_VERSION, required=False)
-        return await self._data.read(request, self._app.registry.reads["user:get"])
+        return await self._app.data_plane.read(request, self._app.registry.reads["user:get"])
 
     async def put_order(self, request: Request, engine: Engine) -> Response:
         """A new order each time: one that is there from an earlier scenario goes first."""
         await self._remove_order(request, engine)
-        response = await self._arm.start(request, orders, _verb(Verb.WRITE), engine)
+        response = await self._app.arm.start(request, orders, _verb(Verb.WRITE), engine)
         return dressing.order(self._known_as("lro_create_aao", "operations", request, response), is_new=True)
 
     async def delete_order(self, request: Request, engine: Engine) -> Response:
         """An order is there, whichever scenario came before."""
         if not await self._has_order(request):
             await self._make_order(request, engine)
-        response = await self._arm.start(request, orders, _verb(Verb.DELETE), engine)
+        response = await self._app.arm.start(request, orders, _verb(Verb.DELETE), engine)
         return self._known_as("lro_delete_location", "operationResults", request, response)
 
     async def _has_order(self, request: Request) -> bool:
         with suppress(RequestError):
-            await self._arm.get(replace(request, method="GET"), orders)
+            await self._app.arm.get(replace(request, method="GET"), orders)
             return True
         return False
 
@@ -101,25 +97,25 @@ class Scenes:
         body = json.dumps({"location": "eastus"}).encode()
         headers = {**request.headers, "content-type": "application/json"}
         put = replace(request, method="PUT", body=body, headers=headers)
-        await self._finish(await self._arm.start(put, orders, _verb(Verb.WRITE), engine))
+        await self._finish(await self._app.arm.start(put, orders, _verb(Verb.WRITE), engine))
 
     async def get_order(self, request: Request) -> Response:
         """Asked for at once after the poll that let the operation go on."""
         if operation_id := self._real.get("lro_create_aao"):
             await self._when_open(operation_id)
-        return dressing.order(await self._arm.get(request, orders))
+        return dressing.order(await self._app.arm.get(request, orders))
 
-    async def arm_status(self, request: Request) -> Response:
+    async def arm_status(self, request: Request, engine: Engine) -> Response:
         operation_id, asked = self._asked(request)
         await self._when_open(operation_id)
-        answer = await self._monitors.status(asked)
+        answer = await self._app.arm_monitors([orders]).status(asked, engine)
         open_gate(operation_id)
         return dressing.arm_status(answer, name=request.route["operationId"], path=request.path)
 
-    async def arm_results(self, request: Request) -> Response:
+    async def arm_results(self, request: Request, engine: Engine) -> Response:
         operation_id, asked = self._asked(request)
         await self._when_open(operation_id)
-        answer = await self._monitors.results(asked)
+        answer = await self._app.arm_monitors([orders]).results(asked, engine)
         open_gate(operation_id)
         return self._at_itself(request, answer)
 
@@ -129,11 +125,11 @@ class Scenes:
         action = self._app.registry.actions["cost-report:make"]
         route = {"operation_id": operation_id}
         start = replace(request, method="PUT", route=route, query={}, body=b"")
-        await self._data.start(start, action, engine)
+        await self._app.data_plane.start(start, action, engine)
         await self._when_open(operation_id)
         operation = await self._app.service.get("", operation_id)
         content = await self._app.service.result_content(operation)
-        monitors = arm_contract.Monitors(
+        monitors = arm_contract.MonitorUrls(
             base_url(request, self._app.settings),
             subscription=request.route["subscriptionId"],
             namespace=orders.namespace,
@@ -143,16 +139,16 @@ class Scenes:
         answer = self._at_itself(request, arm_contract.results_response(operation, content, monitors))
         open_gate(operation_id)
         if operation.status.is_terminal:
-            await self._purge(operation_id)
+            await self._purge(operation_id, engine)
         return answer
 
-    async def _purge(self, operation_id: str) -> None:
+    async def _purge(self, operation_id: str, engine: Engine) -> None:
         """Forget an operation of that id, as DELETE of a monitor does, once it has ended."""
         with suppress(RequestError):
             operation = await self._app.service.get("", operation_id)
             open_gate(operation_id)
             await self._app.service.wait(operation, _WAIT)
-            await self._app.service.delete("", operation_id)
+            await self._app.service.delete("", operation_id, engine)
         shut_gate(operation_id)
 
     async def _when_open(self, operation_id: str) -> None:
@@ -164,7 +160,7 @@ class Scenes:
 
     async def _remove_order(self, request: Request, engine: Engine) -> None:
         delete = replace(request, method="DELETE", body=b"")
-        response = await self._arm.start(delete, orders, _verb(Verb.DELETE), engine)
+        response = await self._app.arm.start(delete, orders, _verb(Verb.DELETE), engine)
         if response.status == 202:
             await self._finish(response)
 

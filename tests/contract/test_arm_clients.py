@@ -27,9 +27,10 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.core.polling.arm_polling import ARMPolling
 from azure.mgmt.core.polling.async_arm_polling import AsyncARMPolling
 
-from tests.arm_things import MODELS, NAMESPACE, VERSION
-from tests.host import LocalHost
-from tests.lro import identity
+from tests.support.arm_things import MODELS, NAMESPACE, VERSION
+from tests.support.host import LocalHost
+from tests.support.lro import identity
+from tests.support.paced import AsyncPacedTransport, PacedTransport
 
 FINAL_STATES = (None, "azure-async-operation", "location", "original-uri", "operation-location")
 VERBS: dict[str, tuple[str, str, Any]] = {
@@ -41,8 +42,6 @@ VERBS: dict[str, tuple[str, str, Any]] = {
     "touch": ("POST", "/touch", {}),
 }
 SEEN = "seen"
-
-pytestmark = pytest.mark.timeout(110)
 
 
 class Polls(SansIOHTTPPolicy[Any, Any]):
@@ -96,9 +95,14 @@ def last_body(pipeline_response: Any) -> Any:
 async def provider(host: LocalHost) -> AsyncIterator[Provider]:
     headers = identity(uuid4().hex)
     common = [RequestIdPolicy(), HeadersPolicy(headers), ContentDecodePolicy(), Polls()]
-    with PipelineClient[Any, Any](host.url, policies=[*common, RetryPolicy()]) as sync:
-        async with AsyncPipelineClient[Any, Any](host.url, policies=[*common, AsyncRetryPolicy()]) as client:
+    transport = AsyncPacedTransport()
+    with PipelineClient[Any, Any](host.url, policies=[*common, RetryPolicy()], transport=PacedTransport()) as sync:
+        async with AsyncPipelineClient[Any, Any](
+            host.url, policies=[*common, AsyncRetryPolicy()], transport=transport
+        ) as client:
             yield Provider(host.url, client, sync)
+    # Retry-After wins over the client's own 20 s.
+    assert set(transport.waits) <= {1}
 
 
 def final_source(verb: str, type: str, final_state: str | None) -> str:
@@ -113,9 +117,12 @@ def final_source(verb: str, type: str, final_state: str | None) -> str:
     return "operationResults" if method == "POST" and model.location else "operationStatuses"
 
 
+@pytest.mark.both_stores
 @pytest.mark.parametrize("verb", VERBS)
-async def test_every_header_model_and_final_state(provider: Provider, verb: str) -> None:
+async def test_every_header_model_and_final_state(provider: Provider, host: LocalHost, verb: str) -> None:
     """The poller ends with the result of the operation, wherever it is told to take it from."""
+    # The header models differ in what is answered, not in what is stored.
+    models = MODELS if host.store == "sqlite" else ["bothThings"]
     places = asyncio.Semaphore(15)
 
     async def one(type: str, final_state: str | None) -> None:
@@ -123,7 +130,7 @@ async def test_every_header_model_and_final_state(provider: Provider, verb: str)
             await _one(provider, verb, type, final_state)
 
     async with asyncio.TaskGroup() as group:
-        for type in MODELS:
+        for type in models:
             for final_state in FINAL_STATES:
                 group.create_task(one(type, final_state))
 
@@ -156,7 +163,7 @@ async def _one(provider: Provider, verb: str, type: str, final_state: str | None
 
 
 def _check_polls(seen: list[tuple[str, str]], url: str, source: str, *, polled: str) -> None:
-    """One kind of monitor is polled, at most every second; at most one GET follows, and no other request is made."""
+    """One kind of monitor is polled; at most one GET follows, and no other request is made."""
     assert {method for method, _ in seen} == {"GET"}
     asked = [each for _, each in seen]
     kinds = [next((k for k in ("operationStatuses", "operationResults") if k in each), "resource") for each in asked]
@@ -164,7 +171,6 @@ def _check_polls(seen: list[tuple[str, str]], url: str, source: str, *, polled: 
         assert kinds.pop() == source
         assert source != "resource" or asked[-1] == f"{url}?api-version={VERSION}"
     assert set(kinds) == {polled}
-    assert 1 <= len(kinds) <= 8
     assert all(f"api-version={VERSION}" in each for each in asked)
 
 

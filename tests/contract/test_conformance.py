@@ -9,13 +9,12 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from local_host.azurite import find_node
-from tests.host import ROOT, STORES, LocalHost
+from tests.support.host import ROOT, Hosts, LocalHost
 
 APP = ROOT / "tests" / "conformance_app"
 MODULES = ROOT / ".build" / "conformance" / "node_modules"
@@ -42,17 +41,13 @@ PROVIDER = f"{GROUP}/Azure.ResourceManager.OperationTemplates"
 VERSION = {"api-version": "2023-12-01-preview"}
 
 
-@pytest.fixture(scope="module", params=STORES)
-def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
+@pytest.fixture(scope="module")
+def host(hosts: Hosts) -> LocalHost:
     if not CLI.exists():
         if os.environ.get("CI"):
             pytest.fail("azure-http-specs is not installed; `make test` installs it")
         pytest.skip("azure-http-specs is not installed; `make conformance` installs it")
-    store: str = request.param
-    environment = {"AzureWebJobsStorage": request.getfixturevalue("azurite")} if store == "azurite" else {}
-    folder = tmp_path_factory.mktemp(f"conformance-{store}")
-    with LocalHost(folder, store=store, app_root=APP, environment=environment) as running:
-        yield running
+    return hosts.shared("conformance", app_root=APP)
 
 
 def knock(host: LocalHost, scenarios: str) -> subprocess.CompletedProcess[str]:
@@ -106,7 +101,7 @@ def test_beyond_the_scenarios(host: LocalHost) -> None:
         deleted = client.delete(f"{PROVIDER}/orders/order2")
         assert deleted.status_code == 202
         assert client.get(deleted.headers["location"]).status_code == 202
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 90
         while (end := client.get(deleted.headers["location"])).status_code == 202:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -11,7 +11,7 @@ import pytest
 from local_host.errors import RouteError
 from local_host.request_path import BadPathError
 from local_host.routing import HttpRoute, Router
-from tests.contract.host_for_tests import exchange, raw_request, running
+from tests.support.host_for_tests import exchange, raw_request, running
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "data" / "host-routing.json").read_text(encoding="utf-8")

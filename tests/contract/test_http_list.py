@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.host import LocalHost
-from tests.lro import begin, caller, ended, listing, run
+from tests.support.host import LocalHost
+from tests.support.lro import begin, caller, ended, listing, run
+
+pytestmark = pytest.mark.both_stores
 
 
 @dataclass(frozen=True)

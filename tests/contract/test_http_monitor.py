@@ -7,11 +7,15 @@ import time
 from datetime import datetime, timedelta
 
 import httpx
+import pytest
 
-from tests.lro import begin, ended, monitor, run, running, until
+from tests.support.lro import begin, ended, monitor, run, running, until
+
+pytestmark = pytest.mark.both_stores
 
 ALWAYS = {"id", "kind", "status", "createdDateTime", "lastActionDateTime", "attempt"}
-ENDED = ALWAYS | {"expiresAt"}
+BEGUN = ALWAYS | {"attempts"}
+ENDED = BEGUN | {"expiresAt"}
 
 
 def test_monitor_while_it_runs(client: httpx.Client) -> None:
@@ -23,7 +27,8 @@ def test_monitor_while_it_runs(client: httpx.Client) -> None:
     assert answer.headers["retry-after"] == "1"
     assert "operation-location" not in answer.headers
     assert "location" not in answer.headers
-    assert set(answer.json()) == ALWAYS
+    assert set(started) == ALWAYS
+    assert set(answer.json()) == BEGUN
     assert answer.json() == state
     assert answer.json()["attempt"] == 1
     assert answer.json()["createdDateTime"] == started["createdDateTime"]
@@ -77,11 +82,27 @@ def test_attempt_over_its_deadline(client: httpx.Client) -> None:
 
 
 def test_attempts_are_counted(client: httpx.Client) -> None:
-    """Between attempts the operation is NotStarted; the monitor shows which attempt it was."""
+    """Each attempt is shown as it ended, the failed ones with their error."""
     state = run(client, "/trial/t1:flaky", {"goodAttempt": 3})
     assert (state["status"], state["attempt"], state["result"]["attempt"]) == ("Succeeded", 3, 3)
+    shown = [(each["number"], each["outcome"], each.get("code")) for each in state["attempts"]]
+    assert shown == [(1, "Failed", "ActionError"), (2, "Failed", "ActionError"), (3, "Succeeded", None)]
+    for each in state["attempts"]:
+        assert datetime.fromisoformat(each["began"]) <= datetime.fromisoformat(each["ended"])
+        assert len(each["instance"]) == 8
     state = run(client, "/trial/t1:flaky", {"goodAttempt": 4})
     assert (state["status"], state["attempt"], state["error"]["code"]) == ("Failed", 3, "ActionError")
+    assert [each["outcome"] for each in state["attempts"]] == ["Failed"] * 3
+
+
+def test_between_two_attempts(client: httpx.Client) -> None:
+    """The operation stays Running and says why its last attempt failed, in `lastError`: there is no `error` yet."""
+    started = begin(client, "/trial/t1:late")
+    state = until(client, started["id"], lambda state: "lastError" in state)
+    assert set(state) == BEGUN | {"lastError"}
+    assert (state["status"], state["attempt"], state["lastError"]["code"]) == ("Running", 1, "ActionError")
+    assert [each["outcome"] for each in state["attempts"]] == ["Failed"]
+    client.post(f"/status/{started['id']}:cancel")
 
 
 def test_progress(client: httpx.Client) -> None:

@@ -10,8 +10,10 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from tests.host import LocalHost
-from tests.lro import ask, begin, ended, listing, monitor, running
+from tests.support.host import LocalHost
+from tests.support.lro import ask, begin, ended, listing, monitor, running
+
+pytestmark = pytest.mark.both_stores
 
 
 def test_start_answers_202_with_the_monitor(host: LocalHost, client: httpx.Client) -> None:

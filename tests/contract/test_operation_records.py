@@ -1,6 +1,7 @@
 """Operation records on every store: each kind of write against a conflict and a lost answer; lists; payloads."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -8,12 +9,16 @@ from uuid import uuid4
 import pytest
 
 from shared.errors import ErrorBody, FenceLost, StorageConflict, TransitionError
-from shared.operations import lifecycle, rows
-from shared.operations.ids import PARTITIONS, Locator
-from shared.operations.model import Operation, Outcome, Progress, Status
+from shared.model import lifecycle
+from shared.model.ids import PARTITIONS, Locator
+from shared.model.operation import Operation, Outcome, Progress, Status
+from shared.model.timing import Timing
+from shared.operations import rows
 from shared.operations.records import OperationRecords
+from shared.operations.remains import Remains
 from shared.storage.ports import Merge, Storage
-from tests.unit.parts import T0, Faults, FaultyStorage, make_operation
+from shared.system_clock import SystemClock
+from tests.support.parts import LEASES, T0, Faults, FaultyStorage, make_operation
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -23,9 +28,9 @@ ERROR = ErrorBody("Broken", "It broke.")
 Write = Callable[[Operation], Operation]
 
 WRITES: dict[str, tuple[Status, Write]] = {
-    "claim": (Status.NOT_STARTED, lambda o: lifecycle.claim(o, NOW, holder="h2", timeout=LENGTH)),
-    "heartbeat": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1)),
-    "progress": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1, progress=Progress(5))),
+    "claim": (Status.NOT_STARTED, lambda o: lifecycle.claim(o, NOW, holder="h2", timeout=LENGTH, leases=LEASES)),
+    "heartbeat": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1, leases=LEASES)),
+    "progress": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1, leases=LEASES, progress=Progress(5))),
     "retry_later": (Status.RUNNING, lambda o: lifecycle.retry_later(o, NOW, fence=1, not_before=NOW, error=ERROR)),
     "continue_later": (Status.RUNNING, lambda o: lifecycle.continue_later(o, NOW, fence=1, not_before=NOW)),
     "succeed": (Status.RUNNING, lambda o: lifecycle.succeed(o, NOW, fence=1, outcome=Outcome(204))),
@@ -33,7 +38,7 @@ WRITES: dict[str, tuple[Status, Write]] = {
     "request_cancel": (Status.RUNNING, lambda o: lifecycle.request_cancel(o, NOW)),
     "cancel_queued": (Status.NOT_STARTED, lambda o: lifecycle.request_cancel(o, NOW)),
     "confirm_cancel": (Status.CANCELING, lambda o: lifecycle.confirm_cancel(o, NOW, fence=1)),
-    "restart": (Status.NOT_STARTED, lambda o: lifecycle.restart(o, NOW)),
+    "restart": (Status.NOT_STARTED, lambda o: lifecycle.restart(o, NOW, leases=LEASES, wait=timedelta)),
     "note_unknown": (Status.NOT_STARTED, lambda o: lifecycle.note_unknown_action(o, NOW)),
 }
 
@@ -45,24 +50,26 @@ def faulty(storage: Storage) -> FaultyStorage:
 
 @pytest.fixture
 def records(faulty: FaultyStorage) -> OperationRecords:
-    return OperationRecords(faulty)
+    return OperationRecords(faulty, clock=SystemClock(), timing=Timing())
 
 
 @pytest.fixture
 def other(storage: Storage) -> OperationRecords:
     """Somebody else at the same store."""
-    return OperationRecords(storage)
+    return OperationRecords(storage, clock=SystemClock(), timing=Timing())
 
 
 def fresh(**changes: Any) -> Operation:
-    return make_operation(id=str(uuid4()), owner=uuid4().hex, run=uuid4().hex, **changes)
+    return make_operation(id=str(uuid4()), owner=uuid4().hex, run_id=uuid4().hex, **changes)
 
 
 async def at(records: OperationRecords, status: Status) -> Operation:
     """A stored operation in this status."""
     operation = await records.insert(fresh())
     if status is not Status.NOT_STARTED:
-        operation = await records.change(operation, lambda o: lifecycle.claim(o, T0, holder="h1", timeout=LENGTH))
+        operation = await records.change(
+            operation, lambda o: lifecycle.claim(o, T0, holder="h1", timeout=LENGTH, leases=LEASES)
+        )
     if status is Status.CANCELING:
         operation = await records.change(operation, lambda o: lifecycle.request_cancel(o, T0))
     return operation
@@ -140,7 +147,7 @@ class TestWrites:
             with pytest.raises((TransitionError, FenceLost)):
                 await records.change(operation, write)
         assert await stored(other, operation) == failed
-        await other.purge(failed)
+        assert await other.remove(failed)
         with pytest.raises(FenceLost):
             await records.change(operation, write)
 
@@ -148,7 +155,7 @@ class TestWrites:
 async def test_conflict_with_another_claim(records: OperationRecords, other: OperationRecords) -> None:
     """Another fence ends it: the older attempt's result is not written."""
     operation = await at(other, Status.RUNNING)
-    again = await other.change(operation, lambda o: lifecycle.claim(o, NOW, holder="h2", timeout=LENGTH))
+    again = await other.change(operation, lambda o: lifecycle.claim(o, NOW, holder="h2", timeout=LENGTH, leases=LEASES))
     with pytest.raises(FenceLost):
         await records.change(operation, WRITES["succeed"][1])
     assert await stored(other, operation) == again
@@ -165,40 +172,77 @@ async def test_insert_lost(
     await check_rows(faulty.inner, operation)
 
 
+async def test_insert_lost_and_moved_on(
+    records: OperationRecords, faulty: FaultyStorage, other: OperationRecords
+) -> None:
+    """An insert whose answer was lost is no conflict where somebody has moved the operation on in the meantime."""
+    new = fresh()
+
+    async def restart() -> None:
+        found = await other.read(new.locator)
+        assert found is not None
+        await other.change(found, WRITES["restart"][1])
+
+    faulty.faults.at, faulty.faults.fault, faulty.faults.after = 1, "lost", restart
+    operation = await records.insert(new)
+    assert (operation.run_id, operation.generation) == (new.run_id, new.generation + 1)
+    assert await stored(other, operation) == operation
+
+
 async def test_insert_conflict(records: OperationRecords, other: OperationRecords) -> None:
     """An id that is taken is a conflict, and the stored operation stays."""
     operation = await other.insert(fresh())
     with pytest.raises(StorageConflict):
-        await records.insert(make_operation(id=operation.id, owner=operation.owner, run="2" * 32))
+        await records.insert(make_operation(id=operation.id, owner=operation.owner, run_id="2" * 32))
     assert await stored(other, operation) == operation
 
 
 @pytest.mark.parametrize("fault", ["lost", "none"])
-async def test_purge(records: OperationRecords, faulty: FaultyStorage, other: OperationRecords, fault: Any) -> None:
-    """A purge takes every row; where its answer was lost it looks, and a second one finds nothing to do."""
+async def test_remove(records: OperationRecords, faulty: FaultyStorage, other: OperationRecords, fault: Any) -> None:
+    """A removal takes every row, done once where its answer was lost; what is left is found until it is discarded."""
     ended = await other.change(await at(other, Status.NOT_STARTED), WRITES["cancel_queued"][1])
+    payload = await records.store_payload(ended.run_id, "input", "application/json", b"x" * 50_000)
+    ended = await other.change(ended, lambda o: replace(o, input=payload))
+    faulty.faults.writes = 0
     faulty.faults.at, faulty.faults.fault = (1, "lost") if fault == "lost" else (0, "kill")
-    assert await records.purge(ended) is True
+    remains = await records.remove(ended)
+    assert remains is not None
     assert await other.read(ended.locator) is None
     table, partition = faulty.inner.table("operations"), ended.locator.partition
     for key in (rows.list_key(ended), rows.expiry_key(ended)):
         assert await table.read(partition, key) is None
-    assert await records.purge(ended) is False
+    assert await records.remove(ended) is None
+    later = remains.removed + timedelta(microseconds=1)
+    assert remains in [each async for each in other.expired(later)]
+    for _ in range(2):
+        await records.discard(remains)
+        assert await table.read(partition, remains.key) is None
+        assert await other.load_payload(payload) is None
+
+
+async def test_remove_what_has_changed(records: OperationRecords, other: OperationRecords) -> None:
+    """A copy that is no longer the stored one does for a removal; an id that is taken again is left alone."""
+    ended = await other.change(await at(other, Status.NOT_STARTED), WRITES["cancel_queued"][1])
+    await other.change(ended, lambda o: replace(o, profile_state={"seen": True}))
+    assert await records.remove(ended) is not None
+    again = await other.insert(replace(ended, run_id=uuid4().hex, status=Status.NOT_STARTED))
+    assert await records.remove(ended) is None
+    assert await stored(other, again) == again
 
 
 async def test_list(records: OperationRecords) -> None:
     """Pages of any size give every operation of the owner once, newest first, while new ones arrive."""
-    owner = uuid4().hex
+    # One whose 120 operations lie in all partitions, as those of most do.
+    owners = (uuid4().hex for _ in range(100))
+    ids = [f"id-{number % 7}.{number}" for number in range(120)]
+    owner = next(o for o in owners if {Locator.of(o, id).partition for id in ids} == set(PARTITIONS))
     made: list[str] = []
-    partitions: set[str] = set()
     for number in range(120):
         # Five share each moment.
         created = T0 + timedelta(seconds=number // 5)
-        operation = make_operation(id=f"id-{number % 7}.{number}", owner=owner, created=created)
-        partitions.add(operation.locator.partition)
+        operation = make_operation(id=ids[number], owner=owner, created=created)
         await records.insert(operation)
         made.append(operation.id)
-    assert partitions == set(PARTITIONS)
     await records.insert(fresh())
     for size in (7, 50, 1000):
         found: list[str] = []
@@ -245,16 +289,31 @@ async def test_list_filter_budget(records: OperationRecords) -> None:
 async def test_payloads(records: OperationRecords, storage: Storage, size: int) -> None:
     """Up to 30 KiB is kept in the row, more in a blob; either comes back, and goes when dropped."""
     content = b"\xc3\xa9" * (size // 2) + b"x" * (size % 2)
-    run = uuid4().hex
-    payload = await records.store_payload(run, "input", "application/json", content)
+    operation = await records.with_input(fresh(), content)
+    payload = operation.input
     assert (payload.blob is not None) == (size > 30 * 1024)
-    operation = await records.insert(fresh(input=payload))
+    operation = await records.insert(operation)
     assert (await stored(records, operation)).input == payload
     assert await records.load_payload(payload) == content
     await records.drop_payload(payload)
     if payload.blob:
         assert await storage.container("operations").info(payload.blob) is None
         assert await records.load_payload(payload) is None
+
+
+@pytest.mark.parametrize("content", [b"x" * 50_000, b"\xff"], ids=["large", "no text"])
+async def test_an_input_without_a_record(records: OperationRecords, storage: Storage, content: bytes) -> None:
+    """A blob that no record names is found among what has expired an hour later; once it is recorded, no more."""
+    lost, kept = [await records.with_input(fresh(), content) for _ in range(2)]
+    kept = await records.insert(kept)
+    found = [each async for each in records.expired(lost.created + timedelta(hours=1, microseconds=1))]
+    mine = [each for each in found if isinstance(each, Remains) and each.run_id in (lost.run_id, kept.run_id)]
+    assert [(each.run_id, each.blob_names) for each in mine] == [(lost.run_id, [lost.input.blob])]
+    assert lost.locator not in [each async for each in records.expired(lost.created + timedelta(minutes=59))]
+    await records.discard(mine[0])
+    container = storage.container("operations")
+    assert await container.info(lost.input.blob or "") is None
+    assert await container.info(kept.input.blob or "") is not None
 
 
 async def test_bytes_that_are_no_text(records: OperationRecords) -> None:
@@ -272,7 +331,6 @@ async def test_sweeps(records: OperationRecords) -> None:
     active = {locator async for locator, _ in records.active()}
     assert running.locator in active
     assert ended.locator not in active
-    expired = {locator async for locator in records.expired(ended.expires + timedelta(microseconds=1))}
-    assert ended.locator in expired
-    assert ended.locator not in {locator async for locator in records.expired(ended.expires)}
+    assert ended.locator in [each async for each in records.expired(ended.expires + timedelta(microseconds=1))]
+    assert ended.locator not in [each async for each in records.expired(ended.expires)]
     assert Locator.parse(str(ended.locator)) == ended.locator

@@ -12,11 +12,11 @@ from shared.errors import (
     StorageUnavailable,
 )
 from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Row, Scalar, Table, Upsert
-from shared.storage.write_once import WRITE_ID, write_once
-from tests.faults import Fault, FaultyTable
+from shared.storage.writes import WRITE_ID, write_once
+from tests.support.faults import Fault, FaultyTable
 
 pytestmark = [
-    pytest.mark.parametrize("store", ["sqlite", "sqlite-empty-pages", "azurite"], indirect=True),
+    pytest.mark.parametrize("store", ["sqlite", "sqlite-empty-pages", "azurite", "azurite-sdk"], indirect=True),
     pytest.mark.timeout(60),
 ]
 

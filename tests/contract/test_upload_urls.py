@@ -18,7 +18,7 @@ from shared.settings import Settings
 from shared.storage.factory import open_storage
 from shared.storage.ports import Container
 from tests.contract.test_containers import content_of
-from tests.stores import fresh_name, settings_for
+from tests.support.stores import fresh_name, settings_for
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from tests.lro import begin, ended, monitor, run
+from tests.support.lro import begin, ended, monitor, run
 
 STARTS = ["post", "put", "delete", "put-operation"]
 HOWS = ["good", "bad", "slow"]
@@ -85,6 +85,7 @@ def test_resource_without_status(client: httpx.Client, prefer: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", STARTS)
+@pytest.mark.both_stores
 def test_readable_at_once(client: httpx.Client, pattern: str) -> None:
     """(.NET: a first 404 is final) The first poll follows at once and finds the operation, every time."""
     for _ in range(10):
@@ -192,6 +193,7 @@ def test_net_operation_id_is_the_last_segment(polled: list[httpx.Response]) -> N
 
 
 @pytest.mark.parametrize("pattern", STARTS)
+@pytest.mark.both_stores
 def test_net_start_that_is_sent_again(client: httpx.Client, pattern: str) -> None:
     """.NET re-sends a start that was answered 503, with no idempotency header of its own: with our Operation-Id, or
     where the id is in the URL, the second one finds the first; its status is the first one's, or 200 for a PUT."""

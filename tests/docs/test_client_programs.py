@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs.test_documents import documents_with
 from tests.docs.transcript import Block, blocks, fits
-from tests.host import ROOT, LocalHost
+from tests.support.host import ROOT, LocalHost
 
 HOST = "http://127.0.0.1:7071"
 PACKAGE_README = ROOT / "lro_client" / "README.md"
@@ -40,7 +40,7 @@ def test_programs_print_what_is_shown(document: Path, block: Block, shown: str, 
     program = block.text.replace(HOST, app.url)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     line = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, f"{document.name}:{block.line}\n{done.stderr}"
     assert fits(shown, done.stdout), f"{document.name}:{block.line}\n{done.stdout}"
 

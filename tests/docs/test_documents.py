@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.docs.transcript import Block, blocks, fits, steps
-from tests.host import LocalHost
-from tests.real_epub import debian_policy_epub
+from tests.sample.real_epub import debian_policy_epub
+from tests.support.host import LocalHost
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
 MARK = "---- end of step ----"
 HELPERS = (
     f"""
@@ -25,7 +25,7 @@ lro() {{ PYTHONPATH={ROOT} {sys.executable} -m lro_client.command.main "$@"; }}
     + """
 field() { python3 -c "import json, sys; print(json.load(sys.stdin)['$1'])"; }
 await_end() {
-  for i in $(seq 150); do
+  for i in $(seq 900); do
     curl -s $BASE/status/$1 | grep -qE '"status":"(NotStarted|Running|Canceling)"' || break; sleep 0.1
   done
   curl -s $BASE/status/$1 | field status
@@ -50,6 +50,7 @@ def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "actions" / "proofs.py").write_text(python_of(ROOT / "docs" / "external.md"))
     (root / "actions" / "primes.py").write_text(python_of(ROOT / "docs" / "odata.md"))
     (root / "actions" / "lamps.py").write_text(python_of(ROOT / "docs" / "arm.md"))
+    (root / "actions" / "parcels.py").write_text(python_of(ROOT / "docs" / "testing-actions.md"))
     (root / "actions" / "greetings.py").write_text(python_of(ROOT / "README.md"))
     return root
 
@@ -72,7 +73,7 @@ def test_transcripts_happen_as_shown(document: Path, host: LocalHost, tmp_path: 
     commands = [step.command.replace("http://127.0.0.1:7071", host.url) for step in todo]
     script = HELPERS + f"BASE={host.url}\n" + "".join(f"{command}\nprintf '\\n{MARK}\\n'\n" for command in commands)
     done = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False
     )
     outputs = done.stdout.split(MARK)
     assert len(outputs) == len(todo) + 1, done.stderr
@@ -93,10 +94,10 @@ def test_python_blocks_are_a_module_that_declares(document: Path, host: LocalHos
 
 def test_modules_of_the_documents_are_clean(app_root: Path) -> None:
     """Ruff has nothing to say of a module shown in one block. That of docs/actions.md grows as the page goes on."""
-    names = ["proofs", "primes", "lamps", "greetings"]
+    names = ["proofs", "primes", "lamps", "greetings", "parcels"]
     modules = [str(app_root / "actions" / f"{name}.py") for name in names]
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml"), *modules]
-    done = subprocess.run(command, cwd=app_root, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=app_root, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -109,9 +110,9 @@ def test_shell_blocks_are_valid(document: Path) -> None:
 
 
 def test_no_block_is_left_out() -> None:
-    """Every block is of a kind that something here, or a reader's eye, checks."""
+    """Every block is of a kind that something here, test_testing_actions.py, or a reader's eye, checks."""
     kinds = {block.language for document in DOCUMENTS for block in blocks(document)}
-    assert kinds <= {"console", "python", "py", "sh", "text", "mermaid", "json"}
+    assert kinds <= {"console", "python", "python3", "py", "sh", "text", "mermaid", "json"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
@@ -119,6 +120,25 @@ def test_links_lead_somewhere(document: Path) -> None:
     """Relative links in the documents name files that exist."""
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    """docs/index.md has each page of the documentation, but for two that are about this repository only."""
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\(([^)#]+)", index))
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md", "features.md", "reliability.md"}
+    assert linked == pages | {"decisions/README.md"}
+
+
+def test_anchors_are_titles() -> None:
+    """A link into a page names one of its titles, as GitHub writes it in the URL."""
+    for document in DOCUMENTS:
+        links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8"))
+        for target, anchor in links:
+            page = (document.parent / target if target else document).read_text(encoding="utf-8")
+            titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+            known = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert anchor in known, f"{document.name} links to {target}#{anchor}"
 
 
 def test_the_index_of_decisions() -> None:
@@ -145,8 +165,9 @@ def test_make_targets_in_the_readme_exist() -> None:
 def test_the_sample_settings_hold_every_setting() -> None:
     """local.settings.sample.json is JSON and has every documented setting a person sets."""
     values = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
-    documented = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
-    assert documented - {"WEBSITE_AUTH_ENABLED", "WEBSITE_HOSTNAME"} <= set(values)
+    table = (ROOT / "docs/configuration.md").read_text().split("\n## ")[0]
+    documented = set(re.findall(r"^\| `([A-Z_]+)`", table, re.MULTILINE))
+    assert {name for name in documented if not name.startswith("WEBSITE_")} <= set(values)
 
 
 def test_the_transcript_reader_can_fail() -> None:

@@ -55,7 +55,7 @@ def test_a_row(row: Row) -> None:
     assert quoted(code)
     assert quoted(test)
     assert [missing(each) for each in quoted(code) + quoted(test) if missing(each)] == []
-    assert all(re.fullmatch(r"tests/\w+/test_\w+\.py(::test_\w+)?", each) for each in quoted(test))
+    assert all(re.fullmatch(r"tests/(\w+/)+test_\w+\.py(::test_\w+)?", each) for each in quoted(test))
     for each in quoted(url):
         request = each
         for short, path in SHORT.items():

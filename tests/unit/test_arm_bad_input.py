@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from shared.actions import ArmResource
-from tests.arm_things import ALL, ThingProperties
-from tests.unit.arm_parts import BASE, SUB, ArmApi, arm_api, code, path_of, told
+from tests.support.arm_parts import BASE, SUB, ArmApi, arm_api, body_of, code, path_of
+from tests.support.arm_things import ALL, ThingProperties
 
 PATH = path_of("asyncThings", "one")
 WEST = {"location": "westeurope"}
@@ -39,7 +39,7 @@ async def test_api_version(api: ArmApi, method: str) -> None:
     assert code(await api(method, PATH, body, version="")) == (400, "MissingApiVersionParameter")
     unknown = await api(method, PATH, body, version="2025-01-01")
     assert code(unknown) == (400, "UnsupportedApiVersionValue")
-    assert "2026-01-01, 2026-02-02-preview" in told(unknown)["error"]["message"]
+    assert "2026-01-01, 2026-02-02-preview" in body_of(unknown)["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ BAD_BODIES: list[tuple[Any, tuple[int, str], str]] = [
     ({**WEST, "systemData": {"createdBy": "me"}}, (400, "InvalidInput"), "systemData"),
     ({**WEST, "tags": []}, (400, "InvalidInput"), "tags"),
     ({**WEST, "tags": {"a": 1}}, (400, "InvalidInput"), "tags.a"),
-    ({**WEST, "tags": {"a": "1", "A": "2"}}, (400, "InvalidInput"), "tags"),
-    ({**WEST, "tags": {str(n): "" for n in range(51)}}, (400, "InvalidInput"), "tags"),
+    ({**WEST, "tags": {"a": "1", "A": "2"}}, (400, "DuplicateTagName"), "tags.A"),
+    ({**WEST, "tags": {str(n): "" for n in range(51)}}, (400, "TooManyTags"), "tags"),
     ({**WEST, "properties": {"note": "x" * 31_000}}, (413, "ResourceTooLarge"), ""),
     (b"{", (400, "InvalidJson"), ""),
     (b"[]", (400, "InvalidJson"), ""),
@@ -93,15 +93,36 @@ async def test_bodies(api: ArmApi, body: Any, expected: tuple[int, str], target:
     answer = await api("PUT", PATH, body)
     assert code(answer) == expected
     if target:
-        assert told(answer)["error"]["target"] == target
+        assert body_of(answer)["error"]["target"] == target
     assert (await api("GET", PATH)).status == 404
     assert api.engine.started == []
     assert (await api.put(PATH)).status == 201
 
 
+async def test_tags_are_told_apart_without_case(api: ArmApi) -> None:
+    """A PATCH finds the tag of a PUT by any spelling of its name, which stays as it was; a null removes it."""
+    await api.put(PATH, {"tags": {"Env": "test", "a": "1"}})
+    assert (await api("PATCH", PATH, {"tags": {"env": "prod"}})).status == 202
+    await api.drain()
+    assert (await api.shown(PATH))["tags"] == {"Env": "prod", "a": "1"}
+    assert (await api("PATCH", PATH, {"tags": {"ENV": None}})).status == 202
+    await api.drain()
+    assert (await api.shown(PATH))["tags"] == {"a": "1"}
+    assert code(await api("PATCH", PATH, {"tags": {"A": "1", "a": "2"}})) == (400, "DuplicateTagName")
+
+
+async def test_an_empty_body_has_no_type(api: ArmApi) -> None:
+    """What a client says of a body that it does not send says nothing (RFC 9110, section 8.3)."""
+    await api.put(PATH)
+    headers = {"content_type": "application/x-www-form-urlencoded", "content_encoding": "gzip"}
+    assert (await api("POST", f"{PATH}/touch", None, **headers)).status == 202
+    await api.drain()
+    assert (await api("DELETE", PATH, None, **headers)).status == 202
+
+
 async def test_properties_are_named_with_their_path(api: ArmApi) -> None:
-    """What the model refuses is told below `properties`, with the words that every profile uses."""
-    error = told(await api("PUT", PATH, {**WEST, "properties": {"inner": {"three": 3}}}))["error"]
+    """What the model refuses has its target below `properties`, with the words that every profile uses."""
+    error = body_of(await api("PUT", PATH, {**WEST, "properties": {"inner": {"three": 3}}}))["error"]
     assert [(d["code"], d["target"]) for d in error["details"]] == [("UnknownField", "properties.inner.three")]
 
 
@@ -214,4 +235,4 @@ async def test_names_that_no_store_holds(api: ArmApi, name: str) -> None:
     for fine in ("a$b~|z", "-", "(x)"):
         name_path = path_of("loose", quote(fine), namespace="Contoso.Limited")
         assert (await api.put(name_path)).status in (200, 201)
-    assert len(told(await api("GET", path_of("loose", namespace="Contoso.Limited")))["value"]) == 3
+    assert len(body_of(await api("GET", path_of("loose", namespace="Contoso.Limited")))["value"]) == 3

@@ -15,12 +15,12 @@ from shared.actions import (
     ArmTrackedResource,
     Model,
 )
-from shared.actions.arm_headers import RESOURCE
+from shared.actions.arm.lro_headers import RESOURCE
 from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.errors import DeclarationError
-from tests.arm_things import ALL, Thing, ThingProperties, Total
-from tests.unit.arm_parts import arm_api, code, path_of
+from tests.support.arm_parts import arm_api, code, path_of
+from tests.support.arm_things import ALL, Thing, ThingProperties, Total
 
 
 def resource(**changes: Any) -> ArmResource:
@@ -112,7 +112,7 @@ def test_handlers_that_are_refused() -> None:
         refused(lambda handler=handler: resource().action("do")(handler), part)
     refused(lambda: resource().create_or_replace()(nothing), "returns the resource")
     refused(lambda: resource().delete()(same), "returns nothing")
-    refused(lambda: resource().action("Do It"), "one word")
+    refused(lambda: resource().action("Do It")(nothing), "one word")
     refused(lambda: resource().action("do", lro_headers=ArmLroLocationHeader(retry_after=0))(nothing), "retry_after")
     refused(lambda: resource().action("do", timeout="soon")(nothing), "timeout")
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.arm_things import ALL, MODELS, VERSION
-from tests.unit.arm_parts import BASE, SUB, ArmApi, arm_api, code, path_of, told
+from shared.actions import ActionContext, ArmCombinedLroHeaders, ArmResource
+from tests.support.arm_parts import BASE, SUB, ArmApi, arm_api, body_of, code, headers_by_verb, path_of
+from tests.support.arm_things import ALL, MODELS, VERSION, Thing, ThingProperties
 
 CREATE = {"location": "West Europe", "properties": {"note": "n"}}
 VERBS: dict[str, tuple[str, str, Any]] = {
@@ -44,9 +45,9 @@ async def test_verb_by_header_model(api: ArmApi, type: str, verb: str) -> None:
     assert ("Location" in answer.headers) == model.location
     assert "Operation-Location" not in answer.headers
     if method == "PUT":
-        assert told(answer)["properties"]["provisioningState"] == "Accepted"
+        assert body_of(answer)["properties"]["provisioningState"] == "Accepted"
         assert answer.headers["ETag"]
-        assert "status" not in told(answer)  # pollers would read it as the operation's
+        assert "status" not in body_of(answer)  # pollers would read it as the operation's
     else:
         assert answer.body == b""
     prefix = f"{BASE}/subscriptions/{SUB}/providers/Contoso.Things/locations/westeurope"
@@ -67,12 +68,12 @@ async def test_verb_by_header_model(api: ArmApi, type: str, verb: str) -> None:
 async def waits(api: ArmApi, status: str, results: str) -> None:
     """Both monitors of an operation that has not ended: 200 with its status, 202 without a body."""
     running, waiting = await api("GET", status), await api("GET", results)
-    assert (running.status, told(running)["status"]) == (200, "NotStarted")
+    assert (running.status, body_of(running)["status"]) == (200, "NotStarted")
     assert (waiting.status, waiting.body, waiting.headers["Location"]) == (202, b"", results)
     for each in (running, waiting):
         assert each.headers["Retry-After"] == "1"
     assert "Location" not in running.headers
-    assert not {"properties", "error", "endTime"} & told(running).keys()
+    assert not {"properties", "error", "endTime"} & body_of(running).keys()
 
 
 async def ends(api: ArmApi, verb: str, path: str, status: str, results: str) -> None:
@@ -81,23 +82,23 @@ async def ends(api: ArmApi, verb: str, path: str, status: str, results: str) -> 
     done, result = await api("GET", status), await api("GET", results)
     assert done.status == 200
     assert not {"Retry-After", "Location"} & done.headers.keys()
-    said = told(done)
-    assert (said["status"], said["name"], said["resourceId"]) == ("Succeeded", operation_id, path)
-    assert said["id"] == status.removeprefix(BASE).partition("?")[0]
-    assert said["percentComplete"] == 100.0
-    assert said["startTime"] <= said["endTime"]
-    assert "resourceLocation" not in said
+    operation = body_of(done)
+    assert (operation["status"], operation["name"], operation["resourceId"]) == ("Succeeded", operation_id, path)
+    assert operation["id"] == status.removeprefix(BASE).partition("?")[0]
+    assert operation["percentComplete"] == 100.0
+    assert operation["startTime"] <= operation["endTime"]
+    assert "resourceLocation" not in operation
     if verb in ("delete", "touch"):
         assert result.status == 204
-        assert "properties" not in said
+        assert "properties" not in operation
     else:
         assert result.status == 200
-        assert said["properties"] == told(result)
+        assert operation["properties"] == body_of(result)
     if verb == "add":
-        assert told(result) == {"total": 5}
+        assert body_of(result) == {"total": 5}
     if verb in ("create", "replace", "update", "reflect"):
-        assert told(result) == await api.shown(path)
-        assert told(result)["id"] == path
+        assert body_of(result) == await api.shown(path)
+        assert body_of(result)["id"] == path
 
 
 KINDS = ("operationStatuses", "operationResults")
@@ -114,11 +115,11 @@ async def test_failures(api: ArmApi, type: str, verb: str) -> None:
     await api(method, path + suffix, {"mode": "fail"} if verb == "add" else body.get(verb))
     status, results = await _monitors(api)
     await api.drain()
-    said = await api("GET", status)
-    assert said.status == 200
-    assert told(said)["status"] == "Failed"
-    assert told(said)["error"] == {"code": "ThingFailed", "message": "This thing fails."}
-    assert "properties" not in told(said)
+    failed = await api("GET", status)
+    assert failed.status == 200
+    assert body_of(failed)["status"] == "Failed"
+    assert body_of(failed)["error"] == {"code": "ThingFailed", "message": "This thing fails."}
+    assert "properties" not in body_of(failed)
     assert code(await api("GET", results)) == (409, "ThingFailed")
     state = (await api.shown(path))["properties"]["provisioningState"]
     assert state == ("Succeeded" if verb == "add" else "Failed")  # an action leaves it alone
@@ -131,10 +132,10 @@ async def test_cancel(api: ArmApi, type: str) -> None:
     await api("PUT", path, CREATE)
     status, results = await _monitors(api)
     canceled = await api("POST", status.replace("?", "/cancel?"))
-    assert (canceled.status, told(canceled)["status"]) == (200, "Canceled")
-    assert told(canceled)["error"]["code"] == "OperationCanceled"
+    assert (canceled.status, body_of(canceled)["status"]) == (200, "Canceled")
+    assert body_of(canceled)["error"]["code"] == "OperationCanceled"
     again = await api("POST", status.replace("?", "/cancel?"))
-    assert (again.status, told(again)) == (200, told(canceled))
+    assert (again.status, body_of(again)) == (200, body_of(canceled))
     assert code(await api("GET", results)) == (409, "OperationCanceled")
     shown = await api.shown(path)
     assert (shown["properties"]["provisioningState"], shown["properties"]["note"]) == ("Canceled", "n")
@@ -149,16 +150,28 @@ async def _monitors(api: ArmApi) -> tuple[str, str]:
     return first, second
 
 
-async def test_defaults(tmp_path: Path) -> None:
+async def test_defaults() -> None:
     """As TypeSpec has them: PUT is Azure-AsyncOperation with the resource, all others are Location; 10 s."""
-    from actions.shelves import shelves
+    for put in (ArmResource.create_or_replace, ArmResource.create_or_update):
+        plain = ArmResource("Contoso.Plain", "plain", api_versions=[VERSION], properties=ThingProperties)
+        put(plain)(_provision)
+        plain.update()(_provision)
+        plain.delete()(_remove)
+        plain.action("restart")(_remove)
+        plain.action("copy")(_provision)
+        plain.action("move", lro_headers=ArmCombinedLroHeaders(final_result=Thing))(_provision)
+        assert headers_by_verb(plain) == {
+            "write": (True, False, 10), "update": (False, True, 10), "delete": (False, True, 10),
+            "restart/action": (False, True, 10), "copy/action": (False, True, 10), "move/action": (True, True, 10),
+        }  # fmt: skip
 
-    said = {verb.action.name.split("/", 2)[2]: verb.headers for verb in shelves.verbs}
-    assert {name: (h.async_operation, h.location, h.retry_after) for name, h in said.items()} == {
-        "write": (True, False, 10), "update": (False, True, 10), "delete": (False, True, 10),
-        "startMigration/action": (True, True, 10), "restart/action": (False, True, 10),
-        "exportInventory/action": (False, True, 10),
-    }  # fmt: skip
+
+async def _provision(context: ActionContext, thing: Thing) -> Thing:
+    return thing
+
+
+async def _remove(context: ActionContext, thing: Thing) -> None:
+    """Nothing is left to do."""
 
 
 async def test_monitors_of_others(api: ArmApi) -> None:
@@ -205,14 +218,14 @@ async def test_what_clients_trip_over(api: ArmApi) -> None:
         for name in ("Location", "Azure-AsyncOperation"):
             if name in answer.headers:
                 assert re.fullmatch(r"http://h:1/[^{}\"\\\s]+\?api-version=2026-01-01", answer.headers[name])
-        said = told(answer)
-        if "error" in said:
-            assert said["error"]["code"]
-            assert said["error"]["message"]
-        if "startTime" in said:
-            assert isinstance(said["status"], str)
-        if "percentComplete" in said:
-            assert isinstance(said["percentComplete"], float)
+        operation = body_of(answer)
+        if "error" in operation:
+            assert operation["error"]["code"]
+            assert operation["error"]["message"]
+        if "startTime" in operation:
+            assert isinstance(operation["status"], str)
+        if "percentComplete" in operation:
+            assert isinstance(operation["percentComplete"], float)
 
 
 async def test_monitor_is_there_before_its_202(api: ArmApi) -> None:
@@ -230,7 +243,7 @@ async def test_status_monitor_never_points_elsewhere(api: ArmApi) -> None:
     answers.append(await api("GET", status))
     for answer in answers:
         assert "Location" not in answer.headers
-        assert "resourceLocation" not in told(answer)
+        assert "resourceLocation" not in body_of(answer)
 
 
 async def test_results_are_202_until_they_are_the_result(api: ArmApi) -> None:
@@ -243,7 +256,7 @@ async def test_results_are_202_until_they_are_the_result(api: ArmApi) -> None:
     await api.drain()
     assert (await api("GET", status)).status == 200
     answer = await api("GET", results)
-    assert (answer.status, told(answer)) == (200, {"total": 5})
+    assert (answer.status, body_of(answer)) == (200, {"total": 5})
 
 
 @pytest.mark.parametrize("type", MODELS)
@@ -263,7 +276,7 @@ async def test_put_without_a_monitor_header_is_still_polled(api: ArmApi) -> None
     """ARMPolling reads provisioningState from the resource; a missing one would mean that it has finished."""
     answer = await api("PUT", path_of("locationThings", "one"), CREATE)
     assert "Azure-AsyncOperation" not in answer.headers
-    assert told(answer)["properties"]["provisioningState"] not in ("Succeeded", "Failed", "Canceled")
+    assert body_of(answer)["properties"]["provisioningState"] not in ("Succeeded", "Failed", "Canceled")
 
 
 @pytest.mark.parametrize("type", MODELS)

@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, create_model
 
 from shared.actions import Model
-from shared.contracts.bodies import canonical_json, fingerprint, parse_input, read_json_object
+from shared.contracts.bodies import canonical_json, check_encoding, fingerprint, parse_input, read_json_object
 from shared.contracts.errors import error_response
 from shared.contracts.http import Request
 from shared.errors import RequestError
@@ -66,6 +66,33 @@ def test_refused_bodies(body: bytes, headers: dict[str, str], status: int, code:
     assert b"secret" not in error_response(caught.value).body
 
 
+@pytest.mark.parametrize(
+    "coding", ["gzip", "GZIP", "x-gzip", "br", "identity, gzip", "gzip,", ",deflate", "gzip;q=1", "identity;x", "zstd"]
+)
+@pytest.mark.parametrize(("body", "more"), [(b"{}", {}), (b"", {"transfer-encoding": "Chunked"})])
+def test_coded_bodies(coding: str, body: bytes, more: dict[str, str]) -> None:
+    """A body that anything but `identity` was done to is 415, and the answer says what is taken (RFC 9110, 15.5.16)."""
+    headers = {"content-encoding": coding, **more}
+    with pytest.raises(RequestError) as caught:
+        check_encoding(Request(method="GET", url="http://h/x", headers=headers, body=body))
+    assert (caught.value.status, caught.value.code) == (415, "UnsupportedContentEncoding")
+    assert caught.value.headers == {"Accept-Encoding": "identity"}
+    assert coding not in caught.value.message
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity", " identity ,, IDENTITY", ",", "\tidentity"])
+def test_bodies_that_are_as_they_are(coding: str) -> None:
+    """`identity` is no coding, and neither is an empty element of the list (RFC 9110, sections 8.4.1 and 5.6.1)."""
+    check_encoding(Request(method="POST", url="http://h/x", headers={"content-encoding": coding}, body=b"{}"))
+
+
+def test_no_body_is_not_coded() -> None:
+    """Where there is no content, what is said of it says nothing (RFC 9110, section 8.4)."""
+    headers = {"content-encoding": "gzip", "content-type": "application/x-www-form-urlencoded", "content-length": "0"}
+    check_encoding(Request(method="POST", url="http://h/x", headers=headers))
+    assert read(b"", headers) == {}
+
+
 def test_deep_nesting() -> None:
     """A body nested beyond all sense is 400, not a crash."""
     with pytest.raises(RequestError, match="400 InvalidJson"):
@@ -108,7 +135,6 @@ def test_route_and_body_meet() -> None:
         ({"fileName": "a", "inner": {"more": "secret"}}, "InvalidInput", {("UnknownField", "inner.more")}),
         ({"fileName": "", "size": "secret"}, "InvalidInput", {("InvalidValue", "fileName"), ("InvalidValue", "size")}),
     ],
-    ids=str,
 )
 def test_refused_input(body: dict[str, Any], code: str, details: set[tuple[str, str]]) -> None:
     """The answer names every field that does not fit with a code of its own, and never its value."""

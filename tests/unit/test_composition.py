@@ -1,6 +1,7 @@
 """Putting the parts together: lazily, and by what the host is configured to."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from shared import composition
 from shared.actions.registry import Registry
-from shared.composition import Application, function_timeout
+from shared.composition import Application
 from shared.errors import SettingsError
-from tests.unit.parts import settings
+from shared.model.leases import Leases
+from shared.model.timing import Timing
+from shared.settings import function_timeout
+from tests.support.clock import T0, ManualClock
+from tests.support.parts import Faults, FaultyStorage, settings, sqlite
 
 HOST_JSON = Path(__file__).parents[2] / "host.json"
 
@@ -45,8 +49,8 @@ def test_full_collections_leave_out_the_app_itself() -> None:
 
 
 def test_function_timeout_of_this_app(tmp_path: Path) -> None:
-    """Ours is explicit, ten minutes; without one the host's default is five; nonsense names the setting."""
-    assert function_timeout(HOST_JSON, {}) == timedelta(minutes=10)
+    """Ours is explicit, an hour; without one the host's default is five; nonsense names the setting."""
+    assert function_timeout(HOST_JSON, {}) == timedelta(hours=1)
     empty = tmp_path / "host.json"
     empty.write_text("{}")
     assert function_timeout(empty, {}) == timedelta(minutes=5)
@@ -54,15 +58,42 @@ def test_function_timeout_of_this_app(tmp_path: Path) -> None:
         function_timeout(empty, {"AzureFunctionsJobHost__functionTimeout": "soon"})
 
 
+@pytest.mark.parametrize("app", ["function_app.py", "tests/e2e/test_app/function_app.py"])
+def test_the_route_prefix_is_that_of_the_app_s_host_json(tmp_path: Path, app: str) -> None:
+    """What stands beside `function_app.py` counts; without a word there it is the platform's `api`."""
+    source = HOST_JSON.parent / app
+    for name in ("function_app.py", "actions"):
+        (tmp_path / name).symlink_to(source.parent / name)
+    (tmp_path / "host.json").write_text('{"functionTimeout": "00:10:00"}')
+    code = "import function_app; print(function_app.application.settings.root_path)"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{tmp_path}:{HOST_JSON.parent}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
+    assert done.stdout.split() == ["/api"]
+
+
 def test_wrong_settings_do_not_hide_the_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """An app whose settings cannot be read is imported with defaults, and says so when it is used."""
     monkeypatch.setenv("MAX_BODY_BYTES", "big")
-    composition.settings.cache_clear()
     application = Application(Registry())
     assert application.settings_at_import.max_body_bytes == 1_048_576
     with pytest.raises(SettingsError):
         _ = application.settings
-    composition.settings.cache_clear()
+
+
+async def test_the_task_hub_of_host_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The hub that host.json names is the namespace; one that names no table is refused before a store is opened."""
+    monkeypatch.setenv("OPERATIONS_STORE", "sqlite")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "not-there"))
+    monkeypatch.setenv("TASK_HUB_NAME", "Mine")
+    assert Application(Registry(), host_json=HOST_JSON).settings.namespace == "Mine"
+    monkeypatch.setenv("TASK_HUB_NAME", "my-hub")
+    application = Application(Registry(), host_json=HOST_JSON)
+    assert application.settings_at_import.http_auth_level == "function"
+    with pytest.raises(SettingsError, match=r"^TASK_HUB_NAME is 'my-hub'"):
+        await application.open()
+    assert not (tmp_path / "not-there").exists()
 
 
 def test_lazy(tmp_path: Path) -> None:
@@ -77,3 +108,26 @@ def test_parts_are_shared(tmp_path: Path) -> None:
     read: Callable[[Application], object] = lambda a: a.live  # noqa: E731
     application = Application(Registry(), settings=settings(tmp_path))
     assert read(application) is read(application)
+
+
+async def test_clock_and_timing_are_chosen_here(tmp_path: Path) -> None:
+    """What an application is composed with reaches its parts: an operation's times are the clock's and the timing's."""
+    clock, timing = ManualClock(), Timing(total_deadline=timedelta(hours=1), lease=timedelta(seconds=7))
+    async with sqlite(tmp_path, clock) as storage:
+        application = Application(Registry(), settings=settings(tmp_path), storage=storage, clock=clock, timing=timing)
+        assert application.records.leases == Leases(length=timing.lease, exclusive_since=T0)
+        clock.pass_by(minutes=5)
+        operation = (await application.external.create(kind="k", owner="me")).operation
+        assert (operation.created, operation.deadline) == (clock.now(), clock.now() + timing.total_deadline)
+
+
+async def test_open_without_a_store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A store that cannot be reached at the start is no reason to end: it may be back for the first request."""
+    async with sqlite(tmp_path) as inner:
+        storage = FaultyStorage(inner, Faults(down=True))
+        application = Application(Registry(), settings=settings(tmp_path), storage=storage)
+        await application.open()
+        assert "cannot be reached yet" in caplog.text
+        storage.faults.down = False
+        await application.open()
+        assert await storage.table("operations").read("app", "schema") is not None

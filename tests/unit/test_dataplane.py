@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from shared.actions import ActionContext, ActionFailed, ReadContext, action, read
+from shared.actions import ActionContext, ActionFailed, RequestContext, action, read
 from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.contracts.http import Request, Response
-from shared.endpoints.border import answer
-from shared.endpoints.dataplane import DataPlane
+from shared.endpoints.boundary import answer
 from shared.endpoints.unknown import unknown_route
 from shared.engine.port import Work
-from tests.unit.parts import Faults, FaultyStorage, Input, RecordingEngine, settings, sqlite
+from tests.support.parts import Faults, FaultyStorage, Input, RecordingEngine, settings, sqlite
 
 JSON = {"content-type": "application/json"}
 
@@ -32,7 +31,7 @@ async def quiet(context: ActionContext, request: Input) -> None: ...
 
 
 @read("thing:get", get="thing/{id}")
-async def get_thing(context: ReadContext, request: Input) -> dict[str, str]:
+async def get_thing(context: RequestContext, request: Input) -> dict[str, str]:
     return {"id": request.id, "link": context.link("thing", skipToken="a b")}
 
 
@@ -41,7 +40,7 @@ class Api:
 
     def __init__(self, application: Application, faults: Faults) -> None:
         self.application, self.faults = application, faults
-        self.plane, self.engine = DataPlane(application), RecordingEngine()
+        self.plane, self.engine = application.data_plane, RecordingEngine()
 
     async def start(
         self,
@@ -72,7 +71,8 @@ class Api:
             route={"operation_id": id} if id else {},
             query=query,
         )
-        return await answer(request, getattr(self.plane, name))
+        engine = [self.engine] if name in ("status", "result", "delete") else []
+        return await answer(request, lambda r: getattr(self.plane, name)(r, *engine))
 
     async def read(self, thing: str, **query: str) -> Response:
         request = Request(method="GET", url=f"http://h:1/thing/{thing}", route={"id": thing}, query=query)
@@ -176,6 +176,7 @@ async def test_cancel_and_delete(api: Api) -> None:
     refused(await api.call("result", id), 409, "OperationFailed")
     deleted = await api.call("delete", id)
     assert (deleted.status, deleted.body) == (204, b"")
+    assert api.engine.purged == [instance for instance, _ in api.engine.started]
     for name in ("status", "result", "cancel", "delete"):
         refused(await api.call(name, id), 404, "OperationNotFound")
 
@@ -255,9 +256,9 @@ async def test_read(api: Api) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "allow"),
     [
-        ("PUT", "/thing/1", 405, "GET"),
+        ("PUT", "/thing/1", 405, "GET, HEAD"),
         ("GET", "/thing/1:work", 405, "POST"),
-        ("POST", "/status/x", 405, "DELETE, GET"),
+        ("POST", "/status/x", 405, "DELETE, GET, HEAD"),
         ("POST", "/thing/1:fly", 404, None),
         ("POST", "/status/x:fly", 404, None),
         ("GET", "/nothing", 404, None),

@@ -3,24 +3,34 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pytest
 from pydantic import AliasChoices, AliasPath, BeforeValidator, ConfigDict, Field, create_model
 
-from shared.actions import ActionContext, Model, ReadContext, Retry, action, read
-from shared.actions.arm import ArmResource
-from shared.actions.calls import call
+from shared.actions import (
+    ActionContext,
+    ArmResource,
+    ArmTrackedResource,
+    Content,
+    Model,
+    ODataService,
+    RequestContext,
+    Retry,
+    action,
+    call,
+    read,
+)
 from shared.actions.declaration import function_name
 from shared.errors import DeclarationError
-from tests.unit.parts import Input
+from tests.support.parts import Input
 
 
 async def handler(context: ActionContext, request: Input) -> Input:
     return request
 
 
-async def reader(context: ReadContext, request: Input) -> Input:
+async def reader(context: RequestContext, request: Input) -> Input:
     return request
 
 
@@ -33,8 +43,8 @@ async def yields(context: ActionContext, request: Input) -> AsyncIterator[int]:
     yield 1
 
 
-def sync_read(context: ReadContext, request: Input) -> Input: ...  # type: ignore[empty-body]
-async def read_of_nothing(context: ReadContext, request: Input) -> None: ...
+def sync_read(context: RequestContext, request: Input) -> Input: ...  # type: ignore[empty-body]
+async def read_of_nothing(context: RequestContext, request: Input) -> None: ...
 
 
 def test_declared() -> None:
@@ -44,6 +54,7 @@ def test_declared() -> None:
     assert (declared.method, declared.route, declared.input_model) == ("POST", "book/{id}:finish", Input)
     assert (declared.timeout, declared.keep) == (timedelta(minutes=5), timedelta(hours=24))
     assert (declared.retry.max_attempts, declared.retry_after, declared.is_async) == (1, 1, True)
+    assert (declared.max_lost, declared.at_most_once) == (5, False)
     assert declared.where == "tests.unit.test_declaration.handler"
 
 
@@ -54,6 +65,77 @@ def test_policies() -> None:
     assert (declared.timeout, declared.retry, declared.keep, declared.retry_after) == (
         timedelta(seconds=90), retry, timedelta(days=7), 5,
     )  # fmt: skip
+
+
+def test_a_number_of_attempts() -> None:
+    """`retry=3` is a policy of three attempts, in every profile."""
+    assert action("a", post="a", retry=3)(handler).retry == Retry(max_attempts=3)
+
+    @ODataService("Numbers").action("Add", retry=2)
+    async def add(context: ActionContext) -> None: ...
+
+    assert add.retry == Retry(max_attempts=2)
+
+    @ArmResource("Contoso.A", "things", api_versions=["2026-01-01"], properties=Text).delete(retry=4)
+    async def delete(context: ActionContext, thing: ArmTrackedResource[Text]) -> None: ...
+
+    assert delete.action.retry == Retry(max_attempts=4)
+
+
+def test_lost_attempts() -> None:
+    """`max_lost` stands beside `retry`; `at_most_once` is one loss, and says so to whoever gives an attempt back."""
+    assert action("a", post="a", retry=3, max_lost=7)(handler).max_lost == 7
+    once = action("a", post="a", at_most_once=True, retry=1)(handler)
+    assert (once.max_lost, once.at_most_once) == (1, True)
+    again = action("a", post="a", at_most_once=False, retry=3)(handler)
+    assert (again.max_lost, again.at_most_once) == (5, False)
+
+
+@pytest.mark.parametrize("policies", [{"retry": 2}, {"retry": Retry()}, {"max_lost": 1}], ids=str)
+def test_at_most_once_contradicts_retries(policies: dict[str, Any]) -> None:
+    """What must never run twice is not declared to be tried again, in any profile."""
+    (name,) = policies
+    expected = rf"handler: at_most_once=True and {name} contradict each other; leave one of them out"
+    with pytest.raises(DeclarationError, match=expected):
+        action("a", post="a", at_most_once=True, **policies)(handler)
+    with pytest.raises(DeclarationError, match="contradict each other"):
+        ODataService("Numbers").action("Add", at_most_once=True, **policies)(handler)
+
+
+@pytest.mark.parametrize("policies", [{"at_most_once": True}, {"max_lost": 7}, {}], ids=str)
+def test_an_action_in_two_profiles_is_lost_alike(policies: dict[str, Any]) -> None:
+    """What an action is declared with holds for the OData action that is put on top of it."""
+    below = action("a", post="a", **policies)(handler)
+    service = ODataService("Numbers")
+    service.action("Add")(below)
+    (above,) = service.actions
+    assert (above.max_lost, above.at_most_once) == (below.max_lost, below.at_most_once)
+
+
+@pytest.mark.parametrize("returns", [bytes, Content, bytes | None, Content | None, Annotated[bytes, "epub"]])
+def test_results_are_json(returns: Any) -> None:
+    """An action cannot return a file; a read can."""
+
+    async def file(context: Any, request: Input) -> Any: ...
+
+    file.__annotations__ |= {"context": ActionContext, "return": returns}
+    with pytest.raises(DeclarationError, match=r"file: an action's result is JSON .* let a read answer `Content`"):
+        action("a", post="a")(file)
+    file.__annotations__ |= {"context": RequestContext}
+    assert read("a", get="a")(file).output is not None
+
+
+def test_messages_are_one_line() -> None:
+    """Whatever another library says about a declaration, the local host can print it as a line."""
+
+    class Odd: ...
+
+    async def odd(context: ActionContext) -> Odd: ...  # type: ignore[empty-body]
+
+    odd.__annotations__["return"] = Odd
+    with pytest.raises(DeclarationError, match="cannot be written as JSON: Unable to generate") as caught:
+        action("a", post="a")(odd)
+    assert "\n" not in str(caught.value)
 
 
 def test_wire_names() -> None:
@@ -94,7 +176,7 @@ def test_handlers_that_do_not_fit(function: Callable[..., Any], said: str) -> No
     [
         (sync_read, "async function"),
         (read_of_nothing, "returns something"),
-        (handler, "context: ReadContext"),
+        (handler, "context: RequestContext"),
     ],
 )
 def test_reads_that_do_not_fit(function: Callable[..., Any], said: str) -> None:
@@ -107,16 +189,16 @@ def test_reads_that_do_not_fit(function: Callable[..., Any], said: str) -> None:
 def test_bad_names(name: str) -> None:
     """A name that gives no function name is refused, for actions and reads."""
     for declare in (action(name, post="a"), read(name, get="a")):
-        with pytest.raises(DeclarationError, match="the name"):
+        with pytest.raises(DeclarationError, match=r"reader: name=.* is not a name of letters and digits"):
             declare(reader)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"timeout": "5 minutes"}, "timeout of tests.unit.test_declaration.handler"),
-        ({"keep": "0s"}, "keep of tests.unit.test_declaration.handler"),
-        ({"retry_after": 0}, "retry_after is 0"),
+        ({"timeout": "5 minutes"}, "tests.unit.test_declaration.handler: timeout='5 minutes'"),
+        ({"keep": "0s"}, "tests.unit.test_declaration.handler: keep='0s'"),
+        ({"retry_after": 0}, "retry_after=0"),
         ({"post": "book/{isbn}"}, "'isbn'"),
         ({"post": "/book"}, "without a slash"),
     ],
@@ -139,7 +221,7 @@ def reading(annotation: Any, default: Any = ...) -> Callable[..., Any]:
 
 
 class Text(Model):
-    text: str
+    text: str = ""
 
 
 class Tree(Model):
@@ -151,7 +233,7 @@ def commas(value: Any) -> Any:
 
 
 def for_read(handler: Callable[..., Any]) -> Callable[..., Any]:
-    handler.__annotations__["context"] = ReadContext
+    handler.__annotations__["context"] = RequestContext
     return handler
 
 
@@ -189,7 +271,7 @@ def test_what_no_url_can_say(annotation: Any) -> None:
 TEXTS = [int, str | None, Literal["a", "b"], datetime, list[int] | int, IntEnum("Level", {"LOW": 1}), bytes]
 
 
-@pytest.mark.parametrize("annotation", [*TEXTS, Annotated[list[str], BeforeValidator(commas)]], ids=str)
+@pytest.mark.parametrize("annotation", [*TEXTS, Annotated[list[str], BeforeValidator(commas)]])
 def test_what_a_url_can_say(annotation: Any) -> None:
     """All else can be, a structure that is read from text included."""
     assert read("a", get="a/{n}")(for_read(reading(annotation))).input_model is not None
@@ -266,7 +348,7 @@ async def test_preconditions() -> None:
         seen.append(2)
 
     request = Input()
-    await declared.check_preconditions(request)
+    await declared.check_preconditions(cast(RequestContext, None), request)
     assert seen == [request, 2]
 
 

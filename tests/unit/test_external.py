@@ -1,8 +1,9 @@
-"""Operations that are driven from elsewhere: created, updated, ended, and never touched by what runs handlers."""
+"""Operations that are delegated: created, updated, ended, and never touched by what runs handlers."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,22 +12,25 @@ from typing import Any
 import pytest
 
 from shared.actions import ActionContext, action
-from shared.actions.context import measured
-from shared.errors import ErrorBody, ErrorDetail, RequestError, StorageUnavailable, TransitionError
-from shared.operations import external_secret, lifecycle, rows
-from shared.operations.external import (
-    Canceled,
-    CreatedOperation,
-    ExternalOperations,
-    Failed,
-    Running,
-    Succeeded,
-    Update,
+from shared.actions.progress import measured
+from shared.errors import (
+    ErrorBody,
+    ErrorDetail,
+    FenceLost,
+    RequestError,
+    StorageError,
+    StorageUnavailable,
+    TransitionError,
 )
-from shared.operations.housekeeping import CANCEL_GRACE
-from shared.operations.model import Operation, Status
+from shared.model import lifecycle
+from shared.model.operation import Operation, Status
+from shared.model.updates import Canceled, CreatedOperation, Failed, Origin, Running, Succeeded, Update
+from shared.operations import external_secret, rows
+from shared.operations.external import ExternalOperations
+from shared.operations.remains import Remains
 from shared.storage.ports import Insert
-from tests.unit.parts import Faults, FaultyStorage, Input, World, sqlite
+from tests.support.clock import finished
+from tests.support.parts import LEASES, Faults, FaultyStorage, Input, Killed, World, sqlite
 
 BROKEN = Failed(ErrorBody("PaperJam", "The paper is stuck."))
 ENDS: dict[str, tuple[Update, Status]] = {
@@ -41,12 +45,14 @@ async def work(context: ActionContext, request: Input) -> None: ...
 
 
 class Outside(World):
-    """The core, and operations that are driven from outside it."""
+    """The core, and operations that are delegated."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.ended: list[Operation] = []
-        self.external = ExternalOperations(self.records, clock=self.clock, after_end=self._note)
+        self.external = ExternalOperations(
+            self.records, clock=self.clock, timing=self.timing, after_end=self._note, max_result_bytes=100_000
+        )
 
     async def _note(self, operation: Operation) -> None:
         self.ended.append(operation)
@@ -83,7 +89,9 @@ async def refusal(awaitable: Any) -> tuple[int, str]:
 
 async def test_create(world: Outside) -> None:
     """A new operation is NotStarted, one write of three rows, given to no engine; its secret is in none of them."""
-    created = await world.create(retry_after=7, keep="2h", deadline="90s", resource="presses/p1", facts={"a": 1})
+    created = await world.create(
+        retry_after=7, keep="2h", deadline="90s", resource="presses/p1", origin=Origin(profile_state={"a": 1})
+    )
     stored = await world.read(created.operation)
     assert stored == created.operation
     assert (stored.status, stored.external, stored.retry_after, stored.action) == (
@@ -124,7 +132,10 @@ async def test_a_large_input_goes_with_a_refused_create(world: Outside, tmp_path
     """Where the id is taken, the input's blob does not stay behind."""
     await world.create(operation_id="mine")
     blobs = files(tmp_path)
-    assert await refusal(world.create(operation_id="mine", input_json=b"x" * 50_000)) == (409, "OperationIdInUse")
+    assert await refusal(world.create(operation_id="mine", origin=Origin(input_json=b"x" * 50_000))) == (
+        409,
+        "OperationIdInUse",
+    )
     assert files(tmp_path) == blobs
 
 
@@ -134,7 +145,7 @@ async def test_running_then_succeeded(world: Outside) -> None:
     world.clock.pass_by(seconds=3)
     running = await world.update(operation, Running(measured(done=1, total=4, message="Inking")))
     assert running == await world.read(operation)
-    assert (running.status, running.started, running.changed) == (Status.RUNNING, world.clock(), world.clock())
+    assert (running.status, running.started, running.changed) == (Status.RUNNING, world.clock.now(), world.clock.now())
     assert running.progress is not None
     assert (running.progress.percent, running.progress.message) == (25.0, "Inking")
     assert (running.fence, running.attempt, running.lease_until) == (0, 0, None)
@@ -155,7 +166,7 @@ async def test_an_end_at_once(world: Outside, name: str) -> None:
     before = world.faults.writes
     ended = await world.update(operation, update)
     assert (ended.status, world.faults.writes - before) == (status, 1)
-    assert ended.started == ended.ended == world.clock()
+    assert ended.started == ended.ended == world.clock.now()
     assert [key[:2] for key in await world.keys()] == ["l!", "o!", "x!"]
     assert world.ended == [ended]
 
@@ -193,6 +204,19 @@ async def test_results(world: Outside, result: Any) -> None:
     assert await world.result(ended) == ({"a": None} if isinstance(result, dict) else result)
 
 
+async def test_a_result_that_is_too_large(world: Outside, tmp_path: Path) -> None:
+    """It ends the operation as Failed, ResultTooLarge, and nothing of it is stored; a smaller one is stored."""
+    before = files(tmp_path)
+    ended = await world.update((await world.create()).operation, Succeeded({"pages": ["x" * 1000] * 101}))
+    assert ended.outcome is not None
+    assert ended.outcome.error is not None
+    assert (ended.status, ended.outcome.error.code) == (Status.FAILED, "ResultTooLarge")
+    assert files(tmp_path) == before
+    assert [each.id for each in world.ended] == [ended.id]
+    kept = {"pages": ["x" * 1000] * 98}
+    assert await world.result(await world.update((await world.create()).operation, Succeeded(kept))) == kept
+
+
 async def test_a_model_is_a_result(world: Outside) -> None:
     """A pydantic model is written with its names on the wire."""
     ended = await world.update((await world.create()).operation, Succeeded(Input(id="1", file_name="b")))
@@ -209,7 +233,7 @@ async def test_unknown_and_others(world: Outside) -> None:
     assert (await world.read(mine)).status is Status.NOT_STARTED
 
 
-async def test_cancel_before_anything_was_said(world: Outside) -> None:
+async def test_cancel_before_any_update(world: Outside) -> None:
     """A cancel of what has not begun is done at once; the system outside learns it from its next update."""
     operation = (await world.create()).operation
     canceled = await world.service.cancel(operation.owner, operation.id)
@@ -257,9 +281,9 @@ def test_the_lifecycle_does_not_claim_it() -> None:
     """No attempt takes an external operation and no orchestration is started for it; and the other way round."""
     operation = replace(rows.from_row(_row()), external=True)
     with pytest.raises(TransitionError):
-        lifecycle.claim(operation, operation.created, holder="h", timeout=timedelta(minutes=1))
+        lifecycle.claim(operation, operation.created, holder="h", timeout=timedelta(minutes=1), leases=LEASES)
     with pytest.raises(TransitionError):
-        lifecycle.restart(operation, operation.created)
+        lifecycle.restart(operation, operation.created, leases=LEASES, wait=timedelta)
     with pytest.raises(TransitionError):
         lifecycle.update(replace(operation, external=False), operation.created)
 
@@ -322,7 +346,7 @@ async def test_an_update_past_the_deadline_of_a_cancel(world: Outside) -> None:
     assert (await world.read(operation)).status is Status.CANCELED
 
 
-@pytest.mark.parametrize(("deadline", "wait"), [("1h", CANCEL_GRACE), ("12m", timedelta(minutes=2))])
+@pytest.mark.parametrize(("deadline", "wait"), [("1h", timedelta(minutes=5)), ("12m", timedelta(minutes=2))])
 async def test_housekeeping_ends_an_unheard_cancel(world: Outside, deadline: str, wait: timedelta) -> None:
     """A cancel nobody confirms is done after five minutes, or at the deadline where that comes first."""
     operation = (await world.create(deadline=deadline)).operation
@@ -355,18 +379,28 @@ async def test_a_race_of_progress_and_end(world: Outside) -> None:
     """Progress that comes with the end is either in the record before it or refused; the end always stands."""
     operation = (await world.create()).operation
     updates: list[Update] = [Running(measured(percent=n)) for n in range(5)]
-    answers = await asyncio.gather(
+    racing = asyncio.gather(
         *(world.update(operation, each) for each in [*updates, Succeeded(1), *updates]), return_exceptions=True
     )
+    # Writers that keep meeting pause before they try again.
+    answers = await finished(racing, world.clock, within=60)
     assert all(isinstance(a, Operation) or (isinstance(a, RequestError) and a.status == 409) for a in answers)
     assert (await world.read(operation)).status is Status.SUCCEEDED
+
+
+async def test_removal(world: Outside) -> None:
+    """What is delegated was never in the engine: its removal asks the engine for nothing."""
+    operation = (await world.create()).operation
+    await world.update(operation, Succeeded())
+    await world.delete(operation)
+    assert (await world.keys(), world.engine.purged) == ([], [])
 
 
 async def test_removed_while_it_is_updated(world: Outside) -> None:
     """An update of what is gone by then is 404, from whatever copy it starts."""
     operation = (await world.create()).operation
     ended = await world.update(operation, Succeeded())
-    await world.service.delete(operation.owner, operation.id)
+    await world.delete(operation)
     assert await refusal(world.external.apply(replace(operation, etag="stale"), Succeeded())) == (
         404,
         "OperationNotFound",
@@ -390,13 +424,67 @@ async def test_storage_that_is_down(world: Outside) -> None:
     assert (await world.update(operation, Succeeded(5))).status is Status.SUCCEEDED
 
 
+@pytest.mark.parametrize("at", range(1, 4))
+@pytest.mark.parametrize("fault", ["kill", "kill-before", "lost", "lost-before", "down"])
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_large_result_that_is_cut_in_two(
+    world: Outside, tmp_path: Path, at: int, fault: Any, again: bool
+) -> None:
+    """Wherever an update fails, an hour later there is the blob that the record names, no other, and no row of one."""
+    operation = (await world.create()).operation
+    result = {"text": "x" * 60_000}
+    world.faults.at, world.faults.fault = world.faults.writes + at, fault
+    with suppress(Killed, StorageError):
+        await finished(asyncio.ensure_future(world.update(operation, Succeeded(result))), world.clock, within=2)
+    if again:
+        with suppress(RequestError):
+            await world.update(operation, Succeeded(result))
+    world.clock.pass_by(hours=1, seconds=1)
+    await world.tidy()
+    stored = await world.read(operation)
+    is_ended = stored.status is Status.SUCCEEDED
+    assert is_ended or not again
+    assert len([path for path in files(tmp_path) if "blobs" in path.parts]) == is_ended
+    assert [key[:2] for key in await world.keys()] == (["l!", "o!", "x!"] if is_ended else ["a!", "l!", "o!"])
+    if is_ended:
+        assert await world.result(stored) == result
+        await world.delete(stored)
+        assert await world.keys() == []
+        assert not [path for path in files(tmp_path) if "blobs" in path.parts]
+
+
+async def test_a_row_that_tells_of_a_result_by_then_recorded(world: Outside) -> None:
+    """Who has read the row before the operation ended, and clears after that, leaves what the record names."""
+    operation = (await world.create()).operation
+    seen: list[Remains] = []
+
+    async def meanwhile(table: str, changes: Any) -> None:
+        expired = world.records.expired(world.clock.now() + timedelta(hours=2))
+        seen.extend([each async for each in expired if isinstance(each, Remains)])
+
+    world.faults.before = meanwhile
+    ended = await world.update(operation, Succeeded({"text": "x" * 60_000}))
+    world.faults.before = None
+    assert [each.locator for each in seen] == [operation.locator]
+    await world.removals.clear(seen[0], world.engine)
+    assert await world.result(ended) == {"text": "x" * 60_000}
+
+
+async def test_an_input_that_was_removed_meanwhile(world: Outside) -> None:
+    """Nothing else stands for an input that is gone with its operation: its work is not delegated without it."""
+    operation = (await world.create(origin=Origin(input_json=b"x" * 60_000))).operation
+    await world.delete(await world.update(operation, Succeeded()))
+    with pytest.raises(FenceLost):
+        await world.external.input(operation)
+
+
 async def test_what_follows_may_fail(world: Outside, caplog: pytest.LogCaptureFixture) -> None:
     """What is done after an end and fails does not take the end back."""
 
     async def broken(operation: Operation) -> None:
         raise RuntimeError("not now")
 
-    external = ExternalOperations(world.records, clock=world.clock, after_end=broken)
+    external = ExternalOperations(world.records, clock=world.clock, timing=world.timing, after_end=broken)
     operation = (await external.create(kind="k", owner="")).operation
     assert (await external.update("", operation.id, Succeeded())).status is Status.SUCCEEDED
     assert "left to its readers" in caplog.text

@@ -1,7 +1,8 @@
-"""A PUT of an ARM resource whose work another system does: what is handed over, what comes back, what may break."""
+"""A PUT of an ARM resource whose work another system does: what is delegated, what comes back, what may break."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,21 +10,21 @@ from typing import Any
 import pytest
 
 from shared.actions import ActionContext, RequestError
-from shared.actions.arm import ArmResource
-from shared.actions.arm_external import put_elsewhere
-from shared.actions.arm_headers import ArmAsyncOperationHeader, ArmCombinedLroHeaders
-from shared.actions.arm_models import ArmTrackedResource, read_only
-from shared.actions.hand_over import HandOver
-from shared.actions.models import Model
+from shared.actions.arm.delegation import delegate_put
+from shared.actions.arm.lro_headers import ArmAsyncOperationHeader, ArmCombinedLroHeaders
+from shared.actions.arm.models import ArmTrackedResource
+from shared.actions.arm.resource import ArmResource
+from shared.actions.delegation import Delegation
+from shared.actions.models import Model, read_only
 from shared.actions.registry import Registry
 from shared.contracts.http import Response
-from shared.errors import DeclarationError
-from shared.operations.external import Failed, Succeeded
-from shared.operations.model import Operation, Status
+from shared.errors import DeclarationError, StorageUnavailable
+from shared.model.operation import DELEGATION, Operation, Status
+from shared.model.updates import Failed, Succeeded
 from shared.resources.model import partition_of
-from tests.arm_things import NAMESPACE
-from tests.unit.arm_parts import SUB, ArmApi, path_of
-from tests.unit.parts import Faults, FaultyStorage, sqlite
+from tests.support.arm_parts import SUB, ArmApi, path_of
+from tests.support.arm_things import NAMESPACE
+from tests.support.parts import Faults, FaultyStorage, Killed, sqlite
 
 PRESS = path_of("presses", "p1")
 
@@ -38,19 +39,24 @@ Press = ArmTrackedResource[Properties]
 
 
 class Presses(ArmApi):
-    """Presses, and the orders that were handed over."""
+    """Presses, and the orders that were delegated."""
 
     def __init__(self, folder: Path, storage: FaultyStorage, **declared: Any) -> None:
-        self.orders: list[tuple[HandOver, Any]] = []
-        self.broken = False
+        self.orders: list[tuple[Delegation, Any]] = []
+        self.broken = self.away = False
+        self.stall: Callable[[], Awaitable[None]] | None = None
         presses = ArmResource(NAMESPACE, "presses", api_versions=["2026-01-01"], properties=Properties)
 
-        async def order(work: HandOver, press: Any) -> None:
+        async def order(work: Delegation, press: Any) -> None:
             self.orders.append((work, press))
+            if self.stall is not None:
+                await self.stall()
+            if self.away:
+                raise StorageUnavailable("the store is down")
             if self.broken:
                 raise RuntimeError(f"nobody takes orders: {work}")
 
-        self.verb = put_elsewhere(presses, deadline="2h", **declared)(order)
+        self.verb = delegate_put(presses, deadline="2h", **declared)(order)
 
         @self.verb.precondition
         async def not_a_toy(press: Any) -> None:
@@ -86,7 +92,7 @@ async def test_what_is_handed_over(presses: Presses) -> None:
     assert work.update_url == f"http://h:1/status/{work.operation_id}:update?api-version=2026-01-01"
     assert work.secret not in repr(work)
     operation = await presses.application.external.authorize(work.operation_id, work.secret)
-    assert (operation.run, operation.created, operation.owner) == (work.run, work.created, work.owner)
+    assert (operation.run_id, operation.created, operation.owner) == (work.run_id, work.created, work.owner)
     assert (operation.deadline - operation.created, operation.keep) == (timedelta(hours=2), timedelta(days=3))
     assert (operation.profile, operation.external, operation.status) == ("arm", True, Status.NOT_STARTED)
     assert presses.engine.started == []
@@ -141,14 +147,14 @@ async def test_failed_is_seen(presses: Presses) -> None:
     started = await presses.put(model="GTO")
     assert started.status == 201
     monitor = json.loads((await presses("GET", started.headers["Azure-AsyncOperation"])).body)
-    assert (monitor["status"], monitor["error"]["code"]) == ("Failed", "HandOverFailed")
+    assert (monitor["status"], monitor["error"]["code"]) == ("Failed", "DelegationFailed")
     assert (await presses.shown())["provisioningState"] == "Failed"
     presses.broken = False
     assert (await presses.put(model="GTO")).status == 200
 
 
 async def test_a_broken_hand_over_logs_no_secret(presses: Presses, caplog: pytest.LogCaptureFixture) -> None:
-    """Even where the error shows what was handed over."""
+    """Even where the error shows what was delegated."""
     presses.broken = True
     await presses.put()
     assert "nobody takes orders" in caplog.text
@@ -164,29 +170,137 @@ async def test_a_precondition_refuses(presses: Presses) -> None:
 
 
 async def test_busy_until_it_has_ended(presses: Presses) -> None:
-    """One operation at a time: a second PUT is 409 and hands nothing over."""
-    await presses.put()
-    assert (await presses.put()).status == 409
+    """One operation at a time: another PUT is 409 and hands nothing over, and the same one is answered as before."""
+    first = await presses.put()
+    assert (await presses.put(model="GTO")).status == 409
+    again = await presses.put()
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.headers["Azure-AsyncOperation"] == first.headers["Azure-AsyncOperation"]
     assert len(presses.orders) == 1
+
+
+@pytest.mark.parametrize("handed_over", [0, 1])
+async def test_a_start_cut_in_two(presses: Presses, handed_over: int) -> None:
+    """Dead after the record, or after the work was handed over but before the record says so: it is done again.
+
+    The same PUT finds its operation, and the secrets of both tries are good.
+    """
+    presses.faults.at, presses.faults.fault = 3, "kill-before"
+    if not handed_over:
+        presses.faults.at, presses.faults.fault = 2, "kill"
+    with pytest.raises(Killed):
+        await presses.put(model="GTO")
+    assert len(presses.orders) == handed_over
+    again = await presses.put(model="GTO")
+    assert (again.status, len(presses.orders)) == (201, handed_over)
+    await presses.application.housekeeping.run(presses.engine)
+    assert len(presses.orders) == handed_over, "the request has its time"
+    presses.clock.pass_by(seconds=presses.application.timing.housekeeping_patience.total_seconds())
+    for _ in range(2):
+        await presses("GET", again.headers["Azure-AsyncOperation"])
+        await presses.application.housekeeping.run(presses.engine)
+        assert len(presses.orders) == handed_over + 1, "once it is delegated it stays so"
+    first, last = presses.orders[0][0], presses.orders[-1][0]
+    assert (first.run_id, first.update_url, first.created) == (last.run_id, last.update_url, last.created)
+    assert presses.orders[-1][1].properties.model == "GTO"
+    for work in (first, last):
+        operation = await presses.application.external.authorize(work.operation_id, work.secret)
+        assert DELEGATION not in operation.profile_state
+    await presses.end(Succeeded())
+    assert (await presses.shown())["provisioningState"] == "Succeeded"
+
+
+async def test_only_one_delegates_again(presses: Presses) -> None:
+    """Of two that find it at one time, one hands the work over."""
+    presses.faults.at = 2
+    with pytest.raises(Killed):
+        await presses.put()
+    presses.clock.pass_by(seconds=300)
+    passes = (presses.application.housekeeping.run(presses.engine) for _ in range(2))
+    await asyncio.gather(*passes)
+    assert len(presses.orders) == 1
+
+
+async def test_storage_that_fails_defers(presses: Presses, caplog: pytest.LogCaptureFixture) -> None:
+    """A hand-over that meets a store which is away fails nothing: the PUT is answered, and it is done later."""
+    presses.away = True
+    started = await presses.put()
+    assert (started.status, [getattr(r, "event", "") for r in caplog.records]) == (201, ["delegation_deferred"])
+    presses.clock.pass_by(seconds=300)
+    await presses.application.housekeeping.run(presses.engine)
+    assert len(presses.orders) == 2
+    presses.away = False
+    monitor = json.loads((await presses("GET", started.headers["Azure-AsyncOperation"])).body)
+    assert (monitor["status"], len(presses.orders)) == ("NotStarted", 2)
+    presses.clock.pass_by(seconds=300)
+    await presses.application.housekeeping.run(presses.engine)
+    assert len(presses.orders) == 3
+    await presses.end(Succeeded())
+
+
+async def test_a_slow_try_that_fails_after_another_one(presses: Presses) -> None:
+    """The work was handed over meanwhile: what the first try raises in the end changes nothing."""
+
+    async def slow() -> None:
+        presses.stall = None
+        presses.clock.pass_by(seconds=300)
+        await presses.application.housekeeping.run(presses.engine)
+        raise RuntimeError("the first try took too long")
+
+    presses.stall = slow
+    started = await presses.put()
+    monitor = json.loads((await presses("GET", started.headers["Azure-AsyncOperation"])).body)
+    assert (monitor["status"], len(presses.orders)) == ("NotStarted", 2)
+    assert (await presses.end(Succeeded())).status is Status.SUCCEEDED
+
+
+async def test_the_last_secrets_stay_good(presses: Presses) -> None:
+    """However often the work is handed over, the record keeps the hashes of the last five secrets."""
+    presses.away = True
+    await presses.put()
+    for _ in range(6):
+        presses.clock.pass_by(seconds=300)
+        await presses.application.housekeeping.run(presses.engine)
+    good: list[bool] = []
+    for work, _ in presses.orders:
+        try:
+            await presses.application.external.authorize(work.operation_id, work.secret)
+        except RequestError:
+            good.append(False)
+        else:
+            good.append(True)
+    assert good == [False] * 2 + [True] * 5
+
+
+async def test_nothing_is_delegated_that_has_ended(presses: Presses) -> None:
+    """Canceled, or past its deadline, before it was handed over: it has ended, and stays so."""
+    presses.faults.at = 2
+    with pytest.raises(Killed):
+        await presses.put()
+    again = await presses.put()
+    presses.clock.pass_by(hours=3)
+    await presses.application.housekeeping.run(presses.engine)
+    monitor = json.loads((await presses("GET", again.headers["Azure-AsyncOperation"])).body)
+    assert (monitor["error"]["code"], presses.orders) == ("DeadlineExceeded", [])
 
 
 def test_declarations() -> None:
     """A function that could not be called is refused with what to write."""
     presses = ArmResource(NAMESPACE, "presses", api_versions=["2026-01-01"], properties=Properties)
 
-    def sync(work: HandOver, press: Any) -> None: ...
+    def sync(work: Delegation, press: Any) -> None: ...
 
-    async def short(work: HandOver) -> None: ...
+    async def short(work: Delegation) -> None: ...
 
-    async def fine(work: HandOver, press: Any) -> None: ...
+    async def fine(work: Delegation, press: Any) -> None: ...
 
     wrong: list[Any] = [sync, short]
     for function in wrong:
         with pytest.raises(DeclarationError, match="async def"):
-            put_elsewhere(presses)(function)
+            delegate_put(presses)(function)
     with pytest.raises(DeclarationError, match="deadline"):
-        put_elsewhere(presses, deadline="soon")(fine)
-    put_elsewhere(presses, lro_headers=ArmAsyncOperationHeader())(fine)
+        delegate_put(presses, deadline="soon")(fine)
+    delegate_put(presses, lro_headers=ArmAsyncOperationHeader())(fine)
     with pytest.raises(DeclarationError, match="both PUT"):
 
         @presses.create_or_update()

@@ -9,20 +9,17 @@ from typing import Any
 
 import pytest
 
-from shared import composition
-from shared.actions import ActionContext, ReadContext, action, call
+from shared.actions import ActionContext, RequestContext, action, call
 from shared.actions.registry import Registry
 from shared.composition import Application
-from shared.contracts import external as contract
+from shared.contracts.delegation import SECRET_HEADER, update_url
 from shared.contracts.http import Request, Response
-from shared.endpoints import calls
-from shared.endpoints.border import answer
-from shared.endpoints.dataplane import DataPlane
-from shared.endpoints.external import update
+from shared.endpoints.boundary import answer
+from shared.model.ids import Locator
+from shared.model.updates import CreatedOperation, Succeeded
 from shared.operations import external_secret
-from shared.operations.external import CreatedOperation, Succeeded
-from shared.operations.ids import Locator
-from tests.unit.parts import Input, RecordingEngine, settings, sqlite
+from shared.operations.after_end import context_of
+from tests.support.parts import Input, RecordingEngine, make_operation, settings, sqlite
 
 RUNNING = {"status": "Running"}
 FAILED = {"status": "Failed", "error": {"code": "PaperJam", "message": "The paper is stuck."}}
@@ -33,7 +30,7 @@ async def work(context: ActionContext, request: Input) -> None: ...
 
 
 @call("things:echo", post="things/{id}:echo")
-async def echo(context: ReadContext, request: Input) -> Input | None:
+async def echo(context: RequestContext, request: Input) -> Input | None:
     return request if request.file_name != "none" else None
 
 
@@ -61,14 +58,14 @@ class Api:
             url=f"http://h:1/status/{id}:update",
             headers={
                 "content-type": "application/json",
-                contract.SECRET_HEADER: created.secret if secret is None else secret,
+                SECRET_HEADER: created.secret if secret is None else secret,
                 **headers,
             },
             route={"operation_id": id},
             query=query or {},
             body=json.dumps(body).encode() if raw is None else raw,
         )
-        return await answer(request, lambda r: update(self.application, r))
+        return await answer(request, self.application.updates.update)
 
 
 @pytest.fixture
@@ -84,6 +81,16 @@ def body(response: Response) -> dict[str, Any]:
 def refused(response: Response, status: int, code: str) -> None:
     assert (response.status, body(response)["error"]["code"]) == (status, code), response.body
     assert response.headers["x-ms-error-code"] == code
+
+
+async def test_updates_where_callers_are_not_checked(tmp_path: Path) -> None:
+    """TRUST_PLATFORM_AUTH without the platform's own word stops callers; who has the secret of an operation is none."""
+    async with sqlite(tmp_path) as storage:
+        unchecked = settings(tmp_path, TRUST_PLATFORM_AUTH="true")
+        api = Api(Application(Registry([work]), settings=unchecked, storage=storage))
+        created = await api.create(owner="somebody")
+        assert (await api.update(created, RUNNING)).status == 200
+        assert body(await api.update(created, {"status": "Succeeded"}))["status"] == "Succeeded"
 
 
 async def test_updates_are_answered_with_the_monitor(api: Api) -> None:
@@ -153,7 +160,7 @@ async def test_what_a_handler_runs_is_not_updated(api: Api) -> None:
         body=b"{}",
     )
     engine = RecordingEngine()
-    started = await answer(request, lambda r: DataPlane(api.application).start(r, work, engine))
+    started = await answer(request, lambda r: api.application.data_plane.start(r, work, engine))
     created = await api.create()
     id = body(started)["id"]
     secret = external_secret.make(Locator.of("", id), bytes(32))
@@ -210,7 +217,7 @@ async def test_bad_bodies(api: Api, said: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-async def test_what_does_not_go_together_is_said(api: Api, said: dict[str, Any], told: str) -> None:
+async def test_members_that_do_not_go_together(api: Api, said: dict[str, Any], told: str) -> None:
     """The message is ours from end to end: nothing of the library that checks it shows through."""
     error = body(await api.update(await api.create(), said))["error"]
     assert error["message"] == f"The request does not fit: {told}."
@@ -232,9 +239,7 @@ async def test_bad_requests(api: Api, tmp_path: Path) -> None:
 
 def test_update_url() -> None:
     """The update URL is absolute, names the operation, and has no secret in it."""
-    assert (
-        contract.update_url("https://h", "op-1", "2026-01-01") == "https://h/status/op-1:update?api-version=2026-01-01"
-    )
+    assert update_url("https://h", "op-1", "2026-01-01") == "https://h/status/op-1:update?api-version=2026-01-01"
 
 
 async def test_no_secret_in_any_log(api: Api, caplog: pytest.LogCaptureFixture) -> None:
@@ -252,7 +257,7 @@ async def test_no_secret_in_any_log(api: Api, caplog: pytest.LogCaptureFixture) 
     async def broken(request: Request) -> Response:
         raise RuntimeError("something else")
 
-    leaky = Request(method="POST", url="http://h/", headers={contract.SECRET_HEADER: made[0].secret})
+    leaky = Request(method="POST", url="http://h/", headers={SECRET_HEADER: made[0].secret})
     await answer(leaky, broken)
     assert len(caplog.records) > len(made)
     everything = "\n".join(f"{vars(record)} {record.getMessage()}" for record in caplog.records) + caplog.text
@@ -280,17 +285,14 @@ async def test_deadline_is_the_apps_clock(api: Api, monkeypatch: pytest.MonkeyPa
     refused(await api.update(created, {"status": "Succeeded"}), 409, "OperationFinished")
 
 
-async def test_operations_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`operations()` is the process's application's; without one it works on the process's storage."""
-    monkeypatch.setattr(composition, "_process_application", [])
+async def test_operations_in_a_context(tmp_path: Path) -> None:
+    """`context.external` of any code of the app is the application's own: an end wakes who waits for it there."""
     async with sqlite(tmp_path) as storage:
-        monkeypatch.setattr(composition, "storage", lambda: storage)
-        created = await composition.operations().create(kind="k", owner="")
-        application = Application(Registry())
-        assert composition.operations() is application.external
-        Application(Registry(), settings=settings(tmp_path), storage=storage)
-        assert composition.operations() is application.external
-        assert (await composition.operations().update("", created.operation.id, Succeeded())).status == "Succeeded"
+        application = Application(Registry(), settings=settings(tmp_path), storage=storage)
+        assert application.services.external is application.external
+        context = context_of(make_operation(), application.services)
+        created = await context.external.create(kind="k", owner="")
+        assert (await context.external.update("", created.operation.id, Succeeded())).status == "Succeeded"
 
 
 async def test_calls(tmp_path: Path) -> None:
@@ -307,7 +309,7 @@ async def test_calls(tmp_path: Path) -> None:
                 route={"id": id},
                 body=json.dumps(said).encode(),
             )
-            return await answer(request, lambda r: calls.run(application, r, echo))
+            return await answer(request, lambda r: application.calls.run(r, echo))
 
         told = await post({"fileName": "b"})
         assert (told.status, body(told)) == (200, {"id": "1", "fileName": "b"})

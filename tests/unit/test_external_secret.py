@@ -1,4 +1,4 @@
-"""The secret of an operation that is driven from elsewhere: what it leads to, and how it is compared."""
+"""The secret of an operation that is delegated: what it leads to, and how it is compared."""
 
 import hmac
 from pathlib import Path
@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 
 from shared.errors import RequestError
+from shared.model.ids import Locator
+from shared.model.timing import Timing
+from shared.model.updates import Succeeded
 from shared.operations import external_secret
-from shared.operations.external import ExternalOperations, Succeeded
-from shared.operations.ids import Locator
+from shared.operations.external import ExternalOperations
 from shared.operations.records import OperationRecords
-from tests.unit.parts import FakeClock, Faults, FaultyStorage, sqlite
+from shared.storage.ports import Storage
+from tests.support.clock import ManualClock
+from tests.support.parts import Faults, FaultyStorage, nothing, sqlite
 
 HERE = Locator.of("aad:alice", "op-1")
 SECRET = external_secret.make(HERE, bytes(range(32)))
@@ -51,6 +55,11 @@ def test_the_whole_text_counts() -> None:
     assert not external_secret.matches("", "")
 
 
+def external_operations(storage: Storage) -> ExternalOperations:
+    time: dict[str, Any] = {"clock": ManualClock(), "timing": Timing()}
+    return ExternalOperations(OperationRecords(storage, **time), **time, after_end=nothing)
+
+
 async def test_compared_in_constant_time_whatever_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Right, wrong, and without a record: each is one point read and one `compare_digest` of two full hashes."""
     compared: list[tuple[int, int]] = []
@@ -63,7 +72,7 @@ async def test_compared_in_constant_time_whatever_is_there(tmp_path: Path, monke
     monkeypatch.setattr(external_secret.hmac, "compare_digest", spy)
     async with sqlite(tmp_path) as inner:
         storage = FaultyStorage(inner, Faults())
-        external = ExternalOperations(OperationRecords(storage), clock=FakeClock())
+        external = external_operations(storage)
         created = await external.create(kind="k", owner="aad:alice", operation_id="op-1")
         attempts = [
             ("op-1", created.secret, True),
@@ -93,7 +102,7 @@ async def test_compared_in_constant_time_whatever_is_there(tmp_path: Path, monke
 async def test_a_secret_opens_one_operation(tmp_path: Path) -> None:
     """The secret of one operation does not update another one of the same owner, nor one of a handler's."""
     async with sqlite(tmp_path) as storage:
-        external = ExternalOperations(OperationRecords(storage), clock=FakeClock())
+        external = external_operations(storage)
         one = await external.create(kind="k", owner="")
         other = await external.create(kind="k", owner="")
         with pytest.raises(RequestError):
@@ -105,6 +114,6 @@ async def test_a_secret_opens_one_operation(tmp_path: Path) -> None:
 async def test_no_repr_shows_a_secret(tmp_path: Path) -> None:
     """Whoever logs what `create` returned logs no secret."""
     async with sqlite(tmp_path) as storage:
-        external = ExternalOperations(OperationRecords(storage), clock=FakeClock())
+        external = external_operations(storage)
         created = await external.create(kind="k", owner="")
         assert created.secret not in f"{created} {created!r} {created.operation!r}"

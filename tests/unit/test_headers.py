@@ -5,12 +5,13 @@ import uuid
 
 import pytest
 
+from shared.contracts.arm.headers import monitor_base
 from shared.contracts.headers import EXPOSED, base_url, complete, owner, segment
 from shared.contracts.http import Request, Response
 from shared.contracts.versions import DEFAULT, api_version
-from shared.errors import RequestError
+from shared.errors import RequestError, SettingsError
 from shared.settings import Settings
-from tests.host import ROOT
+from tests.support.host import ROOT
 
 FOR_THE_BROWSER = {
     "Access-Control-Expose-Headers",
@@ -23,6 +24,9 @@ FOR_THE_BROWSER = {
     "X-Frame-Options",
 }
 """It acts on them itself, or exposes them anyway."""
+
+
+PREFIXED = {"AzureFunctionsJobHost__extensions__http__routePrefix": "v1/api"}
 
 
 def request(url: str = "http://127.0.0.1:7071/book/1", **headers: str) -> Request:
@@ -38,6 +42,39 @@ def test_base_url() -> None:
     assert base_url(request(), configured()) == "http://127.0.0.1:7071"
     assert base_url(request("https://[::1]:80/x?y"), configured()) == "https://[::1]:80"
     assert base_url(request(), configured(PUBLIC_BASE_URL="https://api.example/v1/")) == "https://api.example/v1"
+
+
+def test_base_url_behind_a_route_prefix() -> None:
+    """The prefix is part of the address, whatever the request's path; PUBLIC_BASE_URL is the whole of it."""
+    assert base_url(request(), configured(**PREFIXED)) == "http://127.0.0.1:7071/v1/api"
+    forwarded = configured(TRUST_FORWARDED_HEADERS="true", **PREFIXED)
+    assert base_url(request(x_forwarded_host="api.example"), forwarded) == "http://api.example/v1/api"
+    assert base_url(request(), configured(PUBLIC_BASE_URL="https://api.example/v1/", **PREFIXED)) == (
+        "https://api.example/v1"
+    )
+
+
+def test_arm_monitors_behind_a_route_prefix() -> None:
+    """ARM's own addresses have no prefix of ours: with a trusted referer there is none."""
+    sent = request(referer="https://management.azure.com/subscriptions/x")
+    assert monitor_base(sent, configured(**PREFIXED)) == "http://127.0.0.1:7071/v1/api"
+    assert monitor_base(sent, configured(TRUST_REFERER="true", **PREFIXED)) == "https://management.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "root_path", "path"),
+    [
+        ("http://h/status/x?y", "", "/status/x"),
+        ("http://h/api/status/x?y", "/api", "/status/x"),
+        ("http://h/V1/%61pi/status/a%2Fb", "/v1/api", "/status/a%2Fb"),
+        ("http://h/api//status/", "/api", "//status/"),
+        ("http://h/api", "/api", "/"),
+        ("http://h", "/api", "/"),
+    ],
+)
+def test_paths_below_a_route_prefix(url: str, root_path: str, path: str) -> None:
+    """Routes see a path without the prefix, however a caller has written that."""
+    assert Request(method="GET", url=url, root_path=root_path).path == path
 
 
 def test_forwarded() -> None:
@@ -70,7 +107,6 @@ def test_hostile_forwarded_host() -> None:
     ("settings", "expected"),
     [
         ({}, ""),
-        ({"TRUST_PLATFORM_AUTH": "true"}, ""),
         ({"WEBSITE_AUTH_ENABLED": "true"}, ""),
         ({"TRUST_PLATFORM_AUTH": "true", "WEBSITE_AUTH_ENABLED": "True"}, "aad:me"),
     ],
@@ -82,6 +118,16 @@ def test_owner(settings: dict[str, str], expected: str) -> None:
     if expected:
         with pytest.raises(RequestError, match="401 Unauthenticated"):
             owner(request(), configured(**settings))
+
+
+@pytest.mark.parametrize("enabled", [None, "", "False"])
+def test_trust_without_the_platform(enabled: str | None) -> None:
+    """Where principals are to be trusted and the platform does not check them, nobody is anybody: it is refused."""
+    given = {"TRUST_PLATFORM_AUTH": "true"} | ({} if enabled is None else {"WEBSITE_AUTH_ENABLED": enabled})
+    sent = request(x_ms_client_principal_id="me", x_ms_client_principal_idp="aad")
+    for each in (sent, request()):
+        with pytest.raises(SettingsError, match=r"TRUST_PLATFORM_AUTH.*WEBSITE_AUTH_ENABLED"):
+            owner(each, configured(**given))
 
 
 def test_request_ids() -> None:

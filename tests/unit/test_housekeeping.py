@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from shared.actions import ActionContext, Retry, action
-from shared.operations import lifecycle
-from shared.operations.housekeeping import PATIENCE, STUCK_AFTER, Verdict, judge
-from shared.operations.model import Operation, Status
+from shared.model import lifecycle
+from shared.model.leases import Leases
+from shared.model.operation import Operation, Status
+from shared.model.timing import Timing
+from shared.operations.recovery import Verdict, judge
 from shared.storage.ports import Insert, Merge
-from tests.unit.parts import T0, Faults, FaultyStorage, Input, World, make_operation, sqlite
+from tests.support.clock import ManualClock
+from tests.support.parts import LEASES, T0, Faults, FaultyStorage, Input, World, make_operation, sqlite
 
 TIMEOUT = timedelta(minutes=5)
+PATIENCE, STUCK_AFTER = Timing().housekeeping_patience, Timing().stuck_after
 LIVE = {"lease_until": T0 + timedelta(seconds=1), "attempt_deadline": T0 + TIMEOUT}
 
 
@@ -53,7 +57,32 @@ LIVE = {"lease_until": T0 + timedelta(seconds=1), "attempt_deadline": T0 + TIMEO
 )
 def test_judge(changes: dict[str, Any], after: timedelta, verdict: Verdict) -> None:
     """The table of what a record needs at a time."""
-    assert judge(make_operation(**changes), T0 + after) is verdict
+    assert judge(make_operation(**changes), T0 + after, timing=Timing(), leases=LEASES) is verdict
+
+
+LEASE = timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("changes", "after", "verdict"),
+    [
+        ({"created": T0 - LEASE}, timedelta(0), Verdict.RESTART_UNLESS_LIVE),
+        ({}, timedelta(0), Verdict.NOTHING),
+        ({"created": T0 - LEASE, "not_before": T0 + LEASE}, timedelta(0), Verdict.NOTHING),
+        ({"created": T0 - LEASE, "not_before": T0}, timedelta(0), Verdict.NOTHING),
+        ({"created": T0 - LEASE, "not_before": T0 - PATIENCE}, timedelta(0), Verdict.RESTART_UNLESS_LIVE),
+        ({"status": Status.RUNNING, "lease_until": T0 + LEASE / 2}, timedelta(0), Verdict.RESTART),
+        ({"status": Status.RUNNING, "lease_until": T0 + LEASE}, timedelta(0), Verdict.NOTHING),
+        ({"status": Status.RUNNING, "lease_until": T0 + LEASE}, LEASE, Verdict.RESTART),
+        ({"status": Status.CANCELING, "lease_until": T0 + LEASE / 2}, timedelta(0), Verdict.CONFIRM_CANCEL),
+        ({"status": Status.CANCELING, "lease_until": T0 + LEASE}, timedelta(0), Verdict.NOTHING),
+    ],
+    ids=str,
+)
+def test_judge_what_a_dead_process_has_left(changes: dict[str, Any], after: timedelta, verdict: Verdict) -> None:
+    """In a store that is this process's own since T0, older leases are void and older starts need no patience."""
+    mine = Leases(length=LEASE, exclusive_since=T0)
+    assert judge(make_operation(**changes), T0 + after, timing=Timing(), leases=mine) is verdict
 
 
 async def echo(context: ActionContext, request: Input) -> None: ...
@@ -68,7 +97,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def claimed(world: World, operation: Operation) -> Operation:
     return await world.records.change(
-        operation, lambda o: lifecycle.claim(o, world.clock(), holder="elsewhere", timeout=TIMEOUT)
+        operation,
+        lambda o: lifecycle.claim(
+            o, world.clock.now(), holder="elsewhere", timeout=TIMEOUT, leases=world.records.leases
+        ),
     )
 
 
@@ -81,7 +113,7 @@ async def test_engine_fails_once(world: World) -> None:
     world.clock.pass_by(seconds=10)
     assert (await world.tidy()).restarted == 1
     ((instance, work),) = world.engine.started
-    assert instance == f"{started.run}.2"
+    assert instance == f"{started.run_id}.2"
     assert await world.runner.run(work) is None
     assert (await world.read(started)).status is Status.SUCCEEDED
 
@@ -94,7 +126,7 @@ async def test_live_orchestration_is_left_alone(world: World) -> None:
     assert not (await world.tidy()).did_something
     world.engine.unreachable = False
     assert not (await world.tidy()).did_something
-    assert world.engine.asked == [f"{started.run}.1"] * 2
+    assert world.engine.asked == [f"{started.run_id}.1"] * 2
     world.engine.live.clear()
     assert (await world.tidy()).restarted == 1
 
@@ -109,12 +141,32 @@ async def test_lost_attempt_is_restarted_once(world: World) -> None:
     for _ in range(3):
         world.clock.pass_by(seconds=60)
         assert (await world.tidy()).restarted == 0
-    assert [instance for instance, _ in world.engine.started] == [f"{started.run}.1", f"{started.run}.2"]
+    assert [instance for instance, _ in world.engine.started] == [f"{started.run_id}.1", f"{started.run_id}.2"]
     await world.runner.run(world.engine.started[0][1])
     assert (await world.read(started)).status is Status.RUNNING
     await world.runner.run(world.engine.started[1][1])
     ended = await world.read(started)
     assert (ended.status, ended.attempt, ended.fence) == (Status.SUCCEEDED, 2, 2)
+
+
+async def test_restart_waits_as_its_loss_demands(world: World) -> None:
+    """The second loss is claimed 5 s after its restart and not before; what comes meanwhile counts nothing."""
+    started = await claimed(world, await world.start())
+    world.clock.pass_by(seconds=30)
+    await world.tidy()
+    await claimed(world, await world.read(started))
+    world.clock.pass_by(seconds=30)
+    assert (await world.tidy()).restarted == 1
+    waiting = await world.read(started)
+    due = world.clock.now() + timedelta(seconds=5)
+    assert (waiting.status, waiting.losses, waiting.lease_until, waiting.not_before) == (Status.RUNNING, 2, None, due)
+    work = world.engine.started[-1][1]
+    assert await world.runner.run(work) == due
+    assert not (await world.tidy()).did_something
+    world.clock.pass_by(seconds=5)
+    assert await world.runner.run(work) is None
+    ended = await world.read(started)
+    assert (ended.status, ended.losses, ended.attempt) == (Status.SUCCEEDED, 2, 3)
 
 
 async def test_restart_that_fails_is_made_again(world: World) -> None:
@@ -144,7 +196,9 @@ async def test_stuck_attempt(world: World) -> None:
     """A holder that renews its lease long past its deadline is given up; its later writes find the fence closed."""
     started = await claimed(world, await world.start())
     world.clock.pass_by(minutes=6)
-    held = await world.records.change(started, lambda o: lifecycle.heartbeat(o, world.clock(), fence=1))
+    held = await world.records.change(
+        started, lambda o: lifecycle.heartbeat(o, world.clock.now(), fence=1, leases=LEASES)
+    )
     assert (await world.tidy()).failed == 1
     ended = await world.read(held)
     assert ended.outcome is not None
@@ -183,6 +237,7 @@ async def test_expiry(world: World) -> None:
     await world.service.cancel("", started.id)
     world.clock.pass_by(seconds=30)
     await world.tidy()
+    world.engine.live.clear()
     world.clock.pass_by(hours=24, microseconds=-1)
     assert (await world.tidy()).removed == 0
     world.clock.pass_by(microseconds=2)
@@ -193,14 +248,14 @@ async def test_expiry(world: World) -> None:
     assert (await world.tidy()).removed == 0
 
 
-async def test_idle_pass_is_32_queries(world: World) -> None:
+async def test_idle_pass_is_33_queries(world: World) -> None:
     """A pass with nothing to do costs two queries a partition, however many terminal records there are."""
     for _ in range(40):
         started = await world.start()
         await world.service.cancel("", started.id)
     world.faults.pages = world.faults.reads = world.faults.writes = 0
     assert not (await world.tidy()).did_something
-    assert (world.faults.pages, world.faults.reads, world.faults.writes) == (32, 0, 0)
+    assert (world.faults.pages, world.faults.reads, world.faults.writes) == (33, 0, 0)
 
 
 async def test_broken_record_does_not_stop_the_pass(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -212,3 +267,26 @@ async def test_broken_record_does_not_stop_the_pass(world: World, caplog: pytest
     world.clock.pass_by(seconds=30)
     assert (await world.tidy()).restarted == 11
     assert "Could not tend an operation" in caplog.text
+
+
+async def test_forty_operations_of_a_dead_process(tmp_path: Path) -> None:
+    """On the embedded store the first pass of the next process has all go on, started and not; a second pass none."""
+    clock = ManualClock()
+    declared = action("test:work", post="thing/{id}:work", retry=Retry(max_attempts=3))(echo)
+    async with sqlite(tmp_path, clock) as storage:
+        before = World(storage, declared, clock=clock)
+        operations = [await before.start() for _ in range(40)]
+        for operation in operations[::2]:
+            await claimed(before, operation)
+    clock.pass_by(milliseconds=1)
+    async with sqlite(tmp_path, clock) as storage:
+        after = World(storage, declared, clock=clock)
+        assert (await after.tidy()).restarted == 40
+        assert (await after.tidy()).restarted == 0
+        for _, work in after.engine.started:
+            await after.runner.run(work)
+        states = [await after.read(operation) for operation in operations]
+        assert [(state.status, state.attempt) for state in states] == [
+            (Status.SUCCEEDED, 2),
+            (Status.SUCCEEDED, 1),
+        ] * 20

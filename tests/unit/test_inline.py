@@ -1,18 +1,19 @@
 """Operations run inside a request: recorded and ended like any other, canceled at the limit, never run twice."""
 
 import asyncio
-import time
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shared.actions import ActionContext, ActionFailed, Retry, action
-from shared.composition import now
 from shared.errors import RequestError, StorageUnavailable
+from shared.model.operation import Operation, Status
 from shared.operations.inline import InlineRuns
-from shared.operations.model import Operation, Status
-from tests.unit.parts import Faults, FaultyStorage, Input, World, sqlite
+from shared.operations.service import StartRequest
+from tests.support.clock import finished
+from tests.support.parts import Faults, FaultyStorage, Input, World, sqlite
 
 runs: list[str] = []
 
@@ -29,9 +30,13 @@ async def slow(context: ActionContext, request: Input) -> None:
     await asyncio.sleep(30)
 
 
+RELEASED = threading.Event()
+
+
 @action("inline:deaf", post="inline/{id}:deaf", timeout="1s")
 def deaf(context: ActionContext, request: Input) -> None:
-    time.sleep(2)
+    runs.append(context.run_id)
+    RELEASED.wait(20)
 
 
 @action("inline:twice", post="inline/{id}:twice", retry=Retry(max_attempts=2, delay="100ms"))
@@ -42,14 +47,20 @@ async def twice(context: ActionContext, request: Input) -> int:
 
 
 def inline(world: World) -> InlineRuns:
-    return InlineRuns(world.service, world.runner, world.live)
+    return InlineRuns(world.service, world.runner, world.live, clock=world.clock, timing=world.timing)
 
 
 def world(storage: FaultyStorage) -> World:
-    made = World(storage, quick, slow, deaf, twice)
-    for part in (made.service, made.runner):
-        part._clock = now  # pyright: ignore[reportPrivateUsage]  # waits are real here
-    return made
+    return World(storage, quick, slow, deaf, twice)
+
+
+async def begun(made: World, request: StartRequest, *, seconds: float) -> "asyncio.Task[Operation]":
+    """The request under way: its handler runs."""
+    before = len(runs)
+    task = asyncio.create_task(inline(made).run(request, seconds=seconds))
+    while len(runs) == before:  # noqa: ASYNC110 - the handler is under test as users write them
+        await asyncio.sleep(0.005)
+    return task
 
 
 async def test_three_storage_requests(tmp_path: Path) -> None:
@@ -69,10 +80,10 @@ async def test_canceled_at_the_limit(tmp_path: Path) -> None:
     """An action that is not done in time is told to stop, and its record says Canceled."""
     async with sqlite(tmp_path) as inner:
         made = world(FaultyStorage(inner))
-        began = time.monotonic()
-        done = await inline(made).run(made.request(slow), seconds=0.2)
+        task = await begun(made, made.request(slow), seconds=0.2)
+        await made.clock.run_for(seconds=0.2)
+        done = await task
         assert done.status is Status.CANCELED
-        assert time.monotonic() - began < 1.5
         assert (await made.read(done)).status is Status.CANCELED
 
 
@@ -80,7 +91,8 @@ async def test_a_failure_is_tried_again_here(tmp_path: Path) -> None:
     """Attempts that are left are made in the same request."""
     async with sqlite(tmp_path) as inner:
         made = world(FaultyStorage(inner))
-        done = await inline(made).run(made.request(twice), seconds=5)
+        task = asyncio.create_task(inline(made).run(made.request(twice), seconds=5))
+        done = await finished(task, made.clock, within=5)
         assert (done.status, done.attempt) == (Status.SUCCEEDED, 2)
 
 
@@ -92,7 +104,7 @@ async def test_replayed_by_its_id(tmp_path: Path) -> None:
         request = made.request(quick, operation_id="batch-1")
         first = await inline(made).run(request, seconds=5)
         second = await inline(made).run(request, seconds=5)
-        assert (first.run, len(runs) - before) == (second.run, 1)
+        assert (first.run_id, len(runs) - before) == (second.run_id, 1)
         with pytest.raises(RequestError) as refused:
             await inline(made).run(replace(request, fingerprint="e" * 64), seconds=5)
         assert refused.value.code == "OperationIdInUse"
@@ -122,17 +134,18 @@ async def test_the_caller_is_cancelled(tmp_path: Path, canceled: bool) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         stored = await made.service.get("", "batch-3")
-        assert stored.status is (Status.CANCELED if canceled else Status.NOT_STARTED)
+        assert stored.status is (Status.CANCELED if canceled else Status.RUNNING)
+        assert stored.lease_until is None
 
 
 async def test_a_handler_that_does_not_listen(tmp_path: Path) -> None:
     """A thread that cannot be stopped does not hold the request: it is answered after a grace period."""
     async with sqlite(tmp_path) as inner:
         made = world(FaultyStorage(inner))
-        began = time.monotonic()
-        done: Operation = await inline(made).run(made.request(deaf), seconds=0.1)
+        task = await begun(made, made.request(deaf), seconds=0.1)
+        done = await finished(task, made.clock, within=9)
         assert done.status in (Status.CANCELED, Status.CANCELING)
-        assert time.monotonic() - began < 9
+        RELEASED.set()
 
 
 async def test_storage_that_goes_away(tmp_path: Path) -> None:

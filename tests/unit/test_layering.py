@@ -1,7 +1,11 @@
-"""The dependency rule of the design, held over every import."""
+"""The dependency rule of docs/architecture.md, held over every import, without exceptions for single files."""
 
 import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,15 +19,22 @@ MODULES = {
 }
 
 LAYERS = [
-    ("shared.errors", "shared.settings"),
-    ("shared.operations.ids", "shared.operations.model", "shared.operations.lifecycle"),
-    ("shared.storage.ports", "shared.storage.write_once", "shared.engine.port"),
-    ("shared.operations", "shared.actions", "shared.resources"),
+    ("shared.errors", "shared.lazy"),
+    ("shared.settings", "shared.system_clock"),
+    ("shared.model",),
+    ("shared.storage", "shared.engine"),
+    ("shared.actions",),
+    ("shared.operations",),
+    ("shared.resources",),
     ("shared.contracts",),
-    ("shared.endpoints", "shared.composition"),
-    ("actions", "library"),
-    ("blueprints",),
+    ("shared.endpoints",),
+    ("shared.composition",),
+    ("blueprints", "shared.testing"),
 ]
+"""Lowest first. What stands in one line knows nothing of the other in it."""
+
+PROFILES = ("dataplane", "arm", "odata")
+FACADES = ("shared.actions", "shared.storage")
 ADAPTERS = ("tables", "blobs", "sqlite", "files", "connection")
 HEAVY = ("azure", "aiohttp", "sqlite3")
 
@@ -46,43 +57,106 @@ def within(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def layer(name: str) -> int | None:
-    """The layer of a module, by its most particular entry."""
-    found = [(len(package), at) for at, packages in enumerate(LAYERS) for package in packages if within(name, package)]
-    return max(found)[1] if found else None
+def layer(name: str) -> tuple[int, str] | None:
+    """Which layer a module is of, and which of those in it."""
+    return next(((at, p) for at, packages in enumerate(LAYERS) for p in packages if within(name, p)), None)
+
+
+def profile(name: str) -> str | None:
+    """The profile that a module of `shared` belongs to, by the folder, or in `openapi` the file, it is in."""
+    parts = name.split(".")[2:]
+    if parts[:1] == ["openapi"]:
+        parts = ["".join(parts[1:2]).partition("_")[0]]
+    return next((each for each in PROFILES if each in parts), None)
+
+
+def module_of(imported: str) -> str | None:
+    """The module of ours that an imported name is, or is of."""
+    while imported and imported not in MODULES:
+        imported = imported.rpartition(".")[0]
+    return imported or None
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if layer(name) is not None])
 def test_layers(name: str) -> None:
-    """A module imports from its own layer and those below it, never from one above."""
+    """A module imports from its own layer and those below it, never from one above or beside."""
+    own = layer(name)
+    assert own is not None
     for imported in imports(MODULES[name]):
         other = layer(imported)
-        assert other is None or other <= (layer(name) or 0), f"{name} imports {imported}"
+        assert other is None or other[0] < own[0] or other == own, f"{name} imports {imported}"
 
 
-@pytest.mark.parametrize(
-    ("package", "inside"),
-    [
-        ("actions", ("shared.contracts", "shared.endpoints", "shared.engine")),
-        ("library", ("shared.endpoints", "shared.engine")),
-    ],
-)
-def test_what_is_declared_does_not_know_how_it_is_served(package: str, inside: tuple[str, ...]) -> None:
-    """Actions, and the sample's domain, are written without HTTP and without the engine."""
-    mine = [name for name in MODULES if within(name, package)]
-    assert mine
-    for name in mine:
-        for imported in imports(MODULES[name]):
-            assert not any(within(imported, part) for part in inside), f"{name} imports {imported}"
+@pytest.mark.parametrize("name", [name for name in MODULES if within(name, "shared")])
+def test_no_profile_knows_another(name: str) -> None:
+    """What is of one profile imports what is of that profile, or of none."""
+    own = profile(name)
+    for imported in imports(MODULES[name]):
+        module = module_of(imported)
+        other = profile(module) if module is not None and own is not None else None
+        assert other in (None, own), f"{name} imports {imported}"
+
+
+def test_profiles_are_found() -> None:
+    """The rule above looks at every layer's rooms, and at the description's files."""
+    for name, expected in {
+        "shared.actions.arm.resource": "arm",
+        "shared.contracts.odata.query.nodes": "odata",
+        "shared.endpoints.dataplane.routes": "dataplane",
+        "shared.contracts.openapi.odata_sets": "odata",
+        "shared.contracts.openapi.document": None,
+    }.items():
+        assert name in MODULES
+        assert profile(name) == expected, name
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if within(name, "actions") or within(name, "library")])
+def test_what_users_write_imports_facades(name: str) -> None:
+    """Of `shared`, actions and the sample's domain know the public facades alone."""
+    for imported in imports(MODULES[name]):
+        if within(imported, "shared"):
+            assert imported.rpartition(".")[0] in FACADES, f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_files_do_not_import_each_other(part: str) -> None:
+    """The graph of a part's files has no cycle, late imports included; an `__init__` is a door, not a room."""
+    rooms = {name: path for name, path in MODULES.items() if within(name, part) and path.stem != "__init__"}
+    graph = {
+        name: {module for i in imports(path) if (module := module_of(i)) in rooms and module != name}
+        for name, path in rooms.items()
+    }
+    TopologicalSorter(graph).prepare()
+
+
+def test_packages_do_not_import_each_other() -> None:
+    """Neither do the packages of `shared`."""
+    graph: dict[str, set[str]] = {}
+    for name, path in MODULES.items():
+        if within(name, "shared") and name != "shared":
+            package = name.split(".")[1]
+            others = {i.split(".")[1] for i in imports(path) if i.startswith("shared.")}
+            graph.setdefault(package, set()).update(others - {package})
+    TopologicalSorter(graph).prepare()
 
 
 def test_only_blueprints_know_the_functions_sdk() -> None:
-    """azure.functions and azure.durable_functions are imported by blueprints and the root alone."""
+    """azure.functions is imported by blueprints and the root alone."""
     for name, path in MODULES.items():
         if not within(name, "blueprints") and not within(name, "local_host"):
-            for imported in imports(path):
-                assert not within(imported, "azure.functions"), name
-                assert not within(imported, "azure.durable_functions"), name
+            assert not any(within(imported, "azure.functions") for imported in imports(path)), name
+
+
+def test_one_file_knows_the_durable_sdk() -> None:
+    """azure-functions-durable is imported by its adapter alone; the local host is the other side of its protocol."""
+    found = {
+        name
+        for name, path in {"function_app": ROOT / "function_app.py", **MODULES}.items()
+        if not within(name, "local_host")
+        for imported in imports(path)
+        if within(imported, "azure.durable_functions") or within(imported, "durabletask")
+    }
+    assert found == {"blueprints.durable"}
 
 
 def test_adapters_are_named_in_one_place() -> None:
@@ -111,7 +185,7 @@ def test_the_app_does_not_know_the_local_host() -> None:
 
 def test_sdks_are_imported_late() -> None:
     """Outside the adapters nothing under shared/ imports a heavy SDK when it is imported itself."""
-    adapters = tuple(f"shared.storage.{adapter}" for adapter in (*ADAPTERS, "sqlite_rows"))
+    adapters = tuple(f"shared.storage.{adapter}" for adapter in (*ADAPTERS, "sqlite_file", "sqlite_rows"))
     for name, path in MODULES.items():
         if within(name, "shared") and name not in adapters:
             for imported in imports(path, top_level=True):
@@ -130,6 +204,18 @@ def test_only_composition_reads_the_environment() -> None:
         assert "getenv" not in text, name
 
 
+def test_nobody_gets_the_whole_application() -> None:
+    """Endpoints and services take what they use. Of the blueprints, the package alone hands it out.
+
+    `shared.testing` is a root of its own: it composes the app that a test has.
+    """
+    for name, path in MODULES.items():
+        if within(name, "shared") and name != "shared.composition" and not within(name, "shared.testing"):
+            assert not any(within(i, "shared.composition") for i in imports(path)), name
+        if within(name, "blueprints") and name != "blueprints":
+            assert not any(i == "shared.composition.Application" for i in imports(path)), name
+
+
 def test_nothing_is_opened_on_import() -> None:
     """No module of the app makes a client, a connection, a thread or a clock value at its top level."""
     calls = {"open_storage", "connect", "from_connection_string", "Thread", "ThreadPoolExecutor", "now", "uuid4"}
@@ -141,3 +227,141 @@ def test_nothing_is_opened_on_import() -> None:
                     if isinstance(node, ast.Call):
                         called = node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
                         assert called not in calls, (name, called)
+
+
+TIMED = ("shared", "blueprints", "actions", "library")
+"""The folders in which nobody has a clock of his own."""
+
+CLOCKS = ("shared.system_clock", "blueprints.durable", "shared.storage.azure_calls", "shared.storage.blob_files")
+"""What a clock is made of, and the adapters whose calls are bounded in real time."""
+
+TIME = {
+    "asyncio": {"sleep", "timeout", "timeout_at", "wait_for"},
+    "datetime.datetime": {"now", "today", "utcnow"},
+    "datetime.date": {"today"},
+    "time": None,
+}
+"""What may not be used of a module; None is everything."""
+
+
+def uses_of_time(tree: ast.Module) -> Iterator[str]:
+    """What of `TIME` a module uses, whatever names it has imported it under.
+
+    The default of a parameter is no use: it is how a caller's clock gets in.
+    """
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    arguments = [node for node in ast.walk(tree) if isinstance(node, ast.arguments)]
+    defaults = {id(default) for each in arguments for default in (*each.defaults, *each.kw_defaults)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in defaults:
+            first, dot, rest = ast.unparse(node).partition(".")
+            module, _, name = f"{names[first]}{dot}{rest}".rpartition(".") if first in names else ("", "", "")
+            if module in TIME and name in (TIME[module] or {name}):
+                yield f"{module}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("source", "used"),
+    [
+        ("import time\ntime.monotonic()", ["time.monotonic"]),
+        ("from time import sleep as rest\nrest(1)", ["time.sleep"]),
+        ("from datetime import datetime\nf(clock=datetime.now)", ["datetime.datetime.now"]),
+        ("import datetime as d\nd.datetime.now(d.UTC)", ["datetime.datetime.now"]),
+        ("import asyncio\nasync def f():\n    await asyncio.sleep(0)", ["asyncio.sleep"]),
+        ("import asyncio as a\nasync def f(*, sleep=a.sleep):\n    await sleep(0)", []),
+        ("import asyncio\nasync def f(clock):\n    await asyncio.wait(set())\n    clock.now()", []),
+        ("import datetime\ndatetime.time(5)", []),
+    ],
+)
+def test_uses_of_time_are_found(source: str, used: list[str]) -> None:
+    """The rule below sees through aliases and takes nothing else for a clock."""
+    assert list(uses_of_time(ast.parse(source))) == used
+
+
+def test_one_clock() -> None:
+    """The time, and waiting for it, come from the `Clock` that was chosen where the app is composed."""
+    mine = [name for name in MODULES if any(within(name, folder) for folder in TIMED) and name not in CLOCKS]
+    assert len(mine) > 100
+    found = {name: sorted(set(uses_of_time(ast.parse(MODULES[name].read_text(encoding="utf-8"))))) for name in mine}
+    assert {name: used for name, used in found.items() if used} == {}
+
+
+TESTS = ROOT / "tests"
+SAMPLE = ("actions", "library", "function_app")
+"""What of the repository is the sample: its actions, its domain, and the app of both."""
+
+TESTS_OF_THE_SAMPLE = {
+    "tests/sample": "it proves the sample",
+    "tests/docs": "the documents show the sample, and their commands run on it",
+}
+"""Where tests may use the sample, and why.
+
+`make run`, what is deployed, and what the scaffold makes are proven on the repository as a whole, by processes that
+start in it or in a copy: such a test needs no import of the sample.
+"""
+
+
+def of_an_app(path: Path, module: str) -> bool:
+    """Whether `module` is what an app of the tests' own, which has `path`, calls so."""
+    folders = [folder for folder in path.parents if folder.is_relative_to(TESTS)]
+    return any((folder / module).is_dir() or (folder / f"{module}.py").exists() for folder in folders)
+
+
+def uses_of_the_sample(path: Path) -> Iterator[str]:
+    """Imports of the sample, paths added to a package's own, and hosts that serve it because no `app_root` is given."""
+    for imported in imports(path):
+        first = imported.partition(".")[0]
+        if first in SAMPLE and not of_an_app(path, first):
+            yield imported
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Name) and node.id == "__path__":
+            yield "__path__"
+        if isinstance(node, ast.Call) and all(keyword.arg not in ("app_root", None) for keyword in node.keywords):
+            function = ast.unparse(node.func)
+            if function.rpartition(".")[2] in ("LocalHost", "shared"):
+                yield function
+
+
+@pytest.mark.parametrize(
+    ("source", "used"),
+    [
+        ("import actions", ["actions"]),
+        ("def test():\n    from library.books import BookStore", ["library.books.BookStore"]),
+        ("__path__.append('actions')", ["__path__"]),
+        ("with LocalHost(folder, store='sqlite') as host: ...", ["LocalHost"]),
+        ("hosts.shared('a')", ["hosts.shared"]),
+        ("hosts.shared('a', app_root=APP)\nfrom shared import actions\nimport actionstore", []),
+    ],
+)
+def test_uses_of_the_sample_are_found(source: str, used: list[str], tmp_path: Path) -> None:
+    """The rule below sees each way to the sample."""
+    path = tmp_path / "test_it.py"
+    path.write_text(source)
+    assert list(uses_of_the_sample(path)) == used
+
+
+def test_the_framework_is_tested_without_the_sample() -> None:
+    """Tests of the framework declare what they run: a sample that changes, or goes, fails none of them."""
+    places = [ROOT / place for place in TESTS_OF_THE_SAMPLE]
+    assert all(place.exists() for place in places)
+    files = [path for path in TESTS.rglob("*.py") if not any(path.is_relative_to(place) for place in places)]
+    assert len(files) > 100
+    found = {str(path.relative_to(ROOT)): sorted(set(uses_of_the_sample(path))) for path in files}
+    assert {name: used for name, used in found.items() if used} == {}
+
+
+@pytest.mark.parametrize("app", ["tests/e2e/test_app", "tests/conformance_app"])
+def test_apps_of_the_tests_run_without_the_sample(app: str) -> None:
+    """What an app of the framework's tests imports, by whatever way, is its own or the framework's."""
+    code = "import sys, function_app; print(*(getattr(module, '__file__', None) for module in sys.modules.values()))"
+    path = os.pathsep.join(str(folder) for folder in (ROOT / app, ROOT))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert str(ROOT / app / "actions") in done.stdout
+    assert not [file for file in done.stdout.split() for part in SAMPLE if file.startswith(str(ROOT / part))]

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from shared.contracts.dataplane.listing import ListRequest, parse_filter, parse_list
 from shared.contracts.http import Request
-from shared.contracts.listing import ListRequest, parse_filter, parse_list
 from shared.contracts.paging import MAX_TOP, write_token
 from shared.errors import RequestError
-from shared.operations.ids import ID_PATTERN
-from shared.operations.model import Status
+from shared.model.ids import ID_PATTERN
+from shared.model.operation import Status
 from shared.operations.rows import ListRow
-from tests.unit.parts import T0
+from tests.support.parts import T0
 
 KINDS = ["book:start", "o'clock", "a b"]
 ROWS = [ListRow("x", kind, status, T0, T0, "p") for kind in KINDS for status in Status]

@@ -1,6 +1,7 @@
 """Azurite as a child process. Skipped on a machine without it; on CI that is a failure."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from azure.data.tables import TableServiceClient
 
 from local_host.azurite import Azurite, Ports, command, connection_string, find_script
 from local_host.errors import AzuriteError
+from tests.support.mounts import make_read_only, mounted
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +33,15 @@ def is_gone(pid: int) -> bool:
     except FileNotFoundError:
         return True
     return state == "Z"  # ended, not yet collected by whoever inherited it
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """It would start, and fail later: the error names the folder and what to do."""
+    with mounted(tmp_path / "disk"):
+        make_read_only(tmp_path / "disk")
+        with pytest.raises(AzuriteError, match=r"disk/data' \(Read-only file system\): .*DATA_DIR"):
+            Azurite(ROOT, location=tmp_path / "disk" / "data").start()
 
 
 def test_missing_azurite_says_what_to_do(tmp_path: Path) -> None:
@@ -64,10 +75,10 @@ def test_connection_string_is_the_emulators() -> None:
 
 
 @pytest.mark.usefixtures("installed")
-async def test_start_use_stop() -> None:
+def test_start_use_stop() -> None:
     """Tables answer while it runs; afterwards no process is left."""
     azurite = Azurite(ROOT, in_memory=True)
-    async with azurite as connection:
+    with azurite as connection:
         pid = azurite.pid
         assert pid is not None
         with TableServiceClient.from_connection_string(connection) as service:
@@ -85,6 +96,16 @@ def test_data_is_kept_between_runs(tmp_path: Path) -> None:
         assert [table.name for table in two.list_tables()] == ["kept"]
 
 
+@pytest.mark.usefixtures("installed")
+def test_a_port_that_somebody_else_has() -> None:
+    """Somebody answers on the port, and it is not the emulator: it did not start, and nothing is left."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        azurite = Azurite(ROOT, in_memory=True, ports=Ports(0, 0, taken.getsockname()[1]))
+        with pytest.raises(AzuriteError, match="EADDRINUSE"):
+            azurite.start()
+        assert azurite.pid is None
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux'")
 @pytest.mark.usefixtures("installed")
 def test_dies_with_its_host() -> None:
@@ -97,7 +118,7 @@ def test_dies_with_its_host() -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not is_gone(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -1,8 +1,10 @@
-"""What the host refuses to serve, and how timers run."""
+"""What the host refuses or leaves out, and how timers run."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime, timedelta
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Optional
 
@@ -10,10 +12,11 @@ import azure.durable_functions as df
 import azure.functions as func
 import pytest
 
-from local_host.errors import FunctionAppError
+from local_host.errors import AppRefusedError, FunctionAppError, ScheduleError
 from local_host.functions import AppFunction, Trigger, functions_of, load_functions
 from local_host.ncrontab import Interval
 from local_host.timers import Timer, build_timers, run_timer
+from tests.support.moved_clock import MovedClock
 
 
 def test_functions_are_listed_by_name_ignoring_case() -> None:
@@ -76,9 +79,6 @@ def same_name(app: df.DFApp) -> None:
 @pytest.mark.parametrize(
     ("declare", "reason"),
     [
-        (entity, "'counter': durable entities are not supported"),
-        (queue, "'from_queue': binding 'message' of type 'queueTrigger'"),
-        (blob_input, "'with_blob': binding 'blob' of type 'blob'"),
         (extra_parameter, "not in the function decorators: more"),
         (missing_parameter, "not present in Python: request"),
         (generic_annotation, r"payload has invalid non-type annotation dict\[str"),
@@ -87,11 +87,67 @@ def same_name(app: df.DFApp) -> None:
     ],
 )
 def test_refused_apps(declare: Callable[[df.DFApp], None], reason: str) -> None:
-    """What the worker or this host cannot serve is refused with function and reason."""
+    """What the worker cannot serve is refused with function and reason."""
     app = df.DFApp()
     declare(app)
     with pytest.raises(FunctionAppError, match=reason):
         functions_of(app)
+
+
+@pytest.mark.parametrize(
+    ("declare", "reason"),
+    [
+        (entity, "Function 'counter' (entityTrigger) is left out: the local host does not serve its binding 'context'"),
+        (
+            queue,
+            "Function 'from_queue' (queueTrigger) is left out: the local host does not serve its binding 'message'",
+        ),
+        (
+            blob_input,
+            "Function 'with_blob' (httpTrigger) is left out: the local host does not serve its binding 'blob'",
+        ),
+    ],
+)
+def test_functions_that_are_left_out(
+    declare: Callable[[df.DFApp], None], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning of one line names function, trigger and what is not served; the rest of the app is served."""
+    app = df.DFApp()
+    declare(app)
+    good = app.function_name("good")
+
+    @good
+    @app.route(route="good")
+    def body(req: func.HttpRequest) -> str:
+        return ""
+
+    assert [each.name for each in functions_of(app)] == ["good"]
+    (line,) = [each.getMessage() for each in caplog.records if each.name == "local_host.functions"]
+    assert line.startswith(reason)
+    assert line.endswith("use `func start` for it")
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("raise SettingsError('DATA_DIR is away')", "DATA_DIR is away"),
+        (
+            "raise DeclarationError('actions/books.py: retry\\nmust be a number')",
+            "actions/books.py: retry must be a number",
+        ),
+        ("raise StorageUnavailable('no store')", "no store"),
+    ],
+)
+def test_what_the_app_refuses_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, refused: str
+) -> None:
+    """A declaration, setting or store error of the app on import is its own sentence, as one line."""
+    (tmp_path / "function_app.py").write_text(f"from shared.errors import *\n{line}\n")
+    monkeypatch.delitem(sys.modules, "function_app", raising=False)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with pytest.raises(AppRefusedError) as raised:
+        load_functions(tmp_path)
+    assert str(raised.value) == refused
 
 
 def test_no_function_app(tmp_path: Path) -> None:
@@ -100,58 +156,88 @@ def test_no_function_app(tmp_path: Path) -> None:
         load_functions(tmp_path)
 
 
-def a_timer(period: float, *, run_on_startup: bool = False) -> Timer:
+def a_timer(period: float) -> Timer:
     function = AppFunction("tick", Trigger.TIMER, "timer", print, Path())
-    return Timer(function, Interval(timedelta(seconds=period)), run_on_startup)
+    return Timer(function, Interval(timedelta(seconds=period)), at_start=True)
 
 
-async def test_timer_never_overlaps_and_survives_failures() -> None:
-    """A run that takes longer than the period delays the next, missed ticks do not pile up, an error ends nothing."""
-    running, most, requests = 0, 0, list[func.TimerRequest]()
+class Runs:
+    """Starts of a timer's function; a run takes `seconds` of the clock, then fails."""
 
-    async def call(_: AppFunction, argument: object) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
+    def __init__(self, time: MovedClock, seconds: float = 0) -> None:
+        self.requests: list[func.TimerRequest] = []
+        self._time = time
+        self._seconds = seconds
+
+    async def call(self, _: AppFunction, argument: object) -> None:
         assert isinstance(argument, func.TimerRequest)
-        requests.append(argument)
-        await asyncio.sleep(0.05)
-        running -= 1
+        self.requests.append(argument)
+        if self._seconds:
+            await self._time.clock.sleep(self._seconds)
         raise RuntimeError("this time")
 
-    task = asyncio.create_task(run_timer(a_timer(0.02), call))
-    await asyncio.sleep(0.3)
-    task.cancel()
-    assert most == 1
-    assert 2 <= len(requests) <= 5
-    assert requests[0].past_due is False
-    assert requests[1].schedule_status["Last"] <= requests[1].schedule_status["Next"]
+
+@asynccontextmanager
+async def ticking(timer: Timer, runs: Runs, time: MovedClock) -> AsyncIterator[None]:
+    task = asyncio.create_task(run_timer(timer, runs.call, time.clock))
+    await time.move(timedelta())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
-async def test_run_on_startup_runs_at_once() -> None:
-    """A timer with run_on_startup does not wait for its first time."""
-    ran = asyncio.Event()
+async def test_first_pass_is_at_once_and_may_fail() -> None:
+    """A timer that is to runs when the host has started, whatever its schedule; a failure ends nothing."""
+    time = MovedClock()
+    runs = Runs(time)
+    async with ticking(a_timer(3600), runs, time):
+        assert [each.past_due for each in runs.requests] == [False]
+        await time.move(timedelta(seconds=3599))
+        assert len(runs.requests) == 1
+        await time.move(timedelta(seconds=1))
+        assert len(runs.requests) == 2
+        assert runs.requests[1].schedule_status["Last"] < runs.requests[1].schedule_status["Next"]
 
-    async def call(_: AppFunction, argument: object) -> None:
-        ran.set()
 
-    task = asyncio.create_task(run_timer(a_timer(3600, run_on_startup=True), call))
-    await asyncio.wait_for(ran.wait(), 1)
-    task.cancel()
+async def test_timer_never_overlaps() -> None:
+    """A run that takes longer than the period delays the next, and missed ticks do not pile up."""
+    time = MovedClock()
+    runs = Runs(time, seconds=25)
+    async with ticking(a_timer(10), runs, time):
+        for _ in range(60):
+            await time.move(timedelta(seconds=1))
+        assert len(runs.requests) == 2  # at 0 and, 10 s after the first has ended, at 35
+        assert time.sleepers == 1
+        assert not any(each.past_due for each in runs.requests)
 
 
 async def test_late_run_is_past_due() -> None:
     """A run that starts well behind its time says so (a machine that slept)."""
-    clock = iter([datetime.now() - timedelta(seconds=30), *[datetime.now()] * 10])
-    seen = asyncio.Queue[bool]()
+    time = MovedClock()
+    runs = Runs(time)
+    async with ticking(a_timer(5), runs, time):
+        await time.move(timedelta(seconds=30))
+        assert [each.past_due for each in runs.requests] == [False, True]
 
-    async def call(_: AppFunction, argument: object) -> None:
-        assert isinstance(argument, func.TimerRequest)
-        seen.put_nowait(argument.past_due)
 
-    task = asyncio.create_task(run_timer(a_timer(5), call, lambda: next(clock)))
-    assert await asyncio.wait_for(seen.get(), 1) is True
-    task.cancel()
+@pytest.mark.parametrize(
+    ("settings", "named", "expected"),
+    [
+        ({}, (), False),
+        ({"runOnStartup": True}, (), True),
+        ({}, ("tick",), True),
+        ({"runOnStartup": False}, ("x",), False),
+    ],
+)
+async def test_which_timers_run_at_the_start(settings: dict[str, Any], named: tuple[str, ...], expected: bool) -> None:
+    """One with run_on_startup, as on the platform, and one that the app names; any other waits for its time."""
+    function = AppFunction("tick", Trigger.TIMER, "timer", print, Path(), settings={"schedule": "00:10:00", **settings})
+    (timer,) = build_timers([function], {}, at_start=named)
+    time = MovedClock()
+    runs = Runs(time)
+    async with ticking(timer, runs, time):
+        assert len(runs.requests) == expected
 
 
 def test_schedule_from_a_setting() -> None:
@@ -159,3 +245,11 @@ def test_schedule_from_a_setting() -> None:
     function = AppFunction("tick", Trigger.TIMER, "timer", print, Path(), settings={"schedule": "%EVERY%"})
     (each,) = build_timers([function], {"EVERY": "00:00:05"})
     assert each.schedule == Interval(timedelta(seconds=5))
+
+
+@pytest.mark.parametrize(("schedule", "reason"), [("every day", "the schedule 'every day'"), ("%NONE%", "'%NONE%'")])
+def test_a_schedule_that_cannot_be_read_names_its_function(schedule: str, reason: str) -> None:
+    """One line with the function, what it declares, and what is right."""
+    function = AppFunction("tick", Trigger.TIMER, "timer", print, Path(), settings={"schedule": schedule})
+    with pytest.raises(ScheduleError, match=f"function 'tick': {reason}"):
+        build_timers([function], {})

@@ -1,4 +1,4 @@
-"""HTTP facts of the Functions host, over a real socket."""
+"""HTTP profile_state of the Functions host, over a real socket."""
 
 import asyncio
 import json
@@ -8,9 +8,10 @@ import azure.functions as func
 import pytest
 from aiohttp import web
 
+from local_host.connections import Patience
 from local_host.http_server import HttpLimits
 from local_host.settings_file import Cors
-from tests.contract.host_for_tests import RunningHost, exchange, raw_request, running
+from tests.support.host_for_tests import RunningHost, exchange, raw_request, running
 
 gate: list[asyncio.Event] = []
 
@@ -68,7 +69,10 @@ async def host() -> AsyncIterator[RunningHost]:
 
     routes = [web.put("/account/uploads/{name}", upload)]
     async with running(
-        build_app(), cors=Cors(("https://page.example",), credentials=True), extra_routes=routes
+        build_app(),
+        cors=Cors(("https://page.example",), credentials=True),
+        extra_routes=routes,
+        patience=Patience(linger=0.05),
     ) as each:
         yield each
 
@@ -174,12 +178,12 @@ async def test_access_log_keeps_queries_to_itself(host: RunningHost, caplog: pyt
 
 
 async def test_limits_of_host_json() -> None:
-    """Over maxOutstandingRequests: 429 with an empty body; over maxConcurrentRequests requests wait."""
+    """Over maxOutstandingRequests: 429 with an error body and Retry-After; over maxConcurrentRequests requests wait."""
     gate[:] = [asyncio.Event()]
     async with running(build_app(), limits=HttpLimits(concurrent=1, outstanding=2)) as host:
         waiting = [asyncio.create_task(exchange(host.port, raw_request("GET", "/wait"))) for _ in range(2)]
         await asyncio.sleep(0.05)
         status, headers, body = await exchange(host.port, raw_request("GET", "/in-thread"))
-        assert (status, body, headers.get("retry-after")) == (429, b"", None)
+        assert (status, json.loads(body)["error"]["code"], headers["retry-after"]) == (429, "TooManyRequests", ["1"])
         gate[0].set()
         assert [each[0] for each in await asyncio.gather(*waiting)] == [200, 200]

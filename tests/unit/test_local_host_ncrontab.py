@@ -35,6 +35,9 @@ FRIDAY = datetime(2026, 11, 20, 10, 7, 30)
         # Both the day of month and the day of week must fit.
         ("0 0 0 13 * 5", FRIDAY, datetime(2027, 8, 13)),
         ("0 0 0 29 2 *", FRIDAY, datetime(2028, 2, 29)),
+        # A range of one value is that value, with a step as well.
+        ("0 0 0 * * 3-3", FRIDAY, datetime(2026, 11, 25)),
+        ("0 0 4-4/2 * * *", FRIDAY, datetime(2026, 11, 21, 4)),
         ("0 0 0 31 12 *", datetime(2026, 12, 31), datetime(2027, 12, 31)),
     ],
 )
@@ -72,9 +75,12 @@ def test_time_span(text: str, period: timedelta) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "* * *", "60 * * * * *", "* * * * * 7", "* * * 0 * *", "x * * * * *", "* * * * Foo *", "*/x * * * * *",
-     "1,,2 * * * * *", "00:00:00", "5m", "00:70:00", "* * * * * * *"],
+     "1,,2 * * * * *", "00:00:00", "5m", "00:70:00", "* * * * * * *",
+     "0 0 0 L * *", "0 0 0 * * 1#2", "@daily", "0 0 0 ? * *", "H * * * * *", "R * * * * *", "*/0 * * * * *"],
 )  # fmt: skip
 def test_refused(text: str) -> None:
     """What is neither is refused, quoting the schedule."""
-    with pytest.raises(ScheduleError, match="schedule"):
+    with pytest.raises(
+        ScheduleError, match=r"^the schedule '.*' is not valid: .*Write 5 or 6 fields: .* or a time span"
+    ):
         parse_schedule(text)

@@ -11,7 +11,9 @@ import pytest
 from local_host.cli import settle
 from local_host.errors import SettingsError
 from local_host.host_settings import expand, parse_host_settings
+from local_host.routing import HttpRoute, Router
 from local_host.settings_file import Cors, LocalSettings, merged, parse_local_settings
+from shared.settings import Settings
 
 
 def test_values_port_and_cors_are_read() -> None:
@@ -81,6 +83,12 @@ def flags(**changes: Any) -> argparse.Namespace:
         "store": None,
         "data_dir": None,
         "ready_file": None,
+        "engine": None,
+        "processes": None,
+        "stop": "drain",
+        "loop": "asyncio",
+        "behind": None,
+        "no_local_settings": False,
     }
     return argparse.Namespace(**(given | changes))
 
@@ -137,6 +145,28 @@ def test_host_json_is_followed_and_overridden() -> None:
     assert (settings.max_concurrent_activities, settings.task_hub) == (3, "Mine")
     assert settings.function_timeout == timedelta(minutes=10)
     assert parse_host_settings('{"functionTimeout": "-1"}', {}, cores=1).function_timeout is None
+
+
+@pytest.mark.parametrize("prefix", ["", None, "api", "v1/api", "/api/", "absent"])
+@pytest.mark.parametrize("hub", ["Mine", "%HUB%", "%hub%x", "absent"])
+def test_the_app_reads_the_same(tmp_path: Path, prefix: str | None, hub: str) -> None:
+    """Where the host serves, and which hub it has, is what the app makes of the same file."""
+    http = {} if prefix == "absent" else {"routePrefix": prefix}
+    durable = {} if hub == "absent" else {"hubName": hub}
+    file = tmp_path / "host.json"
+    file.write_text(json.dumps({"extensions": {"http": http, "durableTask": durable}}))
+    environment = {"HUB": "FromASetting"}
+    own, app = parse_host_settings(file.read_text(), environment, cores=1), Settings.read(environment, file)
+    router = Router([HttpRoute("f", "x", ("GET",))], own.route_prefix)
+    assert router.match("GET", f"{app.root_path}/x") is not None
+    assert own.task_hub == app.task_hub
+
+
+@pytest.mark.parametrize("environment", [{}, {"HUB": ""}], ids=str)
+def test_a_hub_that_no_setting_names(environment: dict[str, str]) -> None:
+    """The host does not make a name up: the app would have another one."""
+    with pytest.raises(SettingsError, match="'%HUB%' does not resolve: the app setting 'HUB' is not set"):
+        parse_host_settings('{"extensions": {"durableTask": {"hubName": "%HUB%"}}}', environment, cores=1)
 
 
 @pytest.mark.parametrize(

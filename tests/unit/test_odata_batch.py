@@ -8,7 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.contracts.http import Request, Response
-from shared.contracts.odata.batch import (
+from shared.contracts.odata.batch.change_sets import Write, check_change_set
+from shared.contracts.odata.batch.json import parse_json, render_json
+from shared.contracts.odata.batch.parts import (
     Batch,
     BatchLimits,
     BatchRequest,
@@ -20,8 +22,6 @@ from shared.contracts.odata.batch import (
     failures,
     unmet_dependency,
 )
-from shared.contracts.odata.batch_json import parse_json, render_json
-from shared.contracts.odata.change_sets import Write, check_change_set
 from shared.errors import RequestError
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.http import Request, Response, json_response
-from shared.contracts.odata.batch import Batch, BatchLimits, BatchResponse
-from shared.contracts.odata.batch_bodies import answer_format, from_stored, read_batch, to_stored, write_batch
-from shared.contracts.odata.batch_multipart import render_multipart
+from shared.contracts.odata.batch.bodies import answer_format, from_stored, read_batch, to_stored, write_batch
+from shared.contracts.odata.batch.multipart import render_multipart
+from shared.contracts.odata.batch.parts import Batch, BatchLimits, BatchResponse
 from shared.errors import RequestError
 
 ROOT = "http://h/odata"

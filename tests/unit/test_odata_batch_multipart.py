@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.http import Response, json_response
-from shared.contracts.odata.batch import Batch, BatchLimits, BatchRequest, BatchResponse
-from shared.contracts.odata.batch_multipart import parse_multipart, render_multipart
+from shared.contracts.odata.batch.multipart import parse_multipart, render_multipart
+from shared.contracts.odata.batch.parts import Batch, BatchLimits, BatchRequest, BatchResponse
 from shared.errors import RequestError
 
 TYPE = "multipart/mixed; boundary=b"
@@ -229,25 +229,25 @@ def test_a_deep_nest_is_refused_at_its_second_level() -> None:
 @pytest.mark.parametrize("count", [1001, 10_000])
 @pytest.mark.parametrize("how", ["alone", "in a change set", "each in a change set", "empty"])
 def test_too_many_parts(count: int, how: str) -> None:
-    """More than the limit is refused with the limit in the message, in a moment, however the parts are packed."""
+    """More than the limit is refused with the limit in the message, at little cost, however the parts are packed."""
     body = {
         "alone": lambda: parts(*[GET] * count),
         "in a change set": lambda: parts(change_set(*[patch()] * count)),
         "each in a change set": lambda: parts(*[change_set(patch())] * count),
         "empty": lambda: b"--b\r\n" * count,
     }[how]()
-    begun = time.perf_counter()
+    begun = time.thread_time()
     error = refusal(body)
-    assert time.perf_counter() - begun < 1
+    assert time.thread_time() - begun < 1
     assert (error.code, "1000" in error.message) == ("BatchTooLarge", True)
 
 
 def test_as_many_parts_as_the_limit() -> None:
     """The limit itself is possible, and 10,000 are read quickly where they are allowed."""
     assert len(parse(parts(*[GET] * 500, change_set(*[patch()] * 500))).requests) == 1000
-    begun = time.perf_counter()
+    begun = time.thread_time()
     assert len(parse_multipart(parts(*[GET] * 10_000), TYPE, BatchLimits(requests=10_000)).requests) == 10_000
-    assert time.perf_counter() - begun < 3
+    assert time.thread_time() - begun < 3
     with pytest.raises(RequestError) as caught:
         parse_multipart(parts(GET), TYPE, BatchLimits(bytes=10))
     assert caught.value.status == 413
@@ -257,19 +257,19 @@ def test_as_many_parts_as_the_limit() -> None:
     "filling", [b"\n", b"\r\n--bb", b"\r\n--b  .", b"\r", b"\r\n--bb\r\n", b"--b", b"A: x\r\n", b"\r\n\r\n"]
 )
 def test_large_bodies_are_cheap(filling: bytes) -> None:
-    """Ten megabytes made to slow a parser down take no more than a moment and a few copies."""
-    content = filling * (10_000_000 // len(filling)) + b"x"
+    """Two megabytes made to slow a parser down take little work and a few copies."""
+    content = filling * (2_000_000 // len(filling)) + b"x"
     body = parts(HTTP + b"\r\nPATCH Books('1') HTTP/1.1\r\n\r\n" + content)
     tracemalloc.start()
     try:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         batch = parse(body)
-        seconds = time.perf_counter() - begun
+        seconds = time.thread_time() - begun
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert batch.requests[0].body == content
-    assert seconds < 5
+    assert seconds < 2
     assert peak < 5 * len(body)
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.http import Response
-from shared.contracts.odata.batch import Batch, BatchRequest
-from shared.contracts.odata.references import (
+from shared.contracts.odata.batch.parts import Batch, BatchRequest
+from shared.contracts.odata.batch.references import (
     Referred,
     check_references,
     entity_reference,

@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 import pytest
 
 from shared.actions import ActionContext, Model
-from shared.actions.odata import ODataService
-from shared.actions.odata_routes import Binding
-from shared.contracts.odata.csdl_json import metadata_json
-from shared.contracts.odata.csdl_xml import metadata_xml
-from shared.contracts.odata.query import parse_query
+from shared.actions.odata.routes import Binding
+from shared.actions.odata.service import ODataService
+from shared.contracts.odata.metadata.csdl_json import metadata_json
+from shared.contracts.odata.metadata.csdl_xml import metadata_xml
+from shared.contracts.odata.query.options import parse_query
 from shared.errors import DeclarationError, RequestError
-from tests.odata_library import Store, books, bound_to, library, reports
+from tests.support.odata_library import Store, books, bound_to, library, reports
 
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 CORE, CAPABILITIES = "@Org.OData.Core.V1.", "@Org.OData.Capabilities.V1."
@@ -171,6 +171,25 @@ def test_a_binding_parameter_beside_one_of_its_name() -> None:
     names = [parameter["$Name"] for parameter in said["$Parameter"]]
     assert names == ["bindingParameter_", "bindingParameter"]
     assert said["$EntitySetPath"] == "bindingParameter_"
+
+
+def test_a_set_that_takes_only_removals() -> None:
+    """Clients are told that its entities have ETags and are deleted, and neither inserted nor updated."""
+
+    class Thing(Model):
+        id: str
+
+    service = ODataService("Things")
+    service.deletable_entity_set("Things", Thing, key="id", source=Store)
+    said = metadata_json(service, "4.01")["Things"]["Container"]["Things"]
+    capabilities = "@Org.OData.Capabilities.V1"
+    assert said["@Org.OData.Core.V1.OptimisticConcurrency"] == []
+    assert said[f"{capabilities}.InsertRestrictions"] == {"Insertable": False}
+    assert said[f"{capabilities}.UpdateRestrictions"] == {"Updatable": False, "Upsertable": False}
+    assert f"{capabilities}.DeleteRestrictions" not in said
+    assert [
+        endpoint.methods for endpoint in service.endpoints() if endpoint.function_name == "odata_Things_entity"
+    ] == [("GET", "HEAD", "DELETE")]
 
 
 def test_names_that_clash() -> None:

@@ -3,20 +3,20 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from shared.actions import ActionContext, Model, ODataService, ReadContext, RequestError, Retry, action
-from shared.actions.edm import TypeRef
-from shared.actions.entities import Stored
-from shared.actions.odata_routes import Binding
+from shared.actions import ActionContext, Context, Model, ODataService, RequestContext, RequestError, Retry, action
+from shared.actions.odata.edm import TypeRef
+from shared.actions.odata.entities import Stored
+from shared.actions.odata.routes import Binding
 from shared.actions.registry import Registry
 from shared.actions.routes import check_distinct
 from shared.contracts.odata.targets import Kind, monitor_url, resolve
 from shared.errors import DeclarationError
-from shared.operations.model import Status
-from tests.unit.parts import make_operation
+from shared.model.operation import Status
+from tests.support.parts import make_operation
 
 
 class Song(Model):
@@ -53,16 +53,16 @@ def service() -> ODataService:
     async def shuffle(context: ActionContext) -> None: ...
 
     @songs.function("Length")
-    async def length(context: ReadContext, request: Song) -> int: ...
+    async def length(context: RequestContext, request: Song) -> int: ...
 
     @songs.collection_function("Find")
-    async def find(context: ReadContext, request: Search) -> list[Song]: ...
+    async def find(context: RequestContext, request: Search) -> list[Song]: ...
 
     @made.action("Tune", retry=Retry(max_attempts=2), keep="2d", retry_after=5)
     async def tune(context: ActionContext) -> Song: ...
 
     @made.function("Random")
-    async def random(context: ReadContext) -> Song: ...
+    async def random(context: RequestContext) -> Song: ...
 
     return made
 
@@ -109,10 +109,10 @@ def test_functions_of_the_host() -> None:
     check_distinct(endpoints, fallback="zz")
     routes = {endpoint.route: endpoint.methods for endpoint in endpoints}
     assert routes["odata/Songs({key})/Music.Play"] == ("POST",)
-    assert routes["odata/Songs/Music.Find({arguments})"] == ("GET",)
+    assert routes["odata/Songs/Music.Find({arguments})"] == ("GET", "HEAD")
     assert {"odata/Tune", "odata/Music.Tune", "odata/Random()", "odata/Random", "odata/Music.Random()"} <= set(routes)
-    assert routes["odata/Songs({key})"] == ("GET",)
-    assert routes["odata/$async/{operation_id}"] == ("GET", "DELETE")
+    assert routes["odata/Songs({key})"] == ("GET", "HEAD")
+    assert routes["odata/$async/{operation_id}"] == ("GET", "HEAD", "DELETE")
 
 
 def unbound(name: str) -> Callable[[ODataService], Any]:
@@ -143,7 +143,7 @@ class Dashed(Model):
     [
         (unbound("Tune"), "both called"),
         (unbound("Songs"), "taken by an entity set"),
-        (unbound("no-name"), "no identifier"),
+        (unbound("no-name"), "name='no-name' is not an identifier"),
         (unbound("Song"), "Song"),
         (bound(Search), "needs the key of Songs"),
         (bound(Play, dict[str, int]), "no counterpart"),
@@ -176,8 +176,8 @@ async def test_what_is_left_behind_is_removed() -> None:
     assert wind.after_end is not None
     operation = make_operation()
     for status in Status:
-        await wind.after_end(replace(operation, status=status))
-    assert seen == [operation.run]
+        await wind.after_end(cast(Context, None), replace(operation, status=status))
+    assert seen == [operation.run_id]
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shared.contracts.odata.filters import Predicate
-from shared.contracts.odata.literals import PYTHON_TYPES
-from shared.contracts.odata.ordering import Ordering, OrderKey, compile_orderby
-from shared.contracts.odata.positions import Position, read_position, write_position
-from shared.contracts.odata.query import parse_query
+from shared.contracts.odata.query.filters import Predicate
+from shared.contracts.odata.query.literals import PYTHON_TYPES
+from shared.contracts.odata.query.options import parse_query
+from shared.contracts.odata.query.ordering import Ordering, OrderKey, compile_orderby
+from shared.contracts.odata.query.positions import Position, read_position, write_position
 from shared.errors import RequestError
-from tests.unit.odata_things import THINGS, TYPE, Thing
+from tests.support.odata_things import THINGS, TYPE, Thing
 
 NOW = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -119,6 +119,17 @@ MEANINGS = [
     ("id in ('dracula')", "d"),
     ("id in ('dracula','zero')", "dz"),
     ("words in (0, -7.0)", "ez"),
+    ("title in ()", ""),
+    ("not (title in ())", "dez"),
+    ("not (title in ( ))", "dez"),
+    ("title IN(\t)", ""),
+    ("null in ()", ""),
+    ("5 in () or words gt 0", "d"),
+    ("lasts in () eq false", "dez"),
+    ("cover/size in ()", ""),
+    ("creators/any(c: c in ())", ""),
+    ("creators/any() and creators/all(c: not (c in ()))", "de"),
+    ("id in () and id eq 'emma'", ""),
     ("rating in (4.5, INF)", "d"),
     ("price in (9.95, INF)", "d"),
     ("lasts in ('P1DT2H', duration'PT1S')", "d"),
@@ -231,7 +242,12 @@ REFUSED = [
     ("length(creators) eq 1", "length takes"),
     ("reverse(title) eq ''", "there is no function 'reverse'"),
     ("title in (5)", "do not compare"),
-    ("title in ()", "was not expected at position 11"),
+    ("title in (,)", "was not expected at position 11"),
+    ("title in ('a'", "ends too early"),
+    ("title in (", "ends too early"),
+    ("creators in ()", "creators is a collection; write creators/any(x: ...)"),
+    ("cover in ()", "cover (Library.Cover) is in no list of values"),
+    ("$it in ()", "$it (Library.Thing) is in no list of values"),
     ("title in ('a',)", "was not expected at position 15"),
     ("title in title", "is no collection"),
     ("5 in creators", "do not compare"),
@@ -444,7 +460,7 @@ def test_threads() -> None:
 
 def test_the_parser_is_imported_when_it_is_needed() -> None:
     """An app that gets no expression never imports the parser's library."""
-    code = "import sys, shared.contracts.odata.collections; print('lark' in sys.modules)"
+    code = "import sys, shared.contracts.odata.query.collections; print('lark' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

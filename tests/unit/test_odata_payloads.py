@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from shared.actions.edm import TypeRef
-from shared.actions.entities import Stored
+from shared.actions.odata.edm import TypeRef
+from shared.actions.odata.entities import Stored
 from shared.contracts.odata.etags import etag_header, parse_etags
 from shared.contracts.odata.media import Representation
+from shared.contracts.odata.metadata.service_document import service_document
 from shared.contracts.odata.payloads import collection, entity, operation_result
-from shared.contracts.odata.service_document import service_document
 from shared.contracts.odata.urls import entity_url, read_key
 from shared.contracts.odata.values import duration_text, write_value
 from shared.errors import RequestError
-from tests.odata_library import Book, Cover, Report, Warned, books, library, operation, reports
+from tests.support.odata_library import Book, Cover, Report, Warned, books, library, operation, reports
 
 BASE = "https://library.example"
 ROOT = f"{BASE}/odata"

@@ -5,22 +5,28 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, time
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.contracts.odata.collections import ReadLimits, read_page
-from shared.contracts.odata.compiling import MAX_ITEMS
-from shared.contracts.odata.expression_values import MAX_SEGMENTS
-from shared.contracts.odata.functions import FUNCTIONS, NOT_SUPPORTED
-from shared.contracts.odata.ordering import MAX_KEYS
-from shared.contracts.odata.positions import Position
-from shared.contracts.odata.query import DEFAULT_PAGE, Resource, parse_query
-from shared.contracts.odata.syntax import MAX_DEPTH, MAX_LENGTH
+from shared.contracts.odata.query import collections
+from shared.contracts.odata.query.collections import ReadLimits
+from shared.contracts.odata.query.compiling import MAX_ITEMS
+from shared.contracts.odata.query.expression_values import MAX_SEGMENTS
+from shared.contracts.odata.query.functions import FUNCTIONS, NOT_SUPPORTED
+from shared.contracts.odata.query.names import check_once
+from shared.contracts.odata.query.options import DEFAULT_PAGE, QueriedResource, parse_query
+from shared.contracts.odata.query.ordering import MAX_KEYS
+from shared.contracts.odata.query.positions import Position
+from shared.contracts.odata.query.syntax import MAX_DEPTH, MAX_LENGTH
 from shared.contracts.paging import MAX_TOP
 from shared.errors import RequestError
-from tests.unit.odata_things import DRACULA, EMMA, THINGS, TYPE, ZERO, ThingSet
+from shared.system_clock import SystemClock
+from tests.support.odata_things import DRACULA, EMMA, THINGS, TYPE, ZERO, ThingSet
+
+read_page = partial(collections.read_page, clock=SystemClock())
 
 
 def refusal(query: dict[str, str], **options: Any) -> RequestError:
@@ -40,7 +46,7 @@ def test_names_in_every_form(form: Any) -> None:
     assert (query.select, query.top, query.skip, query.count) == (("id",), 3, 2, True)
 
 
-def test_nothing_asked() -> None:
+def test_no_options() -> None:
     """Without options: everything, by the key, in pages of the default size."""
     query = parse_query({}, TYPE)
     assert (query.filter, query.orderby, query.select, query.top, query.skip) == (None, None, None, None, 0)
@@ -62,7 +68,8 @@ def test_what_is_the_callers_own() -> None:
         ({"$top": "-1"}, 400, "InvalidQueryOption", "$top"),
         ({"$top": ""}, 400, "InvalidQueryOption", "$top"),
         ({"$top": "\u0663"}, 400, "InvalidQueryOption", "$top"),
-        ({"$top": "1" * 19}, 400, "InvalidQueryOption", "$top"),
+        ({"$top": "+5"}, 400, "InvalidQueryOption", "$top"),
+        ({"@a": "1", "$top": "1,2"}, 400, "InvalidQueryOption", "$top"),
         ({"$skip": "1.0"}, 400, "InvalidQueryOption", "$skip"),
         ({"$count": "yes"}, 400, "InvalidQueryOption", "$count"),
         ({"$select": "titel"}, 400, "InvalidQueryOption", "$select"),
@@ -86,6 +93,67 @@ def test_what_is_refused(query: dict[str, str], status: int, code: str, target: 
     assert (error.status, error.code, error.target) == (status, code, target)
 
 
+@pytest.mark.parametrize("name", ["$top", "$skip"])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("", "has no value; it takes a whole number"),
+        ("-1", "is not negative"),
+        ("-99999999999999999999", "is not negative"),
+        *[(text, "the digits 0 to 9 alone") for text in ("1.5", "1e3", "-1.5", "ten", " 5", "0x10", "\u0663", "null")],
+    ],
+)
+def test_why_a_number_is_refused(name: str, value: str, reason: str) -> None:
+    """The message is true of what was sent."""
+    error = refusal({name: value})
+    assert (error.code, error.target) == ("InvalidQueryOption", name)
+    assert reason in error.message
+
+
+@pytest.mark.parametrize("digits", ["99999999999999999999", "9223372036854775808", "9" * 8000, "0" * 30 + "9" * 19])
+def test_numbers_of_any_length(digits: str) -> None:
+    """A whole number is never too large: no set has so many entities, and answers come in pages (11.2.6)."""
+    query = parse_query({"$top": digits, "$skip": digits}, TYPE)
+    assert (query.top, query.skip) == (2**63 - 1, 2**63 - 1)
+    assert query.shown == query.page_size == MAX_TOP
+    assert parse_query({"$top": "0" * 5000 + "7", "$skip": "00"}, TYPE).top == 7
+
+
+async def test_pages_of_a_huge_top() -> None:
+    """It gives everything, page by page; a huge `$skip` leaves nothing, in any order."""
+    huge = "9" * 20
+    options, found = {"$top": huge}, []
+    while options:
+        page = await read_page(ThingSet(THINGS), parse_query(options, TYPE, preferences={"maxpagesize": "2"}))
+        found += page.entities
+        options = page.next or {}
+    assert len(found) == len(THINGS)
+    beyond = await read_page(ThingSet(THINGS), parse_query({"$skip": huge, "$count": "true"}, TYPE))
+    assert (beyond.entities, beyond.count, beyond.next) == ((), len(THINGS), None)
+    for options in ({"$orderby": "title"}, {"$orderby": "title", "$top": huge, "$filter": "words gt 0"}):
+        beyond = await read_page(ThingSet(THINGS), parse_query({**options, "$skip": huge}, TYPE))
+        assert (beyond.entities, beyond.count, beyond.next) == ((), None, None)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["$top", "$top"], "$top"),
+        (["$top", "$filter", "TOP"], "$top"),
+        (["format", "$Format"], "$format"),
+        (["@w", "@w"], "@w"),
+        (["$id", "$ID"], "$id"),
+        (["$mine", "$mine"], "$mine"),
+    ],
+)
+def test_options_that_are_repeated(names: list[str], shown: str) -> None:
+    """An option is there once, in whatever spelling (URL Conventions 4.01, section 5.1); so is a parameter alias."""
+    with pytest.raises(RequestError, match="is there twice") as caught:
+        check_once(names)
+    assert (caught.value.status, caught.value.target) == (400, shown)
+    check_once([*dict.fromkeys(names[:1]), "mine", "mine", "id", "id", "code", "code"])
+
+
 def test_select() -> None:
     """Properties, each once, and nested ones; a star is everything."""
     assert parse_query({"$select": "title, id,title,cover/size"}, TYPE).select == ("title", "id", "cover/size")
@@ -94,10 +162,10 @@ def test_select() -> None:
 
 def test_one_entity() -> None:
     """One entity takes `$select` and `$format`, and no option of a collection."""
-    query = parse_query({"$select": "id", "$format": "json"}, TYPE, resource=Resource.ENTITY)
+    query = parse_query({"$select": "id", "$format": "json"}, TYPE, resource=QueriedResource.ENTITY)
     assert query.select == ("id",)
     for name in ("$filter", "$top", "$orderby", "$count", "$skiptoken"):
-        assert refusal({name: "1"}, resource=Resource.ENTITY).status == 400
+        assert refusal({name: "1"}, resource=QueriedResource.ENTITY).status == 400
 
 
 def test_count_of_a_set() -> None:
@@ -105,11 +173,11 @@ def test_count_of_a_set() -> None:
     query = parse_query(
         {"$filter": "words lt 0", "$top": "x", "$skip": "2", "$orderby": "titel", "$expand": "y"},
         TYPE,
-        resource=Resource.COUNT,
+        resource=QueriedResource.COUNT,
     )
     assert query.filter is not None
     assert (query.top, query.skip, query.orderby) == (None, 0, None)
-    assert refusal({"$search": "x"}, resource=Resource.COUNT).status == 501
+    assert refusal({"$search": "x"}, resource=QueriedResource.COUNT).status == 501
 
 
 @pytest.mark.parametrize(
@@ -230,7 +298,7 @@ def test_the_document_says_all() -> None:
     named = {word.lower() for text in words for word in text.split()}
     assert set(FUNCTIONS) | {"now"} <= named
     assert {name for name in NOT_SUPPORTED if not name.startswith("geo.")} <= named
-    for options, _ in (resource.value for resource in Resource):
+    for options, _ in (resource.value for resource in QueriedResource):
         assert {f"${name}" for name in options} <= named
     rows = re.findall(r"\| ([0-9]+) \|", document.partition("## Limits")[2])
     limits = ReadLimits()

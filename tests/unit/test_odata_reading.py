@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.actions.entities import Stored
+from shared.actions.odata.entities import Stored
 from shared.contracts.errors import error_response
 from shared.contracts.odata.arguments import read_arguments
 from shared.contracts.odata.media import Representation
 from shared.contracts.odata.payloads import entity
 from shared.contracts.odata.reading_bodies import read_changes, read_entity, read_parameters
 from shared.errors import RequestError
-from tests.odata_library import Book, Cover, ExportBook, ReportRequest, SummaryOf, books, operation
+from tests.support.odata_library import Book, Cover, ExportBook, ReportRequest, SummaryOf, books, operation
 
 NEW = {"id": "moby", "title": "Moby Dick"}
 

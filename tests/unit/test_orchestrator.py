@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blueprints.orchestrator import ROUNDS, pass_through
-from shared.engine.durable import ACTIVITY
+from shared.engine.port import ACTIVITY
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -58,8 +58,11 @@ def test_nothing_left_ends_it(context: Context, steps: Generator[Any, Any, None]
 
 
 def test_a_named_time_is_slept_until(steps: Generator[Any, Any, None]) -> None:
-    """The activity's next time becomes a durable timer, after which it is called again with the same input."""
-    assert steps.send("2026-01-01T00:05:00.000000Z") == ("timer", NOW + timedelta(minutes=5))
+    """The activity's next time becomes a durable timer, after which it is called again with the same input.
+
+    The timer is due a second later: it may fire a second early, and the activity would have nothing to do yet.
+    """
+    assert steps.send("2026-01-01T00:05:00.000000Z") == ("timer", NOW + timedelta(minutes=5, seconds=1))
     assert steps.send(None) == ("activity", "work")
     end(steps, None)
 

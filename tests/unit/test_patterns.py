@@ -1,20 +1,22 @@
 """The four start patterns as declarations: what follows from each, and what refuses to start and why."""
 
+import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from shared.actions import Accepted, ActionContext, Model, action
+from shared.actions import Accepted, ActionContext, Model, RequestContext, action
 from shared.actions.declaration import Action
 from shared.actions.patterns import MONITOR_MEMBERS, Pattern
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint
 from shared.composition import Application
-from shared.contracts.dataplane import facts_of, monitor_json, pattern_of
+from shared.contracts.dataplane.answers import monitor_response, pattern_of, profile_state_of
 from shared.errors import DeclarationError, ErrorBody
-from shared.operations.model import Outcome, Progress, Status
-from tests.unit.parts import T0, Input, make_operation
+from shared.model.attempts import AttemptRecord
+from shared.model.operation import Outcome, Progress, Status
+from tests.support.parts import T0, Input, make_operation
 
 
 class Thing(Model):
@@ -118,7 +120,8 @@ async def test_accepted() -> None:
         return Accepted(created=True, resource=Thing(id=request.id))
 
     Registry([declared])
-    assert await declared.accept(Input(id="5")) == Accepted(created=True, resource=Thing(id="5"))
+    first = await declared.accept(cast(RequestContext, None), Input(id="5"))
+    assert first == Accepted(created=True, resource=Thing(id="5"))
     with pytest.raises(DeclarationError, match="there is one of it"):
         declared.accepted(hook)
     with pytest.raises(DeclarationError, match="is for a PUT of a resource"):
@@ -134,7 +137,7 @@ async def test_accepted_forms() -> None:
         return None
 
     with pytest.raises(TypeError, match="not Accepted"):
-        await declared.accept(Input())
+        await declared.accept(cast(RequestContext, None), Input())
 
 
 def test_generated_endpoints() -> None:
@@ -145,12 +148,12 @@ def test_generated_endpoints() -> None:
     where = {e.function_name: (e.methods, e.route) for e in Registry([job, write, again]).endpoints()}
     assert where == {
         "job_run": (("PUT",), "jobs/{operation_id}"),
-        "job_run_status": (("GET",), "jobs/{operation_id}"),
+        "job_run_status": (("GET", "HEAD"), "jobs/{operation_id}"),
         "job_run_cancel": (("POST",), "jobs/{operation_id}:cancel"),
         "job_run_delete": (("DELETE",), "jobs/{operation_id}"),
         "thing_write": (("POST",), "thing/{id}:write"),
         "thing_again": (("POST",), "thing/{id}:again"),
-        "thing_id_operation": (("GET",), "thing/{id}/operations/{operation_id}"),
+        "thing_id_operation": (("GET", "HEAD"), "thing/{id}/operations/{operation_id}"),
     }
     Application(Registry([job, write, again]))
 
@@ -187,14 +190,17 @@ def test_monitor_members() -> None:
     progress = Progress(5, 1, 2, "m", {})
     failed = make_operation(status=Status.FAILED, outcome=outcome, progress=progress, expires=T0)
     done = make_operation(status=Status.SUCCEEDED)
-    assert set(monitor_json(failed)) | set(monitor_json(done, {"x": 1})) == MONITOR_MEMBERS
+    attempt = AttemptRecord(number=1, began=T0)
+    waiting = make_operation(status=Status.RUNNING, attempts=(attempt,), last_error=ErrorBody("a", "b"))
+    shown = [json.loads(monitor_response(each, b'{"x": 1}').body) for each in (failed, done, waiting)]
+    assert {name for each in shown for name in each} == MONITOR_MEMBERS
 
 
 @pytest.mark.parametrize("pattern", list(Pattern))
 def test_remembered(pattern: Pattern) -> None:
     """The operation remembers its pattern without the registry; rows from before there were patterns are actions."""
-    assert pattern_of(make_operation(facts=facts_of(pattern))) is pattern
-    assert facts_of(Pattern.ACTION) == {}
+    assert pattern_of(make_operation(profile_state=profile_state_of(pattern))) is pattern
+    assert profile_state_of(Pattern.ACTION) == {}
 
 
 def test_stored_words() -> None:
@@ -202,7 +208,7 @@ def test_stored_words() -> None:
     assert [str(pattern) for pattern in Pattern] == ["action", "put-resource", "delete-resource", "put-operation"]
 
 
-def test_only_own_endpoints() -> None:
+def test_only_operation_endpoints() -> None:
     """An action started by POST is one function."""
     declared = action("a:b", post="a")(thing)
     assert declared.endpoints() == [Endpoint("a_b", ("POST",), "a", declared.where)]

@@ -35,6 +35,13 @@ def test_zero_and_less(length: timedelta) -> None:
         duration(length, what="x")
 
 
+@pytest.mark.parametrize("value", ["36526d", "9" * 400 + "d", timedelta(days=40_000)])
+def test_far_too_long(value: str | timedelta) -> None:
+    """What could not be added to a date is refused."""
+    with pytest.raises(DeclarationError, match="a hundred years"):
+        duration(value, what="x")
+
+
 @given(st.integers(1, 10**8))
 def test_written_durations_are_read(seconds: int) -> None:
     """What messages show can be pasted into a declaration."""

@@ -69,6 +69,6 @@ def test_applied() -> None:
 @pytest.mark.parametrize("garbage", ['"', '"\\', "a=", ";", "a;", " ", 'a="', ","])
 def test_garbage_costs_nothing(garbage: str) -> None:
     """A header made to be slow to read is not."""
-    began = time.monotonic()
+    began = time.thread_time()
     preferences(request(garbage * 50_000 + ", wait=5"))
-    assert time.monotonic() - began < 1
+    assert time.thread_time() - began < 1

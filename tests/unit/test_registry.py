@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-import actions
-from shared.actions import ActionContext, ReadContext, action, read
+from shared.actions import ActionContext, RequestContext, action, read
 from shared.actions.declaration import Action, Read
 from shared.actions.registry import Registry, discover
-from shared.composition import BUILT_IN, FALLBACK, Application
+from shared.composition import Application
+from shared.contracts.functions import BUILT_IN, FALLBACK
 from shared.errors import DeclarationError
-from tests.unit.parts import Input
+from tests.support.parts import Input
+
+ROOT = Path(__file__).parents[2]
 
 
 def declared(name: str = "a", route: str = "a", **more: Any) -> Action:
@@ -26,7 +28,7 @@ def declared(name: str = "a", route: str = "a", **more: Any) -> Action:
 
 
 def reading(name: str, route: str) -> Read:
-    async def reader(context: ReadContext, request: Input) -> Input:
+    async def reader(context: RequestContext, request: Input) -> Input:
         return request
 
     reader.__qualname__ = f"reader_of_{route}"
@@ -81,16 +83,26 @@ def test_timeout_below_the_hosts() -> None:
     Application(registry, function_timeout=None)
     shorter = timedelta(minutes=10, seconds=-1)
     refused(lambda: Application(registry, function_timeout=shorter), "functionTimeout", "handler_of_x", "9m", "8m59s")
+    page, section = "docs/configuration.md", "Time limits of the plans"
+    refused(lambda: Application(registry, function_timeout=shorter), f"({page}, '{section}')")
+    assert f"\n## {section}\n" in (ROOT / page).read_text(encoding="utf-8")
 
 
-def test_the_sample() -> None:
-    """The sample's actions and reads are found, with the routes of the specification."""
-    registry = discover(actions)
+def test_timeout_below_the_total() -> None:
+    """A timeout above what the whole operation may take is refused, with and without a limit of the host."""
+    registry = Registry([declared("a", "x", timeout="25h")])
+    for host in (None, timedelta(days=3)):
+        refused(lambda host=host: Application(registry, function_timeout=host), "handler_of_x", "1d1h", "at most 1d")
+    Application(Registry([declared("a", "x", timeout="24h")]), function_timeout=None)
+    refused(lambda: registry.check_timeouts(None, total_deadline=timedelta(hours=1)), "at most 1h")
+
+
+def test_read_only() -> None:
+    """What was collected has the routes that were declared, and takes nothing more."""
+    registry = Registry([declared("a", "thing/{id}:a")], [reading("b", "thing/{id}")])
     assert {(e.methods, e.route) for e in registry.endpoints()} >= {
-        (("POST",), "book/{id}:upload-start"),
-        (("POST",), "book/{id}:upload-finish"),
-        (("GET",), "book/{id}"),
-        (("GET",), "book"),
+        (("POST",), "thing/{id}:a"),
+        (("GET", "HEAD"), "thing/{id}"),
     }
     with pytest.raises(TypeError):
         registry.actions["x"] = declared()  # type: ignore[index]

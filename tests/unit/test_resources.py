@@ -1,4 +1,4 @@
-"""ARM resources over their lives: states, holds, what fails, what PUT and PATCH change, lists, conditions."""
+"""ARM resources over their lives: states, locks, what fails, what PUT and PATCH change, lists, conditions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from shared.actions import ActionContext, ActionFailed, ArmResource, Model
-from shared.operations.model import Status
+from shared.model.operation import Status
 from shared.resources.model import ResourceKey
 from shared.resources.store import ResourceStore
-from tests.arm_things import ALL, Thing, ThingProperties, async_things
-from tests.unit.arm_parts import OTHER_SUB, ArmApi, arm_api, code, path_of, told
-from tests.unit.parts import FaultyStorage
+from tests.support.arm_parts import OTHER_SUB, ArmApi, arm_api, body_of, code, path_of
+from tests.support.arm_things import ALL, Thing, ThingProperties, async_things
+from tests.support.parts import LEASES, FaultyStorage
 
 PATH = path_of("asyncThings", "One")
 
@@ -32,7 +32,7 @@ async def make(context: ActionContext, pair: Thing) -> Thing:
     return pair
 
 
-@pairs.action("join", also_hold=lambda pair, request: [request.other])
+@pairs.action("join", also_lock=lambda pair, request: [request.other])
 async def join(context: ActionContext, pair: Thing, request: Pair) -> None:
     if request.other == "failing":
         raise ActionFailed("No", "No.")
@@ -64,16 +64,16 @@ async def test_states_of_a_life(api: ArmApi) -> None:
         operation = await api.application.records.read(work.locator)
         assert operation is not None
 
-        from shared.operations import lifecycle
+        from shared.model import lifecycle
 
         claimed = await api.application.records.change(
-            operation, lambda o: lifecycle.claim(o, api.clock(), holder="x", timeout=o.keep)
+            operation, lambda o: lifecycle.claim(o, api.clock.now(), holder="x", timeout=o.keep, leases=LEASES)
         )
         seen.append((await api.shown(PATH))["properties"])
         assert (seen[0]["provisioningState"], seen[0]["note"]) == (word, note)
         # Given back, as a host does that stops: the word does not go back to Accepted.
         await api.application.records.change(
-            claimed, lambda o: lifecycle.continue_later(o, api.clock(), fence=o.fence, not_before=api.clock())
+            claimed, lambda o: lifecycle.continue_later(o, api.clock.now(), fence=o.fence, not_before=api.clock.now())
         )
         assert await state(api) == word
         await api.drain()
@@ -120,10 +120,46 @@ async def test_busy(api: ArmApi) -> None:
     assert (await api("PATCH", PATH, {})).status == 202
 
 
+@pytest.mark.parametrize(
+    ("method", "body", "other"),
+    [
+        ("PUT", {"location": "westeurope", "tags": {"a": "1"}}, {"location": "westeurope"}),
+        ("PATCH", {"tags": {"a": "1"}}, {"tags": {"a": "2"}}),
+        ("DELETE", None, None),
+    ],
+)
+async def test_the_same_write_finds_its_operation(api: ArmApi, method: str, body: Any, other: Any) -> None:
+    """While it holds the resource, the same request is answered as before; another one, or a later one, is not."""
+    await api.put(PATH)
+    tag = (await api("GET", PATH)).headers["ETag"]
+    first = await api(method, PATH, body, if_match=tag)
+    monitor = first.headers["Azure-AsyncOperation"]
+    again = await api(method, PATH.upper().replace("SUBSCRIPTIONS", "subscriptions"), body, if_match=tag)
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.headers["Azure-AsyncOperation"] == monitor
+    assert len(api.engine.started) == 1
+    for sent, headers in ((body, {}), (body, {"if_match": "*"}), (other, {"if_match": tag} if other else {})):
+        refused = await api(method, PATH, sent, **headers)
+        assert code(refused) == (409, "OperationInProgress")
+        assert monitor in body_of(refused)["error"]["message"]
+        assert refused.headers["Retry-After"] == first.headers["Retry-After"]
+    await api.drain()
+    if method != "DELETE":
+        assert (await api(method, PATH, body)).headers["Azure-AsyncOperation"] != monitor
+
+
+async def test_the_same_action_is_another_one(api: ArmApi) -> None:
+    """A POST does what it does as often as it is sent, so while the first one runs the second is refused."""
+    await api.put(PATH)
+    assert (await api("POST", f"{PATH}/add", {})).status == 202
+    assert code(await api("POST", f"{PATH}/add", {})) == (409, "OperationInProgress")
+
+
 async def test_concurrent_puts(api: ArmApi) -> None:
     """Of many PUTs at once exactly one starts; the others are 409, and there is one operation."""
-    body = {"location": "westeurope"}
-    answers = await asyncio.gather(*(api("PUT", PATH.replace("One", f"oN{'eE'[i % 2]}"), body) for i in range(12)))
+    paths = [PATH.replace("One", f"oN{'eE'[i % 2]}") for i in range(12)]
+    bodies = [{"location": "westeurope", "tags": {"number": str(i)}} for i in range(12)]
+    answers = await asyncio.gather(*(api("PUT", path, body) for path, body in zip(paths, bodies, strict=True)))
     assert sorted(a.status for a in answers) == [201] + [409] * 11
     assert len(api.engine.started) == 1
 
@@ -166,7 +202,7 @@ async def test_names_compare_without_case(api: ArmApi) -> None:
     assert await api.shown(shouted) == await api.shown(PATH)
     assert (await api.put(shouted)).status == 200
     assert (await api.shown(shouted))["id"] == PATH
-    listed = told(await api("GET", path_of("ASYNCTHINGS", group="RG", sub=PATH.split("/")[2].upper())))["value"]
+    listed = body_of(await api("GET", path_of("ASYNCTHINGS", group="RG", sub=PATH.split("/")[2].upper())))["value"]
     assert [each["id"] for each in listed] == [PATH]
 
 
@@ -187,7 +223,7 @@ async def test_lists(api: ArmApi) -> None:
         states: list[str] = []
         link: str | None = f"{path}?$top=2"
         while link:
-            page = told(await api("GET", link))
+            page = body_of(await api("GET", link))
             found += [each["id"] for each in page["value"]]
             states += [each["properties"]["provisioningState"] for each in page["value"]]
             link = page.get("nextLink")
@@ -208,9 +244,9 @@ async def test_also_held(api: ArmApi) -> None:
     assert code(await api("POST", f"{one}/join", {"other": "two"})) == (409, "OperationInProgress")
     await api.drain()
     for path in (one, two):
-        row = await ResourceStore(api.storage).read(ResourceKey.parse(path))
+        row = await ResourceStore(api.storage, clock=api.clock).read(ResourceKey.parse(path))
         assert row is not None
-        assert row.hold is None
+        assert row.lock is None
     await api("PUT", two, {})
     assert code(await api("POST", f"{one}/join", {"other": "two"})) == (409, "OperationInProgress")
     assert (await api("PUT", one, {})).status == 200  # nothing of the refused one holds
@@ -231,7 +267,7 @@ async def test_crossed_actions_do_not_block_each_other(api: ArmApi) -> None:
 
 
 async def test_preconditions_release(tmp_path: Path) -> None:
-    """A refused precondition leaves nothing behind: no resource, no operation, no hold."""
+    """A refused precondition leaves nothing behind: no resource, no operation, no lock."""
     from shared.actions import RequestError
 
     guarded = ArmResource("Contoso.Guarded", "guards", api_versions=["2026-01-01"], properties=ThingProperties)
@@ -250,7 +286,7 @@ async def test_preconditions_release(tmp_path: Path) -> None:
         bad = {"location": "x", "properties": {"note": "bad"}}
         assert code(await api("PUT", path, bad)) == (400, "BadNote")
         assert (await api("GET", path)).status == 404
-        assert await ResourceStore(api.storage).read(ResourceKey.parse(path)) is None
+        assert await ResourceStore(api.storage, clock=api.clock).read(ResourceKey.parse(path)) is None
         await api.put(path, {"properties": {"note": "good"}})
         assert code(await api("PUT", path, {"properties": {"note": "bad"}})) == (400, "BadNote")
         assert (await api.shown(path))["properties"]["provisioningState"] == "Succeeded"
@@ -283,11 +319,11 @@ async def test_system_data(tmp_path: Path) -> None:
         ann, bob = ({"x_ms_client_principal_id": n, "x_ms_client_principal_idp": "aad"} for n in ("ann", "bob"))
         assert code(await api("PUT", PATH, {"location": "x"})) == (401, "Unauthenticated")
         await api.put(PATH, **ann)
-        first = told(await api("GET", PATH, **bob))
+        first = body_of(await api("GET", PATH, **bob))
         assert first["systemData"]["createdBy"] == first["systemData"]["lastModifiedBy"] == "aad:ann"
         await api("PATCH", PATH, {"systemData": first["systemData"], "tags": {"a": "b"}}, **bob)
         await api.drain()
-        second = told(await api("GET", PATH, **bob))["systemData"]
+        second = body_of(await api("GET", PATH, **bob))["systemData"]
         assert (second["createdBy"], second["lastModifiedBy"]) == ("aad:ann", "aad:bob")
         assert second["createdAt"] == first["systemData"]["createdAt"]
 

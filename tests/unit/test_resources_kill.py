@@ -3,20 +3,22 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.actions import Retry
 from shared.engine.port import Work
 from shared.errors import StorageConflict, StorageUnavailable
-from shared.operations.ids import Locator
+from shared.model.ids import Locator
+from shared.operations.handler_threads import HandlerThreads
+from shared.operations.runner import Runner
 from shared.resources.model import Body, ResourceKey, ResourceRow
 from shared.resources.store import ResourceStore
-from tests.arm_things import both_things
-from tests.unit.arm_parts import ArmApi, arm_api, code, path_of, told
-from tests.unit.parts import Killed
+from tests.support.arm_parts import ArmApi, arm_api, body_of, code, path_of
+from tests.support.arm_things import both_things
+from tests.support.parts import Killed
 from tests.unit.test_resources import pairs
 
 PATH, OTHER = path_of("bothThings", "one"), path_of("bothThings", "two")
@@ -52,17 +54,17 @@ async def test_start_dies_before_the_operation(tmp_path: Path, verb: str, fault:
             assert shown.status == 404
         else:
             state = "Succeeded" if verb == "action" or not taken else "Accepted"
-            assert told(shown)["properties"]["provisioningState"] == state
+            assert body_of(shown)["properties"]["provisioningState"] == state
         if taken:
             assert code(await api("PUT", PATH, VERBS["create"][2])) == (409, "OperationInProgress")
-        api.later = timedelta(seconds=61)
+        api.clock.pass_by(seconds=61)
         after = await api("GET", PATH)
         if verb == "create":
             assert after.status == 404
-            assert told(await api("GET", path_of("bothThings")))["value"] == []
+            assert body_of(await api("GET", path_of("bothThings")))["value"] == []
         else:
-            assert told(after)["properties"]["note"] == "old"
-            assert told(after)["properties"]["provisioningState"] == "Succeeded"
+            assert body_of(after)["properties"]["note"] == "old"
+            assert body_of(after)["properties"]["provisioningState"] == "Succeeded"
         assert (await api.put(PATH, {"properties": {"note": "again"}})).status == (201 if verb == "create" else 200)
         assert (await api.shown(PATH))["properties"]["note"] == "again"
 
@@ -77,19 +79,20 @@ async def test_start_dies_before_the_engine(tmp_path: Path, verb: str) -> None:
         with pytest.raises(Killed):
             await api(method, PATH + suffix, body)
         assert api.engine.started == []
-        api.later = timedelta(seconds=100)
+        api.clock.pass_by(seconds=100)
         state = (await api.shown(PATH))["properties"]["provisioningState"]
         assert state == ("Succeeded" if verb == "action" else "Accepted")
-        assert code(await api("DELETE", PATH)) == (409, "OperationInProgress")
-        api.application.housekeeping._clock = api.application.runner._clock = api.clock
+        assert code(await api("DELETE", PATH, if_match="*")) == (409, "OperationInProgress")
         await api.application.housekeeping.run(api.engine)
         await api.drain()
         await ends(api, verb)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_end_dies(tmp_path: Path, verb: str) -> None:
+async def test_end_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
     """Dead at any write of the run, from the claim to the roll-forward: a reader's answer is the holder's."""
+    for declared in both_things.verbs:
+        monkeypatch.setattr(declared.action, "retry", Retry(max_attempts=3))
     for at in range(1, 9):
         async with arm_api(tmp_path / str(at), both_things, faulty=True) as api:
             await begun(api, verb)
@@ -105,32 +108,49 @@ async def test_end_dies(tmp_path: Path, verb: str) -> None:
             if operation.status.is_terminal:
                 await ends(api, verb)
                 continue
-            assert told(shown)["properties"]["provisioningState"] == WORKING[verb]
+            assert body_of(shown)["properties"]["provisioningState"] == WORKING[verb]
             assert code(await api("PATCH", PATH, {})) == (409, "OperationInProgress")
             # The lease runs out and the next attempt finishes the work.
-            api.application.runner._clock = lambda: api.clock() + timedelta(seconds=60)
-            api.application.runner._actions = {
-                name: replace(action, retry=replace(action.retry, max_attempts=3))
-                for name, action in api.application.registry.runnable.items()
-            }
-            api.engine.started.append(("again", Work.of(operation)))
-            await api.drain()
+            api.clock.pass_by(seconds=60)
+            await persistent(api).run(Work.of(operation))
             await ends(api, verb)
     pytest.fail("an end has more writes than were tried")
 
 
+def persistent(api: ArmApi) -> Runner:
+    """The application's runner, if its actions were declared with three attempts."""
+    app = api.application
+    actions = {
+        name: replace(action, retry=replace(action.retry, max_attempts=3))
+        for name, action in app.registry.runnable.items()
+    }
+    return Runner(
+        app.records,
+        actions,
+        HandlerThreads(1),
+        app.live,
+        services=app.services,
+        after_end=app.after_end,
+        clock=app.clock,
+        timing=app.timing,
+        function_timeout=None,
+        instance="0badcafe",
+        randomness=lambda: 0.0,
+    )
+
+
 async def ends(api: ArmApi, verb: str) -> None:
-    """What every reader is told in the end, twice, and what the row says afterwards."""
+    """What every reader reads in the end, twice, and what the row says afterwards."""
     for _ in range(2):
         shown = await api("GET", PATH)
         if verb == "delete":
             assert shown.status == 404
         else:
-            properties = told(shown)["properties"]
+            properties = body_of(shown)["properties"]
             assert properties["provisioningState"] == "Succeeded"
             assert properties["note"] == ("old" if verb == "action" else "new")
-    row = await ResourceStore(api.storage).read(KEY)
-    assert row is None if verb == "delete" else row is not None and row.hold is None
+    row = await ResourceStore(api.storage, clock=api.clock).read(KEY)
+    assert row is None if verb == "delete" else row is not None and row.lock is None
 
 
 KEY = ResourceKey(
@@ -142,7 +162,7 @@ KEY = ResourceKey(
 )
 
 
-async def test_start_dies_between_two_holds(tmp_path: Path) -> None:
+async def test_start_dies_between_two_locks(tmp_path: Path) -> None:
     """An action that holds two resources and dies after the first, or after both: both are free after 60 s."""
     paths = [path_of("pairs", name, namespace="Contoso.Pairs") for name in ("one", "two")]
     for at in (1, 2):
@@ -154,18 +174,18 @@ async def test_start_dies_between_two_holds(tmp_path: Path) -> None:
                 await api("POST", f"{paths[1]}/join", {"other": "one"})
             taken = [code(await api("PUT", path, {}))[0] for path in paths[:at]]
             assert taken == [409] * at
-            api.later = timedelta(seconds=61)
+            api.clock.pass_by(seconds=61)
             assert (await api("POST", f"{paths[0]}/join", {"other": "two"})).status == 202
 
 
 async def the_operation(api: ArmApi) -> Any:
-    row = await ResourceStore(api.storage).read(KEY)
-    if row is None or row.hold is None:
+    row = await ResourceStore(api.storage, clock=api.clock).read(KEY)
+    if row is None or row.lock is None:
         # It was rolled forward: the last one of the list.
         page = await api.application.records.page(KEY.owner, position=None, limit=1, matches=lambda row: True)
         locator = Locator.of(KEY.owner, page.rows[0].id)
     else:
-        locator = Locator.parse(row.hold.holder)
+        locator = Locator.parse(row.lock.holder)
     operation = await api.application.records.read(locator)
     assert operation is not None
     return operation
@@ -177,9 +197,9 @@ async def test_roll_forward_is_conditional(tmp_path: Path) -> None:
         await api.put(PATH, {"properties": {"note": "one"}})
         first = await the_operation(api)
         await api("PATCH", PATH, {"properties": {"note": "two"}})
-        before = await ResourceStore(api.storage).read(KEY)
+        before = await ResourceStore(api.storage, clock=api.clock).read(KEY)
         await api.application.resources.roll_forward([KEY], first)
-        assert await ResourceStore(api.storage).read(KEY) == before
+        assert await ResourceStore(api.storage, clock=api.clock).read(KEY) == before
         await api.drain()
         await api.application.resources.roll_forward([KEY], first)
         assert (await api.shown(PATH))["properties"]["note"] == "two"
@@ -195,9 +215,9 @@ async def test_readers_answer_while_the_store_takes_no_writes(tmp_path: Path) ->
         operation = await the_operation(api)
         assert operation.status.is_terminal
         assert (await api.shown(PATH))["properties"]["provisioningState"] == "Succeeded"
-        row = await ResourceStore(api.storage).read(KEY)
+        row = await ResourceStore(api.storage, clock=api.clock).read(KEY)
         assert row is not None
-        assert row.hold is not None
+        assert row.lock is not None
         api.faults.at = 0
         await ends(api, "create")
 
@@ -205,7 +225,7 @@ async def test_readers_answer_while_the_store_takes_no_writes(tmp_path: Path) ->
 async def test_store_is_conditional(tmp_path: Path) -> None:
     """Writes and removals of a row that has changed are conflicts; a removal of one that is gone is none."""
     async with arm_api(tmp_path, both_things) as api:
-        store = ResourceStore(api.storage)
+        store = ResourceStore(api.storage, clock=api.clock)
         row = await store.write(ResourceRow(key=KEY, body=Body(location="x")))
         with pytest.raises(StorageConflict):
             await store.write(ResourceRow(key=KEY))
@@ -227,8 +247,7 @@ async def test_expiry_rolls_forward_first(tmp_path: Path) -> None:
         await api.drain()
         operation = await the_operation(api)
         assert operation.status.is_terminal
-        api.later = timedelta(hours=25)
-        api.application.housekeeping._clock = api.application.runner._clock = api.clock
+        api.clock.pass_by(hours=25)
         assert (await api.application.housekeeping.run(api.engine)).removed == 1
         assert (await api.shown(PATH))["properties"]["note"] == "new"
 
@@ -248,10 +267,10 @@ async def test_many_readers_roll_forward_at_once(tmp_path: Path, verb: str) -> N
         assert write.status == (404 if verb == "delete" else 202)
         if verb == "delete":
             assert {a.status for a in answers[:6]} == {404}
-            assert all(told(a)["value"] == [] for a in answers[6:9])
+            assert all(body_of(a)["value"] == [] for a in answers[6:9])
         else:
-            notes = {told(a)["properties"]["note"] for a in answers[:6]}
-            notes |= {told(a)["value"][0]["properties"]["note"] for a in answers[6:9]}
+            notes = {body_of(a)["properties"]["note"] for a in answers[:6]}
+            notes |= {body_of(a)["value"][0]["properties"]["note"] for a in answers[6:9]}
             assert notes == {"old" if verb == "action" else "new"}
 
 

@@ -1,20 +1,19 @@
 """The windows between two rows: what is slow, fails or is removed in between must not undo what has succeeded."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.actions.arm import ArmResource
-from shared.actions.arm_external import put_elsewhere
+from shared.actions.arm.delegation import delegate_put
+from shared.actions.arm.resource import ArmResource
 from shared.actions.context import ActionContext
 from shared.errors import StorageUnavailable
-from shared.operations.external import Succeeded
+from shared.model.updates import Succeeded
 from shared.resources.model import ResourceRow
 from shared.resources.store import ResourceStore
-from tests.arm_things import Thing, ThingProperties, both_things
-from tests.unit.arm_parts import arm_api, path_of, told
+from tests.support.arm_parts import arm_api, body_of, path_of
+from tests.support.arm_things import Thing, ThingProperties, both_things
 
 
 async def test_a_record_stays_until_its_resource_is_rolled_forward(
@@ -25,7 +24,7 @@ async def test_a_record_stays_until_its_resource_is_rolled_forward(
     write = ResourceStore.write
 
     async def fails_to_let_go(self: ResourceStore, row: ResourceRow) -> ResourceRow:
-        if row.hold is None:
+        if row.lock is None:
             raise StorageUnavailable("throttled")
         return await write(self, row)
 
@@ -33,12 +32,11 @@ async def test_a_record_stays_until_its_resource_is_rolled_forward(
         monkeypatch.setattr(ResourceStore, "write", fails_to_let_go)
         await api("PUT", path, {"location": "westeurope", "properties": {"note": "n"}})
         await api.drain()
-        api.later = timedelta(hours=25)
-        api.application.housekeeping._clock = api.clock
+        api.clock.pass_by(hours=25)
         assert (await api.application.housekeeping.run(api.engine)).removed == 0
         monkeypatch.setattr(ResourceStore, "write", write)
         assert (await api.application.housekeeping.run(api.engine)).removed == 1
-        properties = told(await api("GET", path))["properties"]
+        properties = body_of(await api("GET", path))["properties"]
         assert (properties["note"], properties["provisioningState"]) == ("n", "Succeeded")
 
 
@@ -57,21 +55,21 @@ async def test_a_slow_precondition_holds_nothing(tmp_path: Path) -> None:
     @put.precondition
     async def slow(thing: Thing) -> None:
         if thing.properties.note == "slow":
-            api.later = timedelta(seconds=61)
+            api.clock.pass_by(seconds=61)
             during.append((await api("PUT", path, {"location": "x", "properties": {"note": "fast"}})).status)
 
     async with arm_api(tmp_path, guarded) as api:
         answer = await api("PUT", path, {"location": "x", "properties": {"note": "slow"}})
         await api.drain()
         assert (during, answer.status, ran) == ([201], 409, ["fast"])
-        assert told(await api("GET", path))["properties"]["note"] == "fast"
+        assert body_of(await api("GET", path))["properties"]["note"] == "fast"
 
 
 async def test_a_hand_over_that_was_done_after_all(tmp_path: Path) -> None:
     """Where the hand-over raises although the outside party has ended the operation, the start still answers 201."""
     things = ArmResource("Contoso.Else", "elses", api_versions=["2026-01-01"], properties=ThingProperties)
 
-    @put_elsewhere(things)
+    @delegate_put(things)
     async def order(work: Any, thing: Any) -> None:
         await api.application.external.update(work.owner, work.operation_id, Succeeded())
         raise RuntimeError("the answer was lost")
@@ -79,4 +77,4 @@ async def test_a_hand_over_that_was_done_after_all(tmp_path: Path) -> None:
     path = path_of("elses", "one", namespace="Contoso.Else")
     async with arm_api(tmp_path, things) as api:
         assert (await api("PUT", path, {"location": "x"})).status == 201
-        assert told(await api("GET", path))["properties"]["provisioningState"] == "Succeeded"
+        assert body_of(await api("GET", path))["properties"]["provisioningState"] == "Succeeded"

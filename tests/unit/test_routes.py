@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from shared.actions import routes
 from shared.actions.routes import Endpoint, check_distinct, overlap
-from shared.composition import BUILT_IN
+from shared.contracts.functions import BUILT_IN
 from shared.errors import DeclarationError
 
 

@@ -6,18 +6,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import ErrorBody, ErrorDetail
-from shared.operations import lifecycle, rows
-from shared.operations.ids import ID_PATTERN, PARTITIONS, Locator
-from shared.operations.model import Operation, Outcome, Payload, Progress, Status
+from shared.model import lifecycle
+from shared.model.attempts import AttemptOutcome, AttemptRecord
+from shared.model.ids import ID_PATTERN, PARTITIONS, Locator
+from shared.model.operation import Operation, Outcome, Payload, Progress, Status
+from shared.operations import rows
+from shared.operations.remains import postponement
 from shared.storage.limits import check_key, check_transaction
 from shared.storage.ports import Delete, Insert, Merge, Row, Scalar
-from tests.unit.parts import T0, make_operation
+from tests.support.parts import LEASES, T0, make_operation
 
-FROZEN = Path(__file__).parents[1] / "data" / "rows-v1.json"
+FROZEN = Path(__file__).parents[1] / "data" / "rows-v2.json"
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
 TIMES = st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
@@ -39,11 +43,21 @@ JSON = st.recursive(st.none() | st.booleans() | COUNTS | TEXT, lambda inner: st.
 PROGRESS = st.builds(
     Progress, st.none() | st.floats(0, 100), st.none() | COUNTS, st.none() | COUNTS, st.none() | TEXT, JSON
 )
+ATTEMPTS = st.builds(
+    AttemptRecord,
+    number=COUNTS,
+    began=TIMES,
+    instance=TEXT,
+    ended=st.none() | TIMES,
+    outcome=st.none() | st.sampled_from(AttemptOutcome),
+    code=TEXT,
+    message=TEXT,
+)
 OPERATIONS = st.builds(
     Operation,
     id=IDS,
     owner=TEXT,
-    run=TEXT,
+    run_id=TEXT,
     action=TEXT,
     method=TEXT,
     path=TEXT,
@@ -59,6 +73,8 @@ OPERATIONS = st.builds(
     generation=COUNTS,
     attempt=COUNTS,
     failures=COUNTS,
+    losses=COUNTS,
+    attempts=st.lists(ATTEMPTS, max_size=3).map(tuple),
     fence=COUNTS,
     holder=TEXT,
     **{
@@ -77,12 +93,14 @@ def as_row(columns: dict[str, Scalar]) -> Row:
     return Row("0", "o!x", json.loads(json.dumps(columns)), "e")
 
 
+@settings(max_examples=50)
 @given(OPERATIONS)
 def test_there_and_back(operation: Operation) -> None:
     """Whatever an operation holds, its columns give it back."""
     assert rows.from_row(as_row(rows.to_columns(operation))) == operation
 
 
+@settings(max_examples=50)
 @given(OPERATIONS, OPERATIONS)
 def test_a_merge_leads_from_any_state_to_any_other(old: Operation, new: Operation) -> None:
     """Merging an update's columns over the stored ones gives the new operation and nothing of the old."""
@@ -93,7 +111,7 @@ def test_a_merge_leads_from_any_state_to_any_other(old: Operation, new: Operatio
 
 
 def test_frozen_rows_keep_loading() -> None:
-    """Rows as version 1 wrote them load as what they meant then. Never edit that file: add to it."""
+    """Rows as version 2 wrote them load as what they meant then. Never edit that file: add to it."""
     for case in json.loads(FROZEN.read_text(encoding="utf-8")):
         operation = rows.from_row(Row("0", case["key"], case["columns"], "e"))
         for name, value in case["means"].items():
@@ -101,9 +119,11 @@ def test_frozen_rows_keep_loading() -> None:
             for part in name.split("."):
                 found = getattr(found, part)
             assert (rows.write_time(found) if isinstance(found, datetime) else found) == value, name
-        assert case["columns"]["v"] == 1
+        assert case["columns"]["v"] == 2
         if operation.status.is_terminal:
-            assert [change.key for change in rows.deletions(operation)] == case["keys"]
+            remains = rows.Remains.of(operation, T0)
+            removal = rows.removal(operation, remains)
+            assert [change.key for change in removal] == [*case["keys"], remains.key]
 
 
 def test_columns_are_those_of_the_frozen_rows() -> None:
@@ -128,8 +148,8 @@ def test_tolerant_reader() -> None:
 
 
 def test_monitor_columns() -> None:
-    """A monitor's read takes every column but the input's and the last error's."""
-    assert set(rows.to_columns(make_operation())) - set(rows.MONITOR_COLUMNS) == {"input", "input_text", "last_error"}
+    """A monitor's read takes every column but the input's."""
+    assert set(rows.to_columns(make_operation())) - set(rows.MONITOR_COLUMNS) == {"input", "input_text"}
 
 
 def test_start_is_three_rows() -> None:
@@ -142,14 +162,14 @@ def test_start_is_three_rows() -> None:
 
 def test_heartbeat_is_one_small_merge() -> None:
     """A heartbeat touches the record alone, and neither payload nor outcome."""
-    held = make_operation(status=Status.RUNNING, fence=1, etag="e1")
-    (change,) = rows.updates(held, lifecycle.heartbeat(held, T0 + timedelta(seconds=10), fence=1))
+    held = make_operation(status=Status.RUNNING, fence=1, holder="h", etag="e1")
+    (change,) = rows.updates(held, lifecycle.heartbeat(held, T0 + timedelta(seconds=10), fence=1, leases=LEASES))
     assert change == Merge(
         held.locator.record_key,
         {"changed": "2026-01-02T03:04:15.678901Z", "lease_until": "2026-01-02T03:04:45.678901Z"},
         if_match="e1",
     )
-    (change,) = rows.updates(held, lifecycle.heartbeat(held, T0, fence=1, progress=Progress(percent=1)))
+    (change,) = rows.updates(held, lifecycle.heartbeat(held, T0, fence=1, leases=LEASES, progress=Progress(percent=1)))
     assert isinstance(change, Merge)
     assert set(change.values) == {"lease_until", "progress"}
 
@@ -157,7 +177,7 @@ def test_heartbeat_is_one_small_merge() -> None:
 def test_claim_and_cancel_merge_two_rows() -> None:
     """A change of status is seen in the list by the same transaction."""
     new = make_operation(etag="e1")
-    claimed = lifecycle.claim(new, T0, holder="h", timeout=timedelta(minutes=1))
+    claimed = lifecycle.claim(new, T0, holder="h", timeout=timedelta(minutes=1), leases=LEASES)
     changes = rows.updates(new, claimed)
     assert [(type(change), change.key[:2]) for change in changes] == [(Merge, "o!"), (Merge, "l!")]
     changes = rows.updates(claimed, lifecycle.request_cancel(claimed, T0))
@@ -166,9 +186,25 @@ def test_claim_and_cancel_merge_two_rows() -> None:
     assert changes[1].values["status"] == "Canceling"
 
 
+def test_attempts_are_written_with_their_claim_and_their_end() -> None:
+    """A retry and the next claim merge the record alone; eleven attempts with long texts are some kilobytes."""
+    claimed = make_operation(etag="e1")
+    operation = lifecycle.claim(claimed, T0, holder="h", timeout=timedelta(minutes=1), leases=LEASES)
+    error = ErrorBody("C" * 100, "m" * 1000)
+    for _ in range(12):
+        waiting = lifecycle.retry_later(operation, T0, fence=operation.fence, not_before=T0, error=error)
+        (change,) = rows.updates(operation, waiting)
+        assert isinstance(change, Merge)
+        assert {"attempts", "failures"} <= set(change.values)
+        operation = lifecycle.claim(waiting, T0, holder="h", timeout=timedelta(minutes=1), leases=LEASES)
+        (change,) = rows.updates(waiting, operation)
+        assert isinstance(change, Merge)
+    assert 3000 < len(str(change.values["attempts"])) < 6000
+
+
 def test_end_is_four_changes() -> None:
     """The end merges record and list row, deletes the active marker, inserts the expiry row, guarded by the etag."""
-    held = make_operation(status=Status.RUNNING, fence=1, etag="e1")
+    held = make_operation(status=Status.RUNNING, fence=1, holder="h", etag="e1")
     ended = lifecycle.succeed(held, T0, fence=1, outcome=Outcome(204))
     changes = rows.updates(held, ended)
     assert [(type(change), change.key[:2]) for change in changes] == [
@@ -180,9 +216,76 @@ def test_end_is_four_changes() -> None:
     assert isinstance(changes[0], Merge)
     assert changes[0].if_match == "e1"
     assert changes[3].key == f"x!2026-01-03T03:04:05.678901Z!{ended.locator}"
-    gone = rows.deletions(replace(ended, etag="e2"))
-    assert [change.key for change in gone] == [changes[0].key, changes[1].key, changes[3].key]
-    assert gone[0] == Delete(held.locator.record_key, if_match="e2")
+
+
+@pytest.mark.parametrize("has_hooks", [False, True])
+def test_removal_is_one_transaction(has_hooks: bool) -> None:
+    """A removal deletes record, list row and expiry row, guarded by the etag, and inserts what says what is left."""
+    ended = lifecycle.succeed(
+        make_operation(status=Status.RUNNING, fence=1, holder="h"), T0, fence=1, outcome=Outcome(204)
+    )
+    remains = rows.Remains.of(ended, T0, has_hooks=has_hooks)
+    changes = rows.removal(replace(ended, etag="e2"), remains)
+    assert changes[:3] == [
+        Delete(ended.locator.record_key, if_match="e2"),
+        Delete(rows.list_key(ended)),
+        Delete(rows.expiry_key(ended)),
+    ]
+    assert isinstance(changes[3], Insert)
+    check_transaction(ended.locator.partition, changes)
+    assert rows.read_expiry_row(Row(ended.locator.partition, changes[3].key, changes[3].values, "e")) == remains
+    assert rows.read_expiry_row(Row(ended.locator.partition, rows.expiry_key(ended), {}, "e")) == ended.locator
+    assert (remains.hooked is not None) == has_hooks
+    later = T0 + timedelta(hours=1)
+    delete, insert = postponement(remains, later)
+    assert isinstance(insert, Insert)
+    assert (delete.key, insert.key > delete.key) == (remains.key, True)
+    found = rows.read_expiry_row(Row(ended.locator.partition, insert.key, insert.values, "e"))
+    assert found == replace(remains, due=later)
+    assert found == rows.read_expiry_row(Row(ended.locator.partition, insert.key, {**insert.values, "new": 1}, "e"))
+
+
+def test_remains_of_an_older_version() -> None:
+    """A row without the columns of hooks and claims is one that has none of them."""
+    key = f"x!2026-01-03T03:04:05.678901Z!{make_operation().locator}!{'1' * 32}"
+    found = rows.read_expiry_row(Row("0", key, {"generations": 2, "blobs": '["r/input"]'}, "e"))
+    assert isinstance(found, rows.Remains)
+    assert (found.key, found.blob_names, found.hooked) == (key, ["r/input"], None)
+    assert found.removed == rows.read_time("2026-01-03T03:04:05.678901Z")
+
+
+BODY = Payload("application/json", 50_000, "0" * 64, blob="r/result-2")
+
+
+RESULTS = tuple(f"{'0' * 32}/result-{claim}" for claim in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "generations", "blobs"),
+    [
+        ({"status": Status.SUCCEEDED, "generation": 3, "fence": 1, "outcome": Outcome(200)}, 3, ()),
+        ({"status": Status.SUCCEEDED, "fence": 1, "outcome": Outcome(200, body=BODY)}, 1, ("r/result-2",)),
+        ({"status": Status.SUCCEEDED, "fence": 2, "outcome": Outcome(200, body=BODY)}, 1, ("r/result-2", *RESULTS)),
+        ({"status": Status.FAILED, "fence": 2}, 1, RESULTS),
+        ({"status": Status.CANCELED}, 1, ()),
+        ({"status": Status.CANCELED, "input": replace(BODY, blob="r/input")}, 1, ("r/input",)),
+        ({"status": Status.CANCELED, "external": True}, 0, ()),
+    ],
+    ids=str,
+)
+def test_what_a_removed_operation_has_left(changes: dict[str, Any], generations: int, blobs: tuple[str, ...]) -> None:
+    """An instance for each start, none where it was delegated; payloads that are blobs, also those that nobody names.
+
+    Of several claims each may have stored a result before it was lost. A start may still be on its way, unless the only
+    one was claimed.
+    """
+    operation = make_operation(**changes, ended=T0)
+    remains = rows.Remains.of(operation, T0)
+    assert (remains.generations, tuple(remains.blob_names)) == (generations, blobs)
+    arrived = operation.external or (operation.generation, operation.fence > 0) == (1, True)
+    assert remains.open_since == (None if arrived else T0)
+    numbered = [replace(operation, generation=number) for number in range(1, generations + 1)]
+    assert remains.instance_ids == [each.instance_id for each in numbered]
 
 
 @given(TIMES, TIMES, IDS, IDS)
@@ -206,7 +309,11 @@ def test_keys_are_legal(id: str, owner: str, moment: datetime) -> None:
     """Every id we let in gives keys that Azure Tables holds, whoever owns it."""
     operation = make_operation(id=id, owner=owner, expires=moment)
     locator = operation.locator
-    for key in (locator.record_key, locator.active_key, rows.list_key(operation), rows.expiry_key(operation)):
+    remains = rows.Remains.of(operation, moment)
+    for key in (
+        *(locator.record_key, locator.active_key, rows.list_key(operation), rows.expiry_key(operation)),
+        remains.key,
+    ):
         check_key(key)
     assert locator.partition in PARTITIONS
     assert Locator.parse(str(locator)) == locator

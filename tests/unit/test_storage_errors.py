@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,9 +10,15 @@ import aiohttp
 import pytest
 from azure.core import exceptions as azure
 
-from shared.errors import StorageAnswerLost, StorageConflict, StorageError, StorageRefused, StorageUnavailable
-from shared.storage import azure_calls
-from shared.storage.azure_calls import call
+from shared.errors import (
+    StorageAnswerLost,
+    StorageConflict,
+    StorageError,
+    StorageRefused,
+    StorageUnavailable,
+    StorageUnusable,
+)
+from shared.storage.azure_calls import CallTimes, call
 from shared.storage.azure_errors import Missing, classify, service_code
 
 
@@ -37,8 +44,8 @@ def not_connected() -> Exception:
 TABLE: list[tuple[Any, type[StorageError], type[StorageError], bool]] = [
     # error, what a repeatable call ends as, what a write ends as, whether the write is sent again
     (lambda: answered(400, "InvalidInput"), StorageRefused, StorageRefused, False),
-    (lambda: answered(401), StorageUnavailable, StorageUnavailable, False),
-    (lambda: answered(403, "AuthorizationFailure"), StorageUnavailable, StorageUnavailable, False),
+    (lambda: answered(401), StorageUnusable, StorageUnusable, False),
+    (lambda: answered(403, "AuthorizationFailure"), StorageUnusable, StorageUnusable, False),
     (lambda: answered(404, "ResourceNotFound"), Missing, Missing, False),
     (lambda: answered(405), StorageRefused, StorageRefused, False),
     (lambda: answered(408), StorageUnavailable, StorageAnswerLost, False),
@@ -123,9 +130,9 @@ def test_service_code() -> None:
     assert service_code(error) == "ConditionNotMet"
 
 
-async def test_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_are_bounded() -> None:
     """A request is sent at most four times, and only where that is harmless."""
-    monkeypatch.setattr(azure_calls, "_PAUSES", (0.0, 0.0, 0.0))
+    times = CallTimes(pauses=(0.0, 0.0, 0.0))
     sent: list[Exception] = []
 
     async def failing(error: Exception) -> None:
@@ -135,7 +142,7 @@ async def test_calls_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for make, _, _, again in TABLE:
         sent.clear()
         with pytest.raises(StorageError):
-            await call(lambda make=make: failing(make()), kind="once", what="table t: write")
+            await call(lambda make=make: failing(make()), kind="once", what="table t: write", times=times)
         assert len(sent) == (4 if again else 1)
 
 
@@ -157,13 +164,48 @@ async def test_creates_what_is_missing() -> None:
     assert calls == ["request", "create", "request"]
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda: answered(429),
+        lambda: answered(500, "InternalError"),
+        lambda: answered(503, "ServerBusy"),
+        lambda: answered(409, "TableBeingDeleted"),
+        not_connected,
+        lambda: caused(aiohttp.ServerDisconnectedError()),
+    ],
+)
+async def test_making_what_is_missing_is_tried_again(fault: Callable[[], Exception]) -> None:
+    """A table that cannot be made at first is made by the next try, of four; what made it impossible is told then."""
+    times = CallTimes(pauses=(0.0, 0.0, 0.0))
+    faults = [fault()]
+    made: list[str] = []
+
+    async def request() -> str:
+        if not made:
+            raise answered(404, "TableNotFound")
+        return "done"
+
+    async def create() -> None:
+        if faults:
+            raise faults.pop()
+        made.append("table")
+
+    assert await call(request, kind="once", what="table t: write", create=create, times=times) == "done"
+    made.clear()
+    faults += [fault() for _ in range(4)]
+    with pytest.raises(StorageUnavailable, match="table t: write: create"):
+        await call(request, kind="once", what="table t: write", create=create, times=times)
+    assert not faults
+
+
 async def test_time_is_bounded() -> None:
     """What takes too long is given up: a write may have been done."""
     import asyncio
 
     for kind, expected in (("repeatable", StorageUnavailable), ("once", StorageAnswerLost)):
         with pytest.raises(expected):
-            await call(lambda: asyncio.sleep(5), kind=kind, what="table t: x", seconds=0.05)  # type: ignore[arg-type]
+            await call(lambda: asyncio.sleep(5), kind=kind, what="table t: x", times=CallTimes(control=0.05))  # type: ignore[arg-type]
 
 
 async def test_cancellation_passes() -> None:

@@ -9,9 +9,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from shared.errors import SettingsError, StorageRefused
-from shared.settings import Settings, StorageConnection
+from shared.settings import ManagedIdentity, Settings, StorageConnection
 from shared.storage.blob_signing import UploadSigner
 from shared.storage.connection import blobs_client, connection_string, tables_client
 from shared.storage.factory import open_storage
@@ -68,22 +70,55 @@ async def test_development_storage() -> None:
     await blobs.close()
 
 
-@pytest.mark.parametrize(
-    ("client_id", "credential"), [("x", "ManagedIdentityCredential"), (None, "DefaultAzureCredential")]
-)
-async def test_identity(client_id: str | None, credential: str) -> None:
-    """Service URLs are reached with the identity that is set, else with the default one."""
-    connection = StorageConnection(
+def by_identity(identity: ManagedIdentity | None) -> StorageConnection:
+    return StorageConnection(
         table_service_uri="https://a.table.core.windows.net",
         blob_service_uri="https://a.blob.core.windows.net",
-        client_id=client_id,
+        identity=identity,
     )
-    for client, identity in (tables_client(connection), blobs_client(connection)):
-        assert type(identity).__name__ == credential
+
+
+async def test_identity_at_hand() -> None:
+    """Service URLs without a managed identity are reached by whatever identity is at hand."""
+    for client, credential in (tables_client(by_identity(None)), blobs_client(by_identity(None))):
+        assert type(credential).__name__ == "DefaultAzureCredential"
         assert client.url.startswith("https://a.")
         await client.close()
-        assert identity is not None
-        await identity.close()
+        assert credential is not None
+        await credential.close()
+
+
+@pytest.mark.parametrize(
+    ("identity", "query"),
+    [
+        (ManagedIdentity(), {}),
+        (ManagedIdentity(client_id="c"), {"client_id": "c"}),
+        (ManagedIdentity(resource_id="/subscriptions/s"), {"mi_res_id": "/subscriptions/s"}),
+    ],
+    ids=str,
+)
+async def test_managed_identity(
+    identity: ManagedIdentity, query: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform is asked for a token of that identity, by the names of its own endpoint."""
+    asked: list[dict[str, str]] = []
+
+    async def token(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        answer = {"access_token": "t", "expires_on": "4102444800", "token_type": "Bearer", **request.query}
+        return web.json_response(answer)
+
+    app = web.Application()
+    app.router.add_get("/token", token)
+    async with TestServer(app) as server:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", str(server.make_url("/token")))
+        monkeypatch.setenv("IDENTITY_HEADER", "h")
+        client, credential = tables_client(by_identity(identity))
+        assert credential is not None
+        assert (await credential.get_token("https://storage.azure.com/.default")).token == "t"
+        await client.close()
+        await credential.close()
+    assert asked == [{"api-version": "2019-08-01", "resource": "https://storage.azure.com", **query}]
 
 
 class Service:

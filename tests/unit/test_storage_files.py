@@ -13,9 +13,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from shared.errors import SettingsError, StorageUnavailable
-from shared.storage.blob_files import ABANDONED_SECONDS, BlobFiles, anything
+from shared.settings import Settings
+from shared.storage.blob_files import BlobFiles
+from shared.storage.factory import open_storage
 from shared.storage.files import FileBlobs
-from shared.storage.staged_blocks import StagedBlocks, sweep
+from shared.storage.staged_blocks import StagedBlocks
 
 pytestmark = pytest.mark.timeout(60)
 ROOT = Path(__file__).parent.parent.parent
@@ -61,25 +63,51 @@ async def test_kill_while_replacing(tmp_path: Path) -> None:
     assert data in {b"%06d" % number * 8000 for number in (last, last + 1)}
 
 
-def test_left_overs_are_swept(tmp_path: Path) -> None:
-    """What was being written when a process died is removed a day later, younger work is left alone."""
+def staged(files: BlobFiles, name: str) -> StagedBlocks:
+    """A block of a blob, put and not joined."""
+    blocks = StagedBlocks.of(files, "things", name)
+    files.incoming.mkdir(parents=True, exist_ok=True)
+    (files.incoming / name).write_bytes(b"x")
+    blocks.stage("AAAA", files.incoming / name)
+    return blocks
+
+
+def test_what_a_dead_process_was_writing(tmp_path: Path) -> None:
+    """The process that gets the directory removes what was half-written, a key too, and blocks of a day before."""
     files = BlobFiles(tmp_path)
-    old, young = (files.begin("things", name, "text/plain") for name in ("old", "young"))
-    blocks = {name: StagedBlocks.of(files, "things", name) for name in ("old", "young")}
-    for name, staged in blocks.items():
-        (files.incoming / name).write_bytes(b"x")
-        staged.stage("AAAA", files.incoming / name)
-    before = time.time() - ABANDONED_SECONDS - 1
-    left_behind = old._path
-    os.utime(left_behind, (before, before))
-    os.utime(blocks["old"].directory, (before, before))
-    sweep(files)
-    assert not left_behind.exists()
-    assert not blocks["old"].directory.exists()
-    assert blocks["young"].size() == 1
-    young.write(b"y")
-    assert young.commit(anything).size == 1
-    old.discard()
+    half = files.begin("things", "half", "text/plain")
+    (tmp_path / "upload-key.0a1b").write_bytes(b"x")
+    (tmp_path / "upload-key").write_bytes(b"key")
+    old, young = staged(files, "old"), staged(files, "young")
+    before = time.time() - files.abandoned_seconds - 1
+    os.utime(old.directory, (before, before))
+    FileBlobs(tmp_path).discard_unfinished()
+    assert list(files.incoming.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["upload-key"]
+    assert (old.directory.exists(), young.size()) == (False, 1)
+    half.discard()
+
+
+def test_a_store_that_is_opened(tmp_path: Path) -> None:
+    """It does so before anything else can be written there."""
+    incoming = BlobFiles(tmp_path).incoming
+    incoming.mkdir(parents=True)
+    (incoming / "half").write_bytes(b"x")
+    store = open_storage(Settings.read({"OPERATIONS_STORE": "sqlite", "DATA_DIR": str(tmp_path)}))
+    assert list(incoming.iterdir()) == []
+    asyncio.run(store.aclose())
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_blocks_go_with_their_blob(tmp_path: Path, is_there: bool) -> None:
+    """Deleting a blob forgets blocks that were put and not joined, also where there is no blob yet."""
+    store = FileBlobs(tmp_path)
+    container = store.container("things")
+    if is_there:
+        await container.put("new", b"1", content_type="text/plain")
+    blocks, other = staged(store.files, "new"), staged(store.files, "other")
+    assert await container.delete("new") is is_there
+    assert (blocks.directory.exists(), other.size()) == (False, 1)
 
 
 async def test_cancelled_put(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from shared.errors import SettingsError, StorageConflict, StorageUnavailable
+from shared.errors import SettingsError, StorageConflict, StorageUnavailable, StorageUnusable
+from shared.model.operation import SCHEMA_VERSION
 from shared.storage.ports import Insert, Merge, Upsert
 from shared.storage.sqlite import SqliteTables
 
@@ -71,7 +73,7 @@ def test_second_process(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         process.stdout.readline()
-        with pytest.raises(SettingsError) as caught:
+        with pytest.raises(StorageUnusable) as caught:
             SqliteTables(tmp_path)
         assert str(tmp_path) in str(caught.value)
         assert str(process.pid) in str(caught.value)
@@ -162,18 +164,6 @@ async def test_merged_rows_are_limited(tmp_path: Path) -> None:
     await tables.aclose()
 
 
-async def test_broken_file(tmp_path: Path) -> None:
-    """A file that is no database makes every call StorageUnavailable, naming the file."""
-    (tmp_path / "tables.db").write_bytes(b"this is no database, and it is long enough to look at" * 100)
-    tables = SqliteTables(tmp_path)
-    table = tables.table("things")
-    with pytest.raises(StorageUnavailable, match=r"tables\.db"):
-        await table.read("p", "k")
-    with pytest.raises(StorageUnavailable, match=r"tables\.db"):
-        await table.write("p", [Insert("k", {})])
-    await tables.aclose()
-
-
 async def test_full_disk(tmp_path: Path) -> None:
     """When the database cannot grow, a write is StorageUnavailable, nothing of it is there, and reads go on."""
     tables = SqliteTables(tmp_path)
@@ -189,3 +179,22 @@ async def test_full_disk(tmp_path: Path) -> None:
     writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
     await table.write("p", [Insert(f"x{n}", {"a": "x" * 30000}) for n in range(10)])
     await tables.aclose()
+
+
+async def test_a_file_of_an_older_schema(tmp_path: Path) -> None:
+    """A file that another version wrote is refused though it has no operation, and its folder is let go; it stays."""
+    with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:
+        connection.execute("CREATE TABLE rows (tab TEXT)")
+    before = (tmp_path / "tables.db").read_bytes()
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=r"written in schema 1, and this version reads schema \d+: .*DATA_DIR"):
+            SqliteTables(tmp_path)
+    assert (tmp_path / "tables.db").read_bytes() == before
+
+
+async def test_a_new_file_is_numbered_before_anything_is_in_it(tmp_path: Path) -> None:
+    """So a process that dies at its first start leaves a file that the next one takes."""
+    await SqliteTables(tmp_path).aclose()
+    with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    await SqliteTables(tmp_path).aclose()

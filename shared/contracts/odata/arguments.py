@@ -5,12 +5,12 @@ OData URL Conventions 4.01, sections 4.5.3, 5.1.1.14 and 5.3.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
-from shared.actions.odata import ODataOperation
+from shared.actions.odata.service import ODataOperation
 from shared.contracts.odata.reading_bodies import INT64, input_of
 from shared.errors import ErrorDetail, RequestError
 
@@ -37,6 +37,14 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
         "Edm.String": _STRING,
     }.items()
 }
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "Edm.String": lambda text: text[1:-1].replace("''", "'"),
+    "Edm.Duration": lambda text: text.removeprefix("duration")[1:-1],
+    "Edm.Boolean": lambda text: text.lower() == "true",
+    "Edm.Int64": int,
+    "Edm.Double": float,
+}
+"""Of literals that JSON has in another form."""
 
 
 def read_arguments(
@@ -69,31 +77,10 @@ def _literal(text: str, type_name: str, name: str) -> Any:
         return None
     if not _FORMS[type_name].fullmatch(text):
         _refuse(f"is no {type_name} literal", name)
-    match type_name:
-        case "Edm.String":
-            return text[1:-1].replace("''", "'")
-        case "Edm.Duration":
-            return text.removeprefix("duration")[1:-1]
-        case "Edm.Boolean":
-            return text.lower() == "true"
-        case "Edm.Int64":
-            return _int64(text, name)
-        case "Edm.Double":
-            return _double(text, name)
-        case _:
-            return text
-
-
-def _int64(text: str, name: str) -> int:
-    value = int(text)
-    if value not in INT64:
+    value = _READERS.get(type_name, str)(text)
+    if isinstance(value, int) and value not in INT64:
         _refuse("is no integer of 64 bits", name)
-    return value
-
-
-def _double(text: str, name: str) -> float:
-    value = float(text)
-    if math.isinf(value) and not text.endswith("INF"):
+    if isinstance(value, float) and math.isinf(value) and not text.endswith("INF"):
         _refuse("is too large", name)
     return value
 

@@ -4,7 +4,7 @@ import re
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from shared.actions.entities import Stored
+from shared.actions.odata.entities import Stored
 from shared.errors import RequestError
 
 _LIST = re.compile(r'\s*(?:(?:W/)?"[^"]*"\s*,\s*)*(?:W/)?"[^"]*"\s*')

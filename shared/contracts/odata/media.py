@@ -4,26 +4,23 @@ OData Protocol 4.01, sections 8.1.5, 8.2.1, 8.2.7, 11.2.12; OData JSON Format 4.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NoReturn, TypeVar
 
+from shared.contracts.headers import QUOTED, WORD, elements
 from shared.contracts.http import Request
 from shared.errors import RequestError
 
 Metadata = Literal["minimal", "full", "none"]
 MetadataFormat = Literal["xml", "json"]
-
 """The media types of `$metadata`."""
 
 _T = TypeVar("_T")
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_ELEMENT = re.compile(rf'(?:[^,"]|{_QUOTED}|")*')
-_MEDIA_TYPE = re.compile(rf"\s*({_WORD})/({_WORD})\s*((?:;\s*(?:{_WORD}\s*=\s*(?:{_WORD}|{_QUOTED})\s*)?)*)")
-_PARAMETER = re.compile(rf";\s*({_WORD})\s*=\s*({_WORD}|{_QUOTED})")
+_MEDIA_TYPE = re.compile(rf"\s*({WORD})/({WORD})\s*((?:;\s*(?:{WORD}\s*=\s*(?:{WORD}|{QUOTED})\s*)?)*)")
+_PARAMETER = re.compile(rf";\s*({WORD})\s*=\s*({WORD}|{QUOTED})")
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _MAX_HEADER = 2048
 
@@ -88,17 +85,24 @@ def content_type(representation: Representation) -> str:
 def check_json_body(request: Request) -> bool:
     """Whether numbers of the body may come as strings: it is JSON with IEEE754Compatible=true.
 
-    Raises RequestError 415 for a body of another media type, or with format parameters that are not known.
+    Without a body there is nothing that has a type (RFC 9110, section 8.3), whatever Content-Type says. Raises
+    RequestError 415 for a body of another media type, or with format parameters that are not known.
     """
-    text = request.headers.get("content-type", "")
-    if not request.body and not text:
+    if not request.body:
         return False
-    found = _range(text[:_MAX_HEADER])
+    found = _range(request.headers.get("content-type", "")[:_MAX_HEADER])
     representation = _as_json(found) if found and found.type == "application/json" else None
     if representation is None:
         message = "Send the body as Content-Type: application/json, in UTF-8."
         raise RequestError(415, "UnsupportedMediaType", message)
     return representation.ieee754
+
+
+def quality(accept: str, media_type: str) -> float:
+    """How much a media type is wanted (RFC 9110, section 12.5.1): the most particular range counts; 0 for none."""
+    ranges = ("*/*", f"{media_type.partition('/')[0]}/*", media_type)
+    found = [(one.weight, one.quality) for one in _ranges(accept) if one.type in ranges]
+    return max(found, default=(0, 0.0))[1]
 
 
 def _negotiated(
@@ -108,26 +112,27 @@ def _negotiated(
     serve: Callable[[_Range], _T | None],
     what: str,
 ) -> _T:
-    wanted = next((value for name, value in query.items() if name.lower() in ("$format", "format")), None)
-    if wanted is not None:
-        if wanted.strip().lower() in short_names:
-            return short_names[wanted.strip().lower()]
-        asked = _range(wanted[:_MAX_HEADER])
-        if asked is None:
+    text = next((value for name, value in query.items() if name.lower() in ("$format", "format")), None)
+    if text is not None:
+        if text.strip().lower() in short_names:
+            return short_names[text.strip().lower()]
+        accepted = _range(text[:_MAX_HEADER])
+        if accepted is None:
             raise RequestError(400, "InvalidFormat", "$format is no media type.", target="$format")
-        served = serve(asked)
-        if served is None or "*" in asked.type:
+        served = serve(accepted)
+        if served is None or "*" in accepted.type:
             raise RequestError(406, "NotAcceptable", f"$format asks for more than {what}.", target="$format")
         return served
     header = request.headers.get("accept", "").strip()
     if not header:
         return next(iter(short_names.values()))
-    ranges = list(_ranges(header))
+    ranges = _ranges(header)
     refused = {one.type for one in ranges if one.quality == 0 and not one.parameters}
     best: tuple[tuple[float, int], _T] | None = None
     for one in ranges:
         served = serve(one) if one.quality > 0 else None
-        if served is None or ("*" in one.type and _type_of(served) in refused):
+        type = "application/xml" if served == "xml" else "application/json"
+        if served is None or ("*" in one.type and type in refused):
             continue
         # Of equals the first one counts: the order says nothing, but callers put first what they like best.
         if best is None or (one.quality, one.weight) > best[0]:
@@ -137,17 +142,13 @@ def _negotiated(
     return best[1]
 
 
-def _type_of(served: object) -> str:
-    return "application/xml" if served == "xml" else "application/json"
-
-
-def _as_json(asked: _Range) -> Representation | None:
+def _as_json(accepted: _Range) -> Representation | None:
     """The JSON that a range takes. Names and values are case-insensitive; unknown parameters are to be refused."""
-    if asked.type not in ("application/json", "application/*", "*/*"):
+    if accepted.type not in ("application/json", "application/*", "*/*"):
         return None
     metadata: Metadata = "minimal"
     ieee754 = False
-    for name, value in asked.parameters.items():
+    for name, value in accepted.parameters.items():
         match name.removeprefix("odata.") if name in ("odata.metadata", "odata.streaming") else name:
             case "metadata" if value in ("minimal", "full", "none"):
                 metadata = value
@@ -163,21 +164,15 @@ def _as_json(asked: _Range) -> Representation | None:
     return Representation(metadata, ieee754)
 
 
-def _as_metadata(asked: _Range) -> MetadataFormat | None:
-    if asked.type in ("application/xml", "application/*", "*/*"):
-        return "xml" if all(item == ("charset", "utf-8") for item in asked.parameters.items()) else None
-    return "json" if _as_json(asked) else None
+def _as_metadata(accepted: _Range) -> MetadataFormat | None:
+    if accepted.type in ("application/xml", "application/*", "*/*"):
+        return "xml" if all(item == ("charset", "utf-8") for item in accepted.parameters.items()) else None
+    return "json" if _as_json(accepted) else None
 
 
-def _ranges(header: str) -> Iterator[_Range]:
+def _ranges(header: str) -> list[_Range]:
     """The ranges of an Accept header; one that cannot be read is as if it were not there."""
-    position, header = 0, header[:_MAX_HEADER]
-    while position < len(header):
-        element = _ELEMENT.match(header, position)
-        assert element is not None, "it matches everything"
-        if found := _range(element[0]):
-            yield found
-        position = element.end() + 1
+    return [found for found in map(_range, elements(header)) if found]
 
 
 def _range(text: str) -> _Range | None:

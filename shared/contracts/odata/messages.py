@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from shared.contracts.headers import WORD
 from shared.contracts.http import Response
 from shared.errors import RequestError
 
@@ -23,15 +24,14 @@ METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 
 WITHOUT_BODY = frozenset({"GET", "DELETE"})
 
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-HEADER_NAME = re.compile(_WORD)
+HEADER_NAME = re.compile(WORD)
 HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _REQUEST_LINE = re.compile(rb"([A-Za-z]{1,20}) ([!-~]+) HTTP/1\.1[ \t]*")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(rb"\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-_MEDIA_TYPE = re.compile(rf"\s*({_WORD}/{_WORD})\s*((?:;.*)?)", re.DOTALL)
-_PARAMETER = re.compile(rf';\s*(?:({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+))?\s*')
+_MEDIA_TYPE = re.compile(rf"\s*({WORD}/{WORD})\s*((?:;.*)?)", re.DOTALL)
+_PARAMETER = re.compile(rf';\s*(?:({WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+))?\s*')
 _SINGLE = frozenset({"content-type", "content-length", "content-id", "content-transfer-encoding"})
 _FRAMING = frozenset({"connection", "content-length", "content-type", "keep-alive", "transfer-encoding"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

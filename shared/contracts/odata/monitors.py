@@ -12,17 +12,17 @@ from shared.contracts.odata.media import Metadata, Representation
 from shared.contracts.odata.messages import write_message
 from shared.contracts.odata.targets import monitor_url
 from shared.contracts.preferences import preferences
-from shared.operations.model import Operation, Status
+from shared.model.operation import Operation, Status
 
 PROFILE = "odata"
 
 _FACT = "odata"
-_CANCEL_ASKED = "odataCancelAsked"
+_CANCEL_REQUESTED = "odataCancelRequested"
 _DISMISSED = "odataDismissed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartFacts:
+class StartState:
     """What has to be remembered of a start to answer its monitor."""
 
     version: str
@@ -38,15 +38,15 @@ class StartFacts:
     def representation(self) -> Representation:
         return Representation(metadata=self.metadata, ieee754=self.ieee754)
 
-    def to_facts(self) -> dict[str, Any]:
+    def to_profile_state(self) -> dict[str, Any]:
         return {_FACT: asdict(self)}
 
     @classmethod
-    def of(cls, operation: Operation) -> "StartFacts":
-        return cls(**operation.facts[_FACT])
+    def of(cls, operation: Operation) -> "StartState":
+        return cls(**operation.profile_state[_FACT])
 
 
-CANCEL_ASKED = {_CANCEL_ASKED: True}
+CANCEL_REQUESTED = {_CANCEL_REQUESTED: True}
 """Fact of an operation whose monitor was deleted while it ran."""
 
 DISMISSED = {_DISMISSED: True}
@@ -55,19 +55,19 @@ DISMISSED = {_DISMISSED: True}
 
 def is_gone(operation: Operation) -> bool:
     """Whether the monitor answers 404 because it was deleted, though the record is kept."""
-    if operation.facts.get(_DISMISSED):
+    if operation.profile_state.get(_DISMISSED):
         return True
-    return operation.status is Status.CANCELED and was_asked_to_cancel(operation)
+    return operation.status is Status.CANCELED and cancel_requested(operation)
 
 
-def was_asked_to_cancel(operation: Operation) -> bool:
+def cancel_requested(operation: Operation) -> bool:
     """Whether DELETE of the monitor has asked it to stop."""
-    return bool(operation.facts.get(_CANCEL_ASKED))
+    return bool(operation.profile_state.get(_CANCEL_REQUESTED))
 
 
 def is_being_canceled(operation: Operation) -> bool:
     """Whether DELETE of the monitor has asked it to stop, and it has not yet."""
-    return was_asked_to_cancel(operation) and not operation.status.is_terminal
+    return cancel_requested(operation) and not operation.status.is_terminal
 
 
 def wants_async(request: Request) -> bool:
@@ -80,17 +80,17 @@ def encloses_by_default(request: Request) -> bool:
 
     OData 4.0 knows the enclosed message alone, so a client that takes no later version gets it.
     """
-    said = _accepts_message(request)
-    return bool(said) or request.headers.get("odata-maxversion", "").strip() == "4.0"
+    enclosed = _accepts_message(request)
+    return bool(enclosed) or request.headers.get("odata-maxversion", "").strip() == "4.0"
 
 
-def encloses(request: Request, facts: StartFacts) -> bool:
+def encloses(request: Request, profile_state: StartState) -> bool:
     """Which form a poll gets: by its Accept, else by its OData-MaxVersion, else by the start's headers."""
-    said = _accepts_message(request)
-    if said is not None:
-        return said
+    enclosed = _accepts_message(request)
+    if enclosed is not None:
+        return enclosed
     version = request.headers.get("odata-maxversion", "").strip()
-    return version == "4.0" if version else facts.enclosed
+    return version == "4.0" if version else profile_state.enclosed
 
 
 def accepted(operation: Operation, base: str, *, waited: int) -> Response:

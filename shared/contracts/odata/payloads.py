@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.actions.edm import TypeRef
-from shared.actions.entities import Stored
-from shared.actions.odata import EntitySet, ODataOperation, ODataService
-from shared.actions.odata_routes import Binding
+from shared.actions.odata.edm import TypeRef
+from shared.actions.odata.entities import Stored
+from shared.actions.odata.routes import Binding
+from shared.actions.odata.service import EntitySet, ODataOperation, ODataService
 from shared.contracts.odata.etags import etag_header
 from shared.contracts.odata.media import Representation
 from shared.contracts.odata.urls import context_url, entity_url, service_root
-from shared.contracts.odata.values import selection_of, type_to_say, write_structure, write_value
+from shared.contracts.odata.values import selection_of, shown_type, write_structure, write_value
 
 
 def entity(
@@ -73,8 +73,8 @@ def operation_result(
     body = form.context(str(type))
     if type.structured is not None and not type.is_collection:
         return body | write_structure(value, type.structured, representation)
-    if representation.metadata == "full" and (said := type_to_say(value, type)):
-        body["@odata.type"] = said
+    if representation.metadata == "full" and (type_name := shown_type(value, type)):
+        body["@odata.type"] = type_name
     return body | {"value": write_value(value, type, representation)}
 
 
@@ -108,15 +108,13 @@ class _Form:
 
     def entity(self, content: Mapping[str, Any], etag: str | None, entity_set: EntitySet) -> dict[str, Any]:
         """Control information first, in the order of section 4.4, so that every reader can stream."""
-        key = entity_set.type.key
-        assert key is not None, "an entity type has a key"
-        url = entity_url(self.base, entity_set, content[key.name]) if self.is_full else ""
+        url = entity_url(self.base, entity_set, content[entity_set.key.name]) if self.is_full else ""
         shown: dict[str, Any] = {}
         if self.is_full:
             shown = {"@odata.type": f"#{entity_set.type.qualified}", "@odata.id": url}
         if etag and self.representation.metadata != "none":
             shown["@odata.etag"] = etag
-        if self.is_full and entity_set.is_writable:
+        if self.is_full and entity_set.is_deletable:
             shown["@odata.editLink"] = url
         selection = selection_of(self.select)
         shown |= write_structure(content, entity_set.type, self.representation, selection, typed=False)

@@ -6,18 +6,17 @@ information (`@...`, `#...`) is ignored, and so is what a request says of proper
 
 import copy
 import functools
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, create_model
 from pydantic.fields import FieldInfo
 
-from shared.actions.edm import Property, TypeRef
-from shared.actions.odata import EntitySet, ODataOperation
-from shared.contracts.errors import validation_error
-from shared.errors import ErrorDetail, RequestError
+from shared.actions.odata.edm import Property, TypeRef
+from shared.actions.odata.service import EntitySet, ODataOperation
+from shared.contracts.bodies import validated_json
+from shared.errors import ErrorDetail, RequestError, does_not_fit
 
 INT64 = range(-(2**63), 2**63)
 """The values of an Edm.Int64."""
@@ -42,8 +41,7 @@ def read_changes(entity_set: EntitySet, body: Mapping[str, Any], *, ieee754: boo
     what a model's own validators say of several fields is for the one who has the whole entity. Errors as above.
     """
     values = _values(entity_set.type.properties, body, ieee754, "")
-    if entity_set.type.key is not None:
-        values.pop(entity_set.type.key.name, None)
+    values.pop(entity_set.key.name, None)
     changes = _valid(_changes_of(entity_set.type.model), values)
     return {name: getattr(changes, name) for name in changes.model_fields_set}
 
@@ -62,15 +60,13 @@ def input_of(operation: ODataOperation, values: Mapping[str, Any], bound_key: st
     """The input model of an operation from the JSON of its parameters. Raises RequestError 400 InvalidInput."""
     model, parameters = operation.declared.input_model, operation.parameters
     if unknown := [name for name in values if name not in parameters]:
-        details = [ErrorDetail("UnknownField", f"{operation.name} has no such parameter", name) for name in unknown]
-        message = f"The request does not fit: {', '.join(unknown)}."
-        raise RequestError(400, "InvalidInput", message, details=details)
+        raise does_not_fit(ErrorDetail("UnknownField", f"{operation.name} has no such parameter", n) for n in unknown)
     if model is None:
         return None
     absent = [p.name for p in parameters.values() if p.required and p.type.nullable and p.name not in values]
     complete = {**dict.fromkeys(absent), **values}
-    if bound_key is not None and operation.entity_set is not None and operation.entity_set.type.key is not None:
-        complete[operation.entity_set.type.key.name] = bound_key
+    if bound_key is not None and operation.entity_set is not None:
+        complete[operation.entity_set.key.name] = bound_key
     return _valid(model, complete)
 
 
@@ -113,15 +109,10 @@ def _value(value: Any, type: TypeRef, ieee754: bool, path: str) -> Any:
 
 
 def _valid(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
-    """As strict as the bodies of the other profiles: JSON has types of its own, and "3" is no number."""
     try:
-        text = json.dumps(values)
+        return validated_json(model, values)
     except RecursionError:
         raise RequestError(400, "InvalidJson", "The body is nested too deeply.") from None
-    try:
-        return model.model_validate_json(text, strict=True, extra="forbid", by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise validation_error(error) from None
 
 
 @functools.cache

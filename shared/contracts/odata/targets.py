@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote, unquote
 
-from shared.actions.odata import EntitySet, ODataOperation, ODataService
-from shared.actions.odata_routes import ROOT, Binding
+from shared.actions.odata.routes import ROOT, Binding
+from shared.actions.odata.service import EntitySet, ODataOperation, ODataService
+from shared.actions.routes import READ
 from shared.contracts.odata.urls import read_key, service_root
 from shared.errors import RequestError
 
@@ -52,15 +53,15 @@ def resolve(service: ODataService, path: str) -> Target:
         raise _not_found()
     match segments[1:]:
         case []:
-            return Target(kind=Kind.SERVICE, allow=("GET",))
+            return Target(kind=Kind.SERVICE, allow=READ)
         case ["$metadata"]:
-            return Target(kind=Kind.METADATA, allow=("GET",))
+            return Target(kind=Kind.METADATA, allow=READ)
         case ["$batch"]:
             return Target(kind=Kind.BATCH, allow=("POST",))
         case ["$async", operation_id]:
-            return Target(kind=Kind.MONITOR, allow=("GET", "DELETE"), operation_id=operation_id)
+            return Target(kind=Kind.MONITOR, allow=(*READ, "DELETE"), operation_id=operation_id)
         case ["$async", operation_id, "cancellation"]:
-            return Target(kind=Kind.CANCELLATION, allow=("GET",), operation_id=operation_id)
+            return Target(kind=Kind.CANCELLATION, allow=READ, operation_id=operation_id)
         case [one]:
             return _first(service, one)
         case [one, two]:
@@ -78,11 +79,10 @@ def _first(service: ODataService, segment: str) -> Target:
     name, inside = _parts(segment)
     entity_set = service.entity_sets.get(name)
     if entity_set is not None:
-        writable = entity_set.is_writable
+        methods = entity_set.methods
         if inside is None:
-            return Target(kind=Kind.SET, allow=("GET", "POST") if writable else ("GET",), entity_set=entity_set)
-        allow = ("GET", "PATCH", "DELETE") if writable else ("GET",)
-        return Target(kind=Kind.ENTITY, allow=allow, entity_set=entity_set, key=read_key(entity_set, inside))
+            return Target(kind=Kind.SET, allow=methods.many, entity_set=entity_set)
+        return Target(kind=Kind.ENTITY, allow=methods.one, entity_set=entity_set, key=read_key(entity_set, inside))
     for operation in service.operations:
         if operation.binding is Binding.NONE and name in (operation.name, operation.qualified):
             return _call(operation, inside, None, None)
@@ -93,7 +93,7 @@ def _second(service: ODataService, first: Target, segment: str) -> Target:
     if first.kind not in (Kind.SET, Kind.ENTITY):
         raise _not_found()
     if first.kind is Kind.SET and segment == "$count":
-        return Target(kind=Kind.COUNT, allow=("GET",), entity_set=first.entity_set)
+        return Target(kind=Kind.COUNT, allow=READ, entity_set=first.entity_set)
     name, inside = _parts(segment)
     binding = Binding.ENTITY if first.kind is Kind.ENTITY else Binding.COLLECTION
     operation = service.find(name, first.entity_set, binding)
@@ -107,7 +107,7 @@ def _second(service: ODataService, first: Target, segment: str) -> Target:
 def _call(operation: ODataOperation, inside: str | None, entity_set: EntitySet | None, key: str | None) -> Target:
     if operation.is_action and inside is not None:
         raise _not_found("An action takes its parameters in the body, and no parentheses.")
-    allow = ("POST",) if operation.is_action else ("GET",)
+    allow = ("POST",) if operation.is_action else READ
     return Target(
         kind=Kind.CALL, allow=allow, entity_set=entity_set, key=key, operation=operation, arguments=inside or ""
     )

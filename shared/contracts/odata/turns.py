@@ -1,7 +1,6 @@
 """Long work on the event loop, done in turns with whatever else is there to do."""
 
-import asyncio
-import time
+from shared.model.timing import Clock
 
 _SECONDS = 0.005
 _ROUNDS = 5
@@ -11,12 +10,13 @@ _ROUNDS = 5
 class Turns:
     """Measures the work between two calls of `rest`, from when it is made."""
 
-    def __init__(self) -> None:
-        self._end = time.perf_counter() + _SECONDS
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._end = clock.monotonic() + _SECONDS
 
     async def rest(self) -> None:
         """Lets the others go on where this turn has been long enough; else it costs next to nothing."""
-        if time.perf_counter() >= self._end:
+        if self._clock.monotonic() >= self._end:
             for _ in range(_ROUNDS):
-                await asyncio.sleep(0)
-            self._end = time.perf_counter() + _SECONDS
+                await self._clock.sleep(0)
+            self._end = self._clock.monotonic() + _SECONDS

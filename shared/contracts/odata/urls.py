@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from shared.actions.odata import EntitySet
-from shared.actions.odata_routes import ROOT
+from shared.actions.odata.routes import ROOT
+from shared.actions.odata.service import EntitySet
 from shared.errors import RequestError
 
 _KEY = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)\s*=\s*)?'((?:[^']|'')*)'\s*")
@@ -43,10 +43,9 @@ def read_key(entity_set: EntitySet, text: str) -> str:
 
     Raises RequestError 400 InvalidKey for anything else.
     """
-    key = entity_set.type.key
+    name = entity_set.key.name
     match = _KEY.fullmatch(text)
-    if match is None or key is None or match[1] not in (None, key.name):
-        name = key.name if key else "id"
+    if match is None or match[1] not in (None, name):
         message = f"A key is a string in single quotes: {entity_set.name}('...') or {entity_set.name}({name}='...')."
         raise RequestError(400, "InvalidKey", message, target=entity_set.name)
     return match[2].replace("''", "'")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from shared.actions.edm import StructuredType, TypeRef
+from shared.actions.odata.edm import StructuredType, TypeRef
 from shared.contracts.odata.media import Representation
 
 Selection = Mapping[str, "Selection | None"]
@@ -52,13 +52,13 @@ def write_structure(
         if name not in value or (selection is not None and name not in selection):
             continue
         content = value[name]
-        if full and content is not None and (said := type_to_say(content, property.type)):
-            shown[f"{name}@odata.type"] = said
+        if full and content is not None and (type_name := shown_type(content, property.type)):
+            shown[f"{name}@odata.type"] = type_name
         shown[name] = _part(content, property.type, representation, selection[name] if selection else None)
     return shown
 
 
-def type_to_say(value: Any, type: TypeRef) -> str | None:
+def shown_type(value: Any, type: TypeRef) -> str | None:
     """The `@odata.type` of a property or result where its JSON does not show it (section 4.5.3).
 
     With the hash sign, which 4.0 demands and every reader of 4.01 takes. Structured values name their type inside.

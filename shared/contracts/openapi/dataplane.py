@@ -10,27 +10,26 @@ from shared.actions.declaration import Action, Read
 from shared.actions.models import Content
 from shared.actions.patterns import Pattern
 from shared.actions.registry import Registry
-from shared.contracts.openapi import monitors
+from shared.contracts.openapi import monitors, parts
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.inputs import ID_SCHEMA, Input
-from shared.contracts.openapi.parts import BODY_ERRORS, Operation, Scope, lro, without_null, words_of
 from shared.contracts.openapi.schemas import TypeOf
 
-TAG = "Data plane"
-DESCRIPTION = (
-    "Long-running operations as in the Azure REST API Guidelines: a start answers with `Operation-Location`, which is "
-    "polled until the operation has ended."
+PROFILE = parts.Profile(
+    tag="Data plane",
+    description=(
+        "Long-running operations as in the Azure REST API Guidelines: a start answers with `Operation-Location`, which "
+        "is polled until the operation has ended."
+    ),
 )
 
-FINAL_STATE_VIA = {
-    Pattern.ACTION: "operation-location",
-    Pattern.PUT_RESOURCE: "original-uri",
-    Pattern.DELETE_RESOURCE: "operation-location",
-    Pattern.PUT_OPERATION: "operation-location",
-}
-"""Where clients find the final result (Azure/autorest, extensions: `final-state-via`)."""
-
-_START_HEADERS = ("Operation-Location", "Operation-Id", "Retry-After", "Preference-Applied")
+_START_HEADERS = ("Operation-Location", "Operation-Id", "Retry-After", "retry-after-ms", "Preference-Applied")
+_OPERATION_ID = parts.Parameter(
+    "Operation-Id",
+    "The operation's id, where the caller chooses it: the same request again finds the same operation.",
+    ID_SCHEMA,
+    place="header",
+)
 
 
 def types(registry: Registry) -> Iterator[TypeOf]:
@@ -43,16 +42,16 @@ def types(registry: Registry) -> Iterator[TypeOf]:
         yield from _models(call.name, call.declared.input_model, call.declared.output)
 
 
-def operations(scope: Scope) -> Iterator[Operation]:
+def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
     """Every declared action with the monitors that follow from it, every read, every call."""
     for action in scope.registry.actions.values():
         yield _start(scope, action)
         if action.pattern is Pattern.PUT_OPERATION:
-            yield from _own_monitor(scope, action)
+            yield from _operation_monitor(scope, action)
     for template, where in scope.registry.exclusive_resources().items():
         alias = patterns.alias_endpoint(template, where)
-        at = [monitors.version(scope), *Input(scope.schemas, "", None, alias.route).path()]
-        yield monitors.read(scope, alias, tag=TAG, summary=f"Read an operation on {template}", parameters=at)
+        parameters = [monitors.version(scope), *Input(scope.schemas, "", None, alias.route).path()]
+        yield monitors.monitor(scope, alias, f"Read an operation on {template}", parameters)
     for read in scope.registry.reads.values():
         yield _read(scope, read)
     for call in scope.registry.calls.values():
@@ -66,147 +65,111 @@ def _models(name: str, given: Any, returned: Any) -> Iterator[TypeOf]:
         yield f"out:{name}", "serialization", returned
 
 
-def _input_of(scope: Scope, declared: Action | Read) -> Input:
+def _input_of(scope: parts.Scope, declared: Action | Read) -> Input:
     return Input(scope.schemas, f"in:{declared.name}", declared.input_model, declared.route)
 
 
-def _start(scope: Scope, action: Action) -> Operation:
+def _start(scope: parts.Scope, action: Action) -> parts.DescribedOperation:
     input = _input_of(scope, action)
+    names_itself = action.pattern is Pattern.PUT_OPERATION
     is_delete = action.pattern is Pattern.DELETE_RESOURCE
-    errors = [400, 404, 409, *(() if is_delete else BODY_ERRORS)]
+    errors = [400, 404, 409, *(() if is_delete else parts.BODY_ERRORS)]
     # A path whose last segment is a parameter also takes `{id}:verb`, which wants another method.
     if action.route.endswith("}"):
         errors.append(405)
-    by_the_app = action.preconditions or action.accept_hook is not None
-    summary, description = words_of(action.handler, f"Start {action.name}")
-    names_itself = action.pattern is Pattern.PUT_OPERATION
-    return Operation(
-        function_name=action.function_name,
-        method=action.method,
-        route=action.route,
-        tag=TAG,
-        summary=summary,
-        description=description,
-        parameters=[
-            monitors.version(scope),
-            *input.path(),
-            *([] if names_itself else [_operation_id(scope)]),
-            _prefer(scope),
-        ],
+    ids = [] if names_itself else [_OPERATION_ID]
+    # Where clients find the final result (Azure/autorest, extensions: `final-state-via`).
+    via = "original-uri" if action.pattern is Pattern.PUT_RESOURCE else "operation-location"
+    return parts.DescribedOperation(
+        parts.at(action.function_name, action.method, action.route),
+        *parts.words_of(action.handler, f"Start {action.name}"),
+        parameters=[monitors.version(scope), *input.path(), *ids, _prefer(scope)],
         body=None if is_delete else input.body(),
-        responses={
-            **_first_answers(scope, action, input),
-            **scope.errors(errors),
-            **(scope.other_error() if by_the_app else {}),
-        },
-        extensions=lro(FINAL_STATE_VIA[action.pattern], _result(scope, action) if action.pattern.has_result else None),
+        answers=_first_answers(scope, action, input),
+        errors=errors,
+        other_error=bool(action.preconditions) or action.accept_hook is not None,
+        extensions=parts.lro(via, _result(scope, action) if action.pattern.has_result else None),
     )
 
 
-def _first_answers(scope: Scope, action: Action, input: Input) -> dict[str, Json]:
-    """The answers to a start, by status (`shared.contracts.dataplane`)."""
+def _first_answers(scope: parts.Scope, action: Action, input: Input) -> dict[int, parts.Answer]:
+    """The answers to a start, by status (`shared.contracts.dataplane.answers`)."""
     if action.pattern is Pattern.PUT_RESOURCE:
-        resource = _result(scope, action)
-        return {
-            "200": scope.response("The resource was there; what it is going to be.", resource, headers=_START_HEADERS),
-            "201": scope.response("The resource is new; what it is going to be.", resource, headers=_START_HEADERS),
-        }
+        return parts.written(_result(scope, action), _START_HEADERS)
     monitor = _monitor(scope, action, input)
     if action.pattern is Pattern.PUT_OPERATION:
         return {
-            "200": scope.response("The same request again: its operation.", monitor, headers=_START_HEADERS),
-            "201": scope.response("Started.", monitor, headers=_START_HEADERS),
+            200: parts.Answer("The same request again: its operation.", monitor, _START_HEADERS),
+            201: parts.Answer("Started.", monitor, _START_HEADERS),
         }
-    started = scope.response("Started: the monitor. It may have ended already.", monitor, headers=_START_HEADERS)
-    return {"202": {**started, "links": monitors.links("$response.header.Operation-Id")}}
+    links = monitors.links("$response.header.Operation-Id")
+    return {202: parts.Answer("Started: the monitor. It may have ended already.", monitor, _START_HEADERS, links=links)}
 
 
-def _result(scope: Scope, action: Action) -> Json | None:
+def _result(scope: parts.Scope, action: Action) -> Json | None:
     """What a succeeded operation has made: a component, as the options of a start want it."""
     if action.output is None:
         return None
-    schema = scope.schemas.of(f"out:{action.name}")
-    return schema if "$ref" in schema else scope.schemas.add(f"{_pascal(action.name)}Result", schema)
+    return scope.schemas.named(f"out:{action.name}", f"{_pascal(action.name)}Result")
 
 
-def _monitor(scope: Scope, action: Action, input: Input) -> Json:
+def _monitor(scope: parts.Scope, action: Action, input: Input) -> Json:
     """The action's monitor: its `kind`, its result, and where the caller names the operation the input as well."""
     members: dict[str, Json] = {"kind": {"type": "string", "const": action.name}}
     result = _result(scope, action)
     if result is not None and action.pattern.has_result:
         members["result"] = result
-    echoes = action.pattern is Pattern.PUT_OPERATION
-    echoed = {**input.rest, **members} if echoes else members
-    required = input.rest if echoes else ()
-    return monitors.schema(scope, f"{_pascal(action.name)}Operation", echoed, required=required)
+    echoes = input.rest if action.pattern is Pattern.PUT_OPERATION else {}
+    return monitors.schema(scope, f"{_pascal(action.name)}Operation", {**echoes, **members}, required=echoes)
 
 
-def _own_monitor(scope: Scope, action: Action) -> Iterator[Operation]:
+def _operation_monitor(scope: parts.Scope, action: Action) -> Iterator[parts.DescribedOperation]:
     input = _input_of(scope, action)
-    get, cancel, delete = patterns.own_endpoints(action.function_name, action.route, action.where)
-    schema = _monitor(scope, action, input)
-    at = [monitors.version(scope), *input.path()]
-    yield monitors.read(scope, get, tag=TAG, summary=f"Read {action.name}", parameters=at, schema=schema)
-    yield monitors.cancel(scope, cancel, tag=TAG, summary=f"Cancel {action.name}", parameters=at, schema=schema)
-    yield monitors.delete(scope, delete, tag=TAG, summary=f"Forget {action.name}", parameters=at)
+    parameters, schema = [monitors.version(scope), *input.path()], _monitor(scope, action, input)
+    endpoints = patterns.operation_endpoints(action.function_name, action.route, action.where)
+    for verb, endpoint in zip(("Read", "Cancel", "Forget"), endpoints, strict=True):
+        yield monitors.monitor(scope, endpoint, f"{verb} {action.name}", parameters, schema)
 
 
-def _read(scope: Scope, read: Read) -> Operation:
+def _read(scope: parts.Scope, read: Read) -> parts.DescribedOperation:
     input = _input_of(scope, read)
     pageable = False
     if _is_content(read):
         # Of any type, JSON among them, so no schema holds for all.
-        answer = scope.response("The content.", {}, content_type="*/*")
+        answer = parts.Answer("The content.", content={"*/*": {}})
     else:
         schema = scope.schemas.of(f"out:{read.name}")
         pageable = {"value", "nextLink"} <= scope.schemas.resolved(schema).get("properties", {}).keys()
-        answer = scope.response("What is there.", schema)
-    summary, description = words_of(read.handler, f"Read {read.name}")
-    return Operation(
-        function_name=read.function_name,
-        method="GET",
-        route=read.route,
-        tag=TAG,
-        summary=summary,
-        description=description,
+        answer = parts.Answer("What is there.", schema)
+    return parts.DescribedOperation(
+        parts.at(read.function_name, "GET", read.route),
+        *parts.words_of(read.handler, f"Read {read.name}"),
         parameters=[monitors.version(scope), *input.path(), *input.query()],
-        responses={"200": answer, **scope.errors([400, 404, 405]), **scope.other_error()},
-        extensions={"x-ms-pageable": {"nextLinkName": "nextLink"}} if pageable else {},
+        answers={200: answer},
+        errors=(400, 404, 405),
+        other_error=True,
+        extensions=parts.PAGEABLE if pageable else {},
     )
 
 
-def _call(scope: Scope, call: Call) -> Operation:
-    declared = call.declared
-    input = _input_of(scope, declared)
-    answer = without_null(scope.schemas.of(f"out:{call.name}"))
-    summary, description = words_of(declared.handler, f"Call {call.name}")
-    return Operation(
-        function_name=declared.function_name,
-        method="POST",
-        route=declared.route,
-        tag=TAG,
-        summary=summary,
-        description=description,
+def _call(scope: parts.Scope, call: Call) -> parts.DescribedOperation:
+    input = _input_of(scope, call.declared)
+    answer = parts.without_null(scope.schemas.of(f"out:{call.name}"))
+    return parts.DescribedOperation(
+        call.endpoint,
+        *parts.words_of(call.declared.handler, f"Call {call.name}"),
         parameters=[monitors.version(scope), *input.path()],
         body=input.body(),
-        responses={
-            "200": scope.response("The answer.", answer, headers=("Cache-Control",)),
-            "204": scope.response("There is none."),
-            **scope.errors([400, 404, *BODY_ERRORS]),
-            **scope.other_error(),
-        },
+        answers={200: parts.Answer("The answer.", answer), 204: parts.Answer("There is none.")},
+        errors=(400, 404, *parts.BODY_ERRORS),
+        other_error=True,
     )
 
 
-def _operation_id(scope: Scope) -> Json:
-    description = "The operation's id, where the caller chooses it: the same request again finds the same operation."
-    return scope.parameter("Operation-Id", dict(ID_SCHEMA), description, place="header", required=False)
-
-
-def _prefer(scope: Scope) -> Json:
+def _prefer(scope: parts.Scope) -> parts.Parameter:
     longest = scope.settings.max_wait_seconds
     description = f"`wait=N` holds the answer back until the operation has ended, for N seconds, at most {longest}."
-    return scope.parameter("Prefer", {"type": "string"}, description, place="header", required=False)
+    return parts.header("Prefer", description)
 
 
 def _is_content(read: Read) -> bool:

@@ -7,16 +7,23 @@ from typing import Any, cast
 
 from shared.actions.registry import Registry
 from shared.contracts import versions
-from shared.contracts.external import SECRET_HEADER
-from shared.contracts.openapi import VERSIONS, app, arm, dataplane, monitors, odata, parts
+from shared.contracts.delegation import SECRET_HEADER
+from shared.contracts.openapi import VERSIONS, app, arm, components, dataplane, monitors, odata
+from shared.contracts.openapi.components import Components
 from shared.contracts.openapi.dialect import Json, to_3_0
 from shared.contracts.openapi.examples import Examples, with_examples
-from shared.contracts.openapi.parts import KEY_SCHEME, SIGNED_IN_SCHEME, Operation, Scope
+from shared.contracts.openapi.parts import DescribedOperation, Profile, Scope
 from shared.contracts.openapi.schemas import Schemas
 from shared.settings import Settings
 
+SECTIONS = (dataplane, monitors, arm, odata, app)
+
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 _PARAMETER = re.compile(r"\{([^}]+)\}")
+
+_BY_KEY = "A host-level key: a function's own key opens that function only."
+_BY_SIGN_IN = "A token that App Service authentication accepts; in a browser its cookie does as well."
+_BY_OPERATION = "The secret of one operation, given to the system that works on it."
 
 
 def describe(registry: Registry, settings: Settings, *, version: str = "3.1", examples: Examples | None = None) -> Json:
@@ -24,23 +31,13 @@ def describe(registry: Registry, settings: Settings, *, version: str = "3.1", ex
 
     Raises DeclarationError for a model that JSON Schema has no words for.
     """
-    types = [
-        *parts.TYPES,
-        *app.types(),
-        *monitors.types(),
-        *dataplane.types(registry),
-        *arm.types(registry),
-        *odata.types(registry),
-    ]
+    types = [*components.TYPES, *(each for section in SECTIONS for each in section.types(registry))]
     scope = Scope(registry=registry, settings=settings, schemas=Schemas(types))
-    operations = [
-        *dataplane.operations(scope),
-        *monitors.operations(scope),
-        *arm.operations(scope),
-        *odata.operations(scope),
-        *app.operations(scope),
-    ]
-    paths = _paths(scope, operations, examples or {})
+    shared = Components(scope)
+    operations = [(section.PROFILE, each) for section in SECTIONS for each in section.operations(scope)]
+    paths = _paths(shared, operations, examples or {})
+    profiles = dict.fromkeys(profile for profile, _ in operations)
+    schemes = _security_schemes(scope)
     document: Json = {
         "openapi": VERSIONS["3.1"],
         "info": {
@@ -48,94 +45,58 @@ def describe(registry: Registry, settings: Settings, *, version: str = "3.1", ex
             "version": versions.DEFAULT,
             "description": registry.description or "Actions that take longer than a request, and what they work on.",
         },
-        "security": _security(scope),
-        "tags": [
-            {"name": each.TAG, "description": each.DESCRIPTION}
-            for each in (dataplane, monitors, arm, odata, app)
-            if any(operation.tag == each.TAG for operation in operations)
-        ],
+        "security": [{name: [] for name in schemes}] if schemes else [],
+        "tags": [{"name": each.tag, "description": each.description} for each in profiles],
         "paths": paths,
         "components": {
-            "schemas": _used(paths, scope),
-            "parameters": scope.parameters,
-            "headers": scope.headers,
-            "responses": scope.responses,
-            "securitySchemes": _security_schemes(scope),
+            "schemas": _used(scope.schemas.components, paths, shared),
+            "parameters": shared.parameters,
+            "headers": shared.headers,
+            "responses": shared.responses,
+            "securitySchemes": {monitors.UPDATE_SCHEME: _key(SECRET_HEADER, _BY_OPERATION), **schemes},
         },
     }
     return document if version == "3.1" else _as_3_0(document)
 
 
-def _paths(scope: Scope, operations: Iterable[Operation], examples: Examples) -> Json:
+def _paths(
+    shared: Components, operations: Iterable[tuple[Profile, DescribedOperation]], examples: Examples
+) -> dict[str, Json]:
     paths: dict[str, Json] = {}
     spelled: dict[str, str] = {}
-    for operation in operations:
-        path = f"/{operation.route}"
+    for profile, operation in operations:
+        path = f"/{operation.endpoint.route}"
         # Paths that differ in the names of their parameters only are the same path ("Paths Object").
         first = spelled.setdefault(_PARAMETER.sub("{}", path).lower(), path)
         names = dict(zip(_PARAMETER.findall(path), _PARAMETER.findall(first), strict=True))
-        written = with_examples(_operation(scope, operation, names), examples.get(operation.function_name, {}))
-        paths.setdefault(first, {})[operation.method.lower()] = written
+        recorded = examples.get(operation.endpoint.function_name, {})
+        method = operation.endpoint.methods[0].lower()
+        paths.setdefault(first, {})[method] = with_examples(shared.operation(profile, operation, names), recorded)
     return paths
 
 
-def _used(paths: Json, scope: Scope) -> dict[str, Json]:
+def _used(schemas: Mapping[str, Json], paths: Json, shared: Components) -> dict[str, Json]:
     """The schemas that something refers to, sorted: models that only lend their members to paths are left out."""
-    components, found, todo = scope.schemas.components, set[str](), [paths, scope.responses, scope.parameters]
+    found, todo = set[str](), [paths, shared.responses, shared.parameters]
     while todo:
         names = set(_REFERENCE.findall(json.dumps(todo.pop()))) - found
         found |= names
-        todo.extend(components[name] for name in names)
-    return {name: components[name] for name in sorted(found)}
+        todo.extend(schemas[name] for name in names)
+    return {name: schemas[name] for name in sorted(found)}
 
 
-def _operation(scope: Scope, operation: Operation, names: Mapping[str, str]) -> Json:
-    found: Json = {"operationId": operation.function_name, "tags": [operation.tag], "summary": operation.summary}
-    if operation.description:
-        found["description"] = operation.description
-    found["parameters"] = [
-        {**each, "name": names[each["name"]]} if each.get("in") == "path" else each for each in operation.parameters
-    ]
-    if operation.body is not None:
-        found["requestBody"] = operation.body
-    found["responses"] = dict(operation.responses)
-    if operation.anonymous:
-        found["security"] = []
-    elif operation.security is not None:
-        found["security"] = list(operation.security)
-    return {**found, **operation.extensions}
-
-
-def _security(scope: Scope) -> list[Json]:
-    """What a request has to show, all of it at once; nothing where the app is anonymous."""
-    wanted = {KEY_SCHEME: scope.asks_for_a_key, SIGNED_IN_SCHEME: scope.asks_who_calls}
-    needed: Json = {name: [] for name, is_asked in wanted.items() if is_asked}
-    return [needed] if needed else []
-
-
-def _security_schemes(scope: Scope) -> Json:
-    found: Json = {
-        monitors.UPDATE_SCHEME: {
-            "type": "apiKey",
-            "in": "header",
-            "name": SECRET_HEADER,
-            "description": "The secret of one operation, given to the system that works on it.",
-        }
-    }
-    if scope.asks_for_a_key:
-        found[KEY_SCHEME] = {
-            "type": "apiKey",
-            "in": "header",
-            "name": "x-functions-key",
-            "description": "A host-level key: a function's own key opens that function only.",
-        }
-    if scope.asks_who_calls:
-        found[SIGNED_IN_SCHEME] = {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "A token that App Service authentication accepts; in a browser its cookie does as well.",
-        }
+def _security_schemes(scope: Scope) -> dict[str, Json]:
+    """What a request has to show, all of it at once; empty where the app is anonymous."""
+    found: dict[str, Json] = {}
+    if scope.needs_key:
+        found["functionKey"] = _key("x-functions-key", _BY_KEY)
+    if scope.needs_sign_in:
+        found["signedIn"] = {"type": "http", "scheme": "bearer", "description": _BY_SIGN_IN}
     return found
+
+
+def _key(header: str, description: str) -> Json:
+    return {"type": "apiKey", "in": "header", "name": header, "description": description}
 
 
 def _as_3_0(document: Json) -> Json:

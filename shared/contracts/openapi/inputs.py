@@ -10,10 +10,12 @@ from shared.actions.patterns import OPERATION_ID
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.parts import body_of, path_parameter, without_null
 from shared.contracts.openapi.schemas import Schemas
-from shared.operations.ids import ID_PATTERN
+from shared.model.ids import ID_PATTERN
 
 ID_SCHEMA: Json = {"type": "string", "pattern": f"^{ID_PATTERN}$"}
 """What texts in our routes have to match, whatever else their field asks for."""
+
+OPERATION = path_parameter(OPERATION_ID, ID_SCHEMA, "The operation's id.")
 
 
 class Input:

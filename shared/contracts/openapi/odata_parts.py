@@ -1,82 +1,73 @@
-"""What the operations of an OData service have in common: headers, parameters, errors."""
+"""What the operations of an OData service have in common: query options, versions, the key of an entity."""
 
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
 
-from shared.actions.odata import EntitySet
-from shared.contracts.odata.query import DEFAULT_PAGE
-from shared.contracts.odata.syntax import MAX_LENGTH
+from shared.actions.odata.service import EntitySet
+from shared.contracts.odata.query.options import DEFAULT_PAGE
+from shared.contracts.odata.query.syntax import MAX_LENGTH
 from shared.contracts.openapi import odata_schemas
 from shared.contracts.openapi.dialect import Json
-from shared.contracts.openapi.parts import JSON, Scope, path_parameter
+from shared.contracts.openapi.parts import Answer, Parameter, Scope, header, path_parameter
 from shared.contracts.paging import MAX_TOP
-
-TAG = "OData"
-
-_FORMATS = ("json", *(f"application/json;odata.metadata={metadata}" for metadata in ("minimal", "full", "none")))
-_TEXT: Json = {"type": "string", "maxLength": MAX_LENGTH}
-_ALWAYS = ("OData-Version",)
-
-COLLECTION_OPTIONS = ("filter", "orderby", "select", "top", "skip", "count", "skiptoken")
-
-_OPTIONS: dict[str, tuple[Json, str]] = {
-    "filter": (_TEXT, "Which entities: `words gt 1000 and contains(title,'sea')`."),
-    "orderby": (_TEXT, "In which order: `published desc,title`; by the key where it is left out."),
-    "select": (_TEXT, "Which properties: `id,title`, `cover/size`, `*`."),
-    "top": ({"type": "integer", "minimum": 0}, f"How many; a page has at most {MAX_TOP}, else {DEFAULT_PAGE}."),
-    "skip": ({"type": "integer", "minimum": 0}, "How many to leave out first."),
-    "count": ({"type": "boolean"}, "Whether to say how many there are in all."),
-    "skiptoken": ({"type": "string"}, "From `@odata.nextLink`; follow that as it is."),
-    "format": ({"type": "string", "enum": list(_FORMATS)}, "The form of the answer, in place of `Accept`."),
-}
 
 ERRORS = (400, 406)
 """Any request may have odd options or headers, or take no form that there is."""
 
-
-def answer(
-    scope: Scope,
-    description: str,
-    schema: Json | None = None,
-    *,
-    headers: Iterable[str] = (),
-    content_type: str = JSON,
-) -> Json:
-    return scope.response(description, schema, headers=(*_ALWAYS, *headers), content_type=content_type)
+_FORMATS = ("json", *(f"application/json;odata.metadata={metadata}" for metadata in ("minimal", "full", "none")))
+_LONG: Json = {"type": "string", "maxLength": MAX_LENGTH}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_FORMAT: Json = {"type": "string", "enum": list(_FORMATS)}
 
 
-def errors(scope: Scope, *statuses: int) -> dict[str, Json]:
-    return scope.errors(statuses, headers=_ALWAYS, name="OData")
-
-
-def other_error(scope: Scope) -> dict[str, Json]:
-    """For handlers and sources, which refuse with a status of their choice."""
-    return scope.other_error(headers=_ALWAYS, name="OData")
-
-
-def option(scope: Scope, name: str) -> Json:
+def _option(name: str, description: str, schema: Json) -> Parameter:
     """A system query option."""
-    schema, description = _OPTIONS[name]
-    return scope.parameter(f"${name}", schema, description, component=f"odata-{name}", required=False)
+    return Parameter(f"${name}", description, schema, component=f"odata-{name}")
 
 
-def version(scope: Scope) -> Json:
-    """The highest version that the caller reads."""
-    description = "The highest version of OData that the caller reads; 4.01 where it does not say."
-    return header(scope, "OData-MaxVersion", {"type": "string", "enum": ["4.0", "4.01"]}, description)
+FILTER = _option("filter", "Which entities: `words gt 1000 and contains(title,'sea')`.", _LONG)
+SELECT = _option("select", "Which properties: `id,title`, `cover/size`, `*`.", _LONG)
+FORMAT = _option("format", "The form of the answer, in place of `Accept`.", _FORMAT)
+COLLECTION_OPTIONS = (
+    FILTER,
+    _option("orderby", "In which order: `published desc,title`; by the key where it is left out.", _LONG),
+    SELECT,
+    _option("top", f"How many; a page has at most {MAX_TOP}, else {DEFAULT_PAGE}.", _COUNT),
+    _option("skip", "How many to leave out first.", _COUNT),
+    _option("count", "Whether to say how many there are in all.", {"type": "boolean"}),
+    _option("skiptoken", "From `@odata.nextLink`; follow that as it is.", {"type": "string"}),
+)
 
+VERSION = Parameter(
+    "OData-MaxVersion",
+    "The highest version of OData that the caller reads; 4.01 where it does not say.",
+    {"type": "string", "enum": ["4.0", "4.01"]},
+    place="header",
+)
 
-def header(scope: Scope, name: str, schema: Json, description: str, **more: Any) -> Json:
-    more.setdefault("required", False)
-    return scope.parameter(name, schema, description, place="header", **more)
+_PREFER = (
+    "`respond-async`: answer 202 with the monitor's address; with `wait=N` beside it only after N seconds in which the "
+    "request did not end."
+)
+PREFER_ASYNC = header("Prefer", _PREFER, "odata-prefer")
+PREFER_BATCH = header("Prefer", f"{_PREFER} `continue-on-error`: go on after a failure.", "odata-prefer-batch")
+PREFER_ASYNC_ONLY = replace(
+    header("Prefer", _PREFER, "odata-prefer-required"),
+    schema={"type": "string", "pattern": "respond-async"},
+    required=True,
+)
+"""Where nothing but an asynchronous answer is possible."""
+
+ACCEPTED = Answer(
+    "Begun, as `Prefer: respond-async` asked for.",
+    headers=("Monitor.Location", "Wait.Retry-After", "retry-after-ms", "RespondAsync.Preference-Applied", "Vary"),
+)
+"""202, of which nobody gets one without asking."""
 
 
 def key(scope: Scope, entity_set: EntitySet) -> Json:
     """The key of an entity, inside the quotes that its path has."""
-    found = entity_set.type.key
-    assert found is not None, "an entity type has a key"
-    shown = scope.schemas.resolved(odata_schemas.structure(scope.schemas, entity_set.type))["properties"][found.name]
-    schema = {word: value for word, value in shown.items() if word != "default"}
+    shown = scope.schemas.resolved(odata_schemas.structure(scope.schemas, entity_set.type))["properties"]
+    schema = {word: value for word, value in shown[entity_set.key.name].items() if word != "default"}
     return path_parameter("key", schema, "The entity's key; a quote in it is written twice.")
 
 

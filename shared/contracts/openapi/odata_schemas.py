@@ -5,15 +5,17 @@ qualified name, with `-create` and `-update` for what makes and changes an entit
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, create_model
+from typing_extensions import TypedDict  # pydantic reads it from there below Python 3.12
 
-from shared.actions.edm import StructuredType, TypeRef
-from shared.actions.odata import EntitySet, ODataOperation, ODataService
+from shared.actions.odata.edm import StructuredType, TypeRef
+from shared.actions.odata.service import EntitySet, ODataOperation, ODataService
+from shared.contracts.odata.batch.parts import REQUEST_ID, BatchLimits
+from shared.contracts.odata.messages import MAX_URL
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.schemas import Schemas, TypeOf
-from shared.contracts.openapi.shapes import BatchAnswers, BatchRequests, ServiceDocument
 
 BATCH_IN, BATCH_OUT, SERVICE = "odata:batch", "odata:answers", "odata:service"
 
@@ -25,6 +27,61 @@ _OF_THEIR_OWN: Mapping[str, Json] = {
     "Edm.Int64": {"type": "integer", "format": "int64"},
 }
 """What answers show in another way than pydantic writes it (`shared.contracts.odata.values`)."""
+
+
+BatchName = Annotated[str, Field(pattern=f"^{REQUEST_ID.pattern}$")]
+
+
+class BatchRequest(TypedDict):
+    """One request of a batch. Members of one `atomicityGroup` are done together or not at all."""
+
+    id: BatchName
+    method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+    url: Annotated[str, Field(min_length=1, max_length=MAX_URL)]
+    headers: NotRequired[dict[str, str] | None]
+    body: NotRequired[Any]
+    atomicityGroup: NotRequired[BatchName | None]
+    dependsOn: NotRequired[list[BatchName] | None]
+
+
+class BatchRequests(TypedDict):
+    """Requests that are served one after the other; a URL may begin with `$` and the id of an earlier one."""
+
+    requests: Annotated[list[BatchRequest], Field(max_length=BatchLimits().requests)]
+
+
+class BatchAnswer(TypedDict):
+    """The answer to one request of a batch; a 202 has the monitor in `headers.location`."""
+
+    id: NotRequired[str]
+    atomicityGroup: NotRequired[str]
+    status: int
+    headers: NotRequired[dict[str, str]]
+    body: NotRequired[Any]
+
+
+class BatchAnswers(TypedDict):
+    """In the order of the requests; after a failure the rest may not have been done."""
+
+    responses: list[BatchAnswer]
+
+
+class ServiceItem(TypedDict):
+    """An entity set, or a function that takes nothing."""
+
+    name: str
+    kind: Literal["EntitySet", "FunctionImport"]
+    url: str
+
+
+# The names of control information are no identifiers.
+ServiceDocument = TypedDict(
+    "ServiceDocument",
+    {
+        "@odata.context": NotRequired[Annotated[str, Field(json_schema_extra={"format": "uri"})]],
+        "value": list[ServiceItem],
+    },
+)
 
 
 def types(service: ODataService) -> Iterator[TypeOf]:
@@ -85,11 +142,10 @@ def changed(schemas: Schemas, entity_set: EntitySet) -> Json:
     """What a PATCH brings: any of the members, of which none has a default."""
     schema = _new(schemas, entity_set)
     schema.pop("required", None)
-    key = entity_set.type.key.name if entity_set.type.key else ""
     schema["properties"] = {
         name: {word: value for word, value in each.items() if word != "default"}
         for name, each in schema["properties"].items()
-        if name != key
+        if name != entity_set.key.name
     }
     return schemas.add(f"{entity_set.type.qualified}-update", schema)
 
@@ -148,17 +204,21 @@ def _new(schemas: Schemas, entity_set: EntitySet) -> Json:
 
 def _value(schemas: Schemas, type: TypeRef, given: Json, *, selected: bool = False) -> Json:
     """The type's schema; `given` is what pydantic says of it, with descriptions and the values that are possible."""
-    said = {word: given[word] for word in ("description", "readOnly") if word in given}
+    notes = {word: given[word] for word in ("description", "readOnly") if word in given}
     if type.is_collection:
         item = TypeRef(type.name, nullable=type.nullable, structured=type.structured)
-        return {**said, "type": "array", "items": _value(schemas, item, given.get("items", {}), selected=selected)}
+        return {
+            **notes,
+            "type": "array",
+            "items": _value(schemas, item, given.get("items", {}), selected=selected),
+        }
     if type.structured is not None:
         plain = structure(schemas, type.structured, selected=selected)
     elif type.name in _OF_THEIR_OWN:
         plain = dict(_OF_THEIR_OWN[type.name])
     else:
         return given
-    return {**said, "anyOf": [plain, _NULL]} if type.nullable else {**said, **plain}
+    return {**notes, "anyOf": [plain, _NULL]} if type.nullable else {**notes, **plain}
 
 
 def _object(properties: Json, required: list[str]) -> Json:

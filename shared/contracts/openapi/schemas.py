@@ -81,13 +81,18 @@ class Schemas:
 
     def add(self, name: str, schema: Json) -> Json:
         """A component of our own; the reference to it. The same name with another schema gets a number."""
-        wanted, number = _component_name(name), 1
-        chosen = wanted
+        base, number = _component_name(name), 1
+        chosen = base
         while self.components.get(chosen, schema) != schema:
             number += 1
-            chosen = f"{wanted}{number}"
+            chosen = f"{base}{number}"
         self.components[chosen] = schema
         return {"$ref": f"{_PREFIX}{chosen}"}
+
+    def named(self, key: str, name: str) -> Json:
+        """The type as a component, under this name where it has none of its own; the reference to it."""
+        schema = self.of(key)
+        return schema if "$ref" in schema else self.add(name, schema)
 
     def without(self, key: str, names: Set[str]) -> Json:
         """The type without some of its members, for bodies whose route has them."""

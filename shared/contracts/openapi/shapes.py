@@ -1,6 +1,6 @@
 """What the app itself answers, as types: errors, monitors and their lists. Members that may be absent are never null.
 
-`shared.contracts` writes them member by member; tests/unit/test_openapi_shapes.py holds the two together.
+`shared.contracts` writes them member by member; tests/sample/unit/test_openapi_shapes.py holds the two together.
 """
 
 from datetime import datetime
@@ -9,13 +9,11 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic reads it from there below Python 3.12
 
-from shared.contracts.odata.batch import REQUEST_ID, BatchLimits
-from shared.contracts.odata.messages import MAX_URL
-from shared.operations.ids import ID_PATTERN
-from shared.operations.model import Status
+from shared.model.attempts import AttemptOutcome
+from shared.model.ids import ID_PATTERN
+from shared.model.operation import Status
 
 Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
-BatchName = Annotated[str, Field(pattern=f"^{REQUEST_ID.pattern}$")]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -51,6 +49,18 @@ class OperationProgress(TypedDict):
     data: NotRequired[Any]
 
 
+class OperationAttempt(TypedDict):
+    """One attempt. Without `ended` and `outcome` it still runs; `instance` is a short hash of where it ran."""
+
+    number: Annotated[int, Field(ge=1)]
+    began: datetime
+    ended: NotRequired[datetime]
+    outcome: NotRequired[AttemptOutcome]
+    code: NotRequired[str]
+    message: NotRequired[str]
+    instance: NotRequired[str]
+
+
 class OperationItem(TypedDict):
     """An operation in a list. `lastActionDateTime` is when its status last changed."""
 
@@ -61,8 +71,12 @@ class OperationItem(TypedDict):
     lastActionDateTime: datetime
 
 
-class Operation(TypedDict):
-    """The status monitor: `result` is there once it has succeeded, `error` when it has failed or was canceled."""
+class OperationMonitor(TypedDict):
+    """The status monitor: `result` is there once it has succeeded, `error` when it has failed or was canceled.
+
+    `attempts` are the last ten that failed or were lost, and the latest one. `lastError` says why the last one came to
+    nothing, while the next one is waited for.
+    """
 
     id: Id
     kind: str
@@ -72,9 +86,15 @@ class Operation(TypedDict):
     attempt: Annotated[int, Field(ge=0)]
     percentComplete: NotRequired[Percent]
     progress: NotRequired[OperationProgress]
+    attempts: NotRequired[list[OperationAttempt]]
+    lastError: NotRequired[ErrorInfo]
     result: NotRequired[Any]
     error: NotRequired[ErrorInfo]
     expiresAt: NotRequired[datetime]
+
+
+OperationMonitor.__name__ = OperationMonitor.__qualname__ = "Operation"
+# What readers of the description, and clients generated from it, call it.
 
 
 class OperationList(TypedDict):
@@ -84,73 +104,8 @@ class OperationList(TypedDict):
     nextLink: NotRequired[Annotated[str, Field(json_schema_extra={"format": "uri"})]]
 
 
-class ArmOperationStatus(TypedDict):
-    """ARM's operation resource; `properties` holds the result once it has succeeded."""
-
-    id: str
-    name: Id
-    resourceId: str
-    status: Status
-    startTime: datetime
-    endTime: NotRequired[datetime]
-    percentComplete: NotRequired[Percent]
-    properties: NotRequired[Any]
-    error: NotRequired[ErrorInfo]
-
-
-class BatchRequest(TypedDict):
-    """One request of a batch. Members of one `atomicityGroup` are done together or not at all."""
-
-    id: BatchName
-    method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
-    url: Annotated[str, Field(min_length=1, max_length=MAX_URL)]
-    headers: NotRequired[dict[str, str] | None]
-    body: NotRequired[Any]
-    atomicityGroup: NotRequired[BatchName | None]
-    dependsOn: NotRequired[list[BatchName] | None]
-
-
-class BatchRequests(TypedDict):
-    """Requests that are served one after the other; a URL may begin with `$` and the id of an earlier one."""
-
-    requests: Annotated[list[BatchRequest], Field(max_length=BatchLimits().requests)]
-
-
-class BatchAnswer(TypedDict):
-    """The answer to one request of a batch; a 202 has the monitor in `headers.location`."""
-
-    id: NotRequired[str]
-    atomicityGroup: NotRequired[str]
-    status: int
-    headers: NotRequired[dict[str, str]]
-    body: NotRequired[Any]
-
-
-class BatchAnswers(TypedDict):
-    """In the order of the requests; after a failure the rest may not have been done."""
-
-    responses: list[BatchAnswer]
-
-
-class ServiceItem(TypedDict):
-    """An entity set, or a function that takes nothing."""
-
-    name: str
-    kind: Literal["EntitySet", "FunctionImport"]
-    url: str
-
-
-# The names of control information are no identifiers.
-ServiceDocument = TypedDict(
-    "ServiceDocument",
-    {
-        "@odata.context": NotRequired[Annotated[str, Field(json_schema_extra={"format": "uri"})]],
-        "value": list[ServiceItem],
-    },
-)
-
-
 class Health(TypedDict):
-    """The app answers."""
+    """Whether the app can do its work."""
 
-    status: Literal["Healthy"]
+    status: Literal["Healthy", "Unhealthy"]
+    problems: NotRequired[list[str]]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from actions._gates import pass_through
 
-from shared.actions import Accepted, ActionContext, Model, ReadContext, RequestError, action, read
+from shared.actions import Accepted, ActionContext, Model, RequestContext, RequestError, action, read
 
 USER = "azure/core/lro/standard/users/{name}"
 USERS: dict[str, str] = {}
@@ -68,7 +68,7 @@ async def export_user(context: ActionContext, request: Export) -> Exported:
 
 
 @read("user:get", get=USER)
-async def get_user(context: ReadContext, user: UserRef) -> User:
+async def get_user(context: RequestContext, user: UserRef) -> User:
     if user.name not in USERS:
         raise RequestError(404, "UserNotFound", "There is no such user.", target=user.name)
     return User(name=user.name, role=USERS[user.name])

@@ -1,6 +1,6 @@
 """A world in which one action runs."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from shared.actions import action
-from shared.operations import handler_runs, runner
-from tests.unit.parts import Faults, FaultyStorage, World, sqlite
+from shared.model.timing import Timing
+from tests.support.parts import Faults, FaultyStorage, World, sqlite
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ async def storage(tmp_path: Path) -> AsyncIterator[FaultyStorage]:
 def make(storage: FaultyStorage) -> Callable[..., World]:
     """A world with one action, `test:work`, whose handler and policies the test gives."""
 
-    def make(handler: Callable[..., Any], *, function_timeout: timedelta | None = None, **policies: Any) -> World:
+    def make(
+        handler: Callable[..., Any],
+        *,
+        function_timeout: timedelta | None = None,
+        timing: Timing | None = None,
+        settings: Mapping[str, str] | None = None,
+        **policies: Any,
+    ) -> World:
         declared = action("test:work", post="thing/{id}:work", **policies)(handler)
-        return World(storage, declared, function_timeout=function_timeout)
+        return World(storage, declared, function_timeout=function_timeout, timing=timing, settings=settings)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Handlers get half a second to stop."""
-    for module in (handler_runs, runner):
-        monkeypatch.setattr(module, "GRACE", 0.3)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from shared.actions import ActionContext, Model
-from shared.operations import lifecycle
-from shared.operations.model import Operation
-from tests.unit.parts import Input, World
+from shared.model import lifecycle
+from shared.model.operation import Operation
+from tests.support.parts import Input, World
 
 
 class Output(Model):
@@ -29,15 +29,21 @@ def error_code(operation: Operation) -> str | None:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - what is waited for is in a thread or in the store
             await asyncio.sleep(0.005)
 
 
-async def claim_elsewhere(world: World, operation: Operation) -> Operation:
-    """Another instance claims the operation and dies."""
+async def begun(world: World) -> None:
+    """An attempt is under way: its claim is stored, and its heartbeat waits for its time."""
+    await until(lambda: world.timing.heartbeat in world.clock.waits)
+
+
+async def claim_elsewhere(world: World, operation: Operation, *, after: float = 0) -> Operation:
+    """Another instance, whose clock is `after` seconds ahead, claims the operation and dies."""
     stored = await world.read(operation)
-    length = timedelta(minutes=5)
+    now, leases = world.clock.now() + timedelta(seconds=after), world.records.leases
     return await world.records.change(
-        stored, lambda o: lifecycle.claim(o, world.clock(), holder="elsewhere", timeout=length)
+        stored,
+        lambda o: lifecycle.claim(o, now, holder="elsewhere", timeout=timedelta(minutes=5), leases=leases),
     )

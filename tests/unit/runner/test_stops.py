@@ -10,86 +10,105 @@ from datetime import timedelta
 import pytest
 
 from shared.actions import ActionContext, Retry
-from shared.operations import lifecycle
-from shared.operations.model import Status
-from tests.unit.parts import Input, World
-from tests.unit.runner.handlers import Output, claim_elsewhere, error_code, forever, until
+from shared.model.operation import Status
+from tests.support.parts import Input, World
+from tests.unit.runner.handlers import Output, begun, claim_elsewhere, error_code, forever, until
 
 
 @pytest.mark.parametrize("stubborn", [False, True], ids=["stops", "goes on"])
 async def test_async_timeout(make: Callable[..., World], stubborn: bool) -> None:
     """An async handler is cancelled at its deadline, and left behind where it goes on: a failed attempt."""
-    stopped: list[int] = []
+    entered, released = asyncio.Event(), asyncio.Event()
+    stopped: list[float] = []
 
     async def handler(context: ActionContext, request: Input) -> None:
-        end = time.monotonic() + 0.9
-        while time.monotonic() < end:
+        entered.set()
+        while not released.is_set():
             try:
-                await asyncio.sleep(end - time.monotonic())
+                await released.wait()
             except asyncio.CancelledError:
-                stopped.append(1)
+                stopped.append(world.clock.monotonic())
                 if not stubborn:
                     raise
 
     world = make(handler, timeout="100ms")
     started = await world.start()
-    began = time.monotonic()
-    assert await world.run(started) is None
-    assert time.monotonic() - began < 0.8
-    assert stopped
+    running = asyncio.create_task(world.run(started))
+    await entered.wait()
+    await world.clock.run_for(seconds=0.1)
+    if stubborn:
+        await world.clock.run_for(seconds=world.timing.cancel_grace)
+    assert await running is None
+    assert stopped[0] == 0.1
     assert error_code(await world.read(started)) == "AttemptTimedOut"
-    await asyncio.sleep(0.5 if stubborn else 0)
+    released.set()
 
 
 async def test_sync_timeout_abandons_the_thread(make: Callable[..., World], caplog: pytest.LogCaptureFixture) -> None:
     """A thread that does not stop is abandoned, counted and logged; its place is free, its result never written."""
     release = threading.Event()
+    entered: list[str] = []
+    left: list[str] = []
 
     def handler(context: ActionContext, request: Input) -> None:
         if request.file_name == "slow":
-            release.wait(5)
+            entered.append(context.operation_id)
+            release.wait(20)
+            left.append(context.operation_id)
 
     world = make(handler, timeout="100ms", retry=Retry(max_attempts=2, delay="1s"))
     slow = [await world.start(input_json=b'{"fileName":"slow"}') for _ in range(2)]
-    again = await asyncio.gather(*(world.run(operation) for operation in slow))
-    assert again == [world.clock() + timedelta(seconds=1)] * 2
+    running = [asyncio.create_task(world.run(operation)) for operation in slow]
+    await until(lambda: len(entered) == 2)
+    await world.clock.run_for(seconds=0.1 + world.timing.cancel_grace)
+    assert await asyncio.gather(*running) == [world.clock.now() + timedelta(seconds=1)] * 2
     assert world.threads.abandoned == 2
     assert "Abandoned a handler's thread" in caplog.text
     quick = await world.start()
     await world.run(quick)
     assert (await world.read(quick)).status is Status.SUCCEEDED
     release.set()
-    await asyncio.sleep(0.05)
-    assert (await world.read(slow[0])).status is Status.NOT_STARTED
+    await until(lambda: len(left) == 2)
+    waiting = await world.read(slow[0])
+    assert (waiting.status, waiting.lease_until) == (Status.RUNNING, None)
 
 
 async def test_sync_handler_sees_its_deadline(make: Callable[..., World]) -> None:
-    """raise_if_cancelled also stops a sync handler that is over its deadline: no thread is abandoned then."""
+    """raise_if_canceled also stops a sync handler that is over its deadline: no thread is abandoned then."""
+    entered = threading.Event()
 
     def handler(context: ActionContext, request: Input) -> None:
-        for _ in range(200):
-            context.raise_if_cancelled()
+        entered.set()
+        for _ in range(2000):
+            context.raise_if_canceled()
             time.sleep(0.01)
 
     world = make(handler, timeout="100ms")
     started = await world.start()
-    await world.run(started)
+    running = asyncio.create_task(world.run(started))
+    await until(entered.is_set)
+    await world.clock.run_for(seconds=0.1)
+    await running
     assert error_code(await world.read(started)) == "AttemptTimedOut"
     assert world.threads.abandoned == 0
 
 
 async def test_returns_before_the_host_gives_up(make: Callable[..., World]) -> None:
     """The activity returns 60 s before functionTimeout even where the handler uses all of its grace."""
+    entered, release = threading.Event(), threading.Event()
 
     def handler(context: ActionContext, request: Input) -> None:
-        time.sleep(1)
+        entered.set()
+        release.wait(20)
 
     world = make(handler, timeout="200ms", function_timeout=timedelta(seconds=60.25))
     started = await world.start()
-    began = time.monotonic()
-    await world.run(started)
-    assert time.monotonic() - began < 0.45
+    running = asyncio.create_task(world.run(started))
+    await until(entered.is_set)
+    await world.clock.run_for(seconds=0.25)
+    await running
     assert error_code(await world.read(started)) == "AttemptTimedOut"
+    release.set()
 
 
 async def test_deadline_of_the_operation(make: Callable[..., World]) -> None:
@@ -132,13 +151,13 @@ async def test_cancel_here(make: Callable[..., World]) -> None:
 
 
 async def test_cancel_here_sync(make: Callable[..., World]) -> None:
-    """A sync handler sees a cancel through raise_if_cancelled."""
+    """A sync handler sees a cancel through raise_if_canceled."""
     running_now = threading.Event()
 
     def handler(context: ActionContext, request: Input) -> None:
         running_now.set()
         for _ in range(300):
-            context.raise_if_cancelled()
+            context.raise_if_canceled()
             time.sleep(0.01)
 
     world = make(handler)
@@ -150,16 +169,16 @@ async def test_cancel_here_sync(make: Callable[..., World]) -> None:
     assert (await world.read(started)).status is Status.CANCELED
 
 
-async def test_cancel_elsewhere(make: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cancel_elsewhere(make: Callable[..., World]) -> None:
     """A cancel written by another instance is found by the heartbeat."""
-    monkeypatch.setattr(lifecycle, "HEARTBEAT", timedelta(seconds=0.05))
-    monkeypatch.setattr("shared.operations.attempt.PROGRESS_INTERVAL", 0.05)
     world = make(forever)
     elsewhere = World(world.storage, *world.actions.values())
     started = await world.start()
     running = asyncio.create_task(world.run(started))
-    await until(lambda: world.faults.writes >= 2)
+    await begun(world)
     await elsewhere.service.cancel("", started.id)
+    assert not running.done()
+    await world.clock.run_for(seconds=world.timing.heartbeat)
     await running
     assert (await world.read(started)).status is Status.CANCELED
 
@@ -167,27 +186,31 @@ async def test_cancel_elsewhere(make: Callable[..., World], monkeypatch: pytest.
 @pytest.mark.parametrize("sync", [False, True], ids=["async", "sync"])
 async def test_cancel_ignored_until_the_deadline(make: Callable[..., World], sync: bool) -> None:
     """A handler that ignores its cancel is given up at its deadline, and the operation is Canceled, not Failed."""
-    running_now = threading.Event()
+    running_now, release = threading.Event(), threading.Event()
+    released = asyncio.Event()
 
     async def handler(context: ActionContext, request: Input) -> None:
         running_now.set()
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
+        while not released.is_set():
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0.1)
+                await released.wait()
 
     def blocking(context: ActionContext, request: Input) -> None:
         running_now.set()
-        time.sleep(1)
+        release.wait(20)
 
     world = make(blocking if sync else handler, timeout="200ms")
     started = await world.start()
     running = asyncio.create_task(world.run(started))
     await until(running_now.is_set)
     await world.service.cancel("", started.id)
+    await world.clock.run_for(seconds=0.1)
+    assert not running.done()
+    await world.clock.run_for(seconds=0.1 + world.timing.cancel_grace)
     await running
     assert (await world.read(started)).status is Status.CANCELED
-    await asyncio.sleep(0 if sync else 0.7)
+    release.set()
+    released.set()
 
 
 async def test_cancel_too_late(make: Callable[..., World]) -> None:

@@ -1,102 +1,77 @@
-"""OData actions that run long, fail, or cannot be undone: what the sample's cannot show."""
+"""The OData service of the tests' own app: the trials, and a set of notes that lives as long as the process."""
 
-import asyncio
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
+from itertools import count
 
 from pydantic import Field
 
-from actions.catalog import library
-from shared.actions import ActionContext, ActionFailed, ErrorDetail, Model, ReadContext, Retry
+from shared.actions import Context, Model, ODataService, RequestError
+from shared.actions.odata.entities import ChangeRefused, Create, EntityChange, Remove, Stored
+from tests.support import odata_trials
 
 
-class TrialWait(Model):
-    seconds: float = Field(60, ge=0, le=300)
-    log: str | None = None
-    """A file that gets a line when the handler begins and when it is told to stop."""
+class Note(Model):
+    id: str = Field(min_length=1, max_length=60)
+    text: str = ""
 
 
-class TrialWaited(Model):
-    seconds: float
-    attempt: int
+class NoteStore:
+    """Notes by their key. A write happens in one turn of the event loop, so nobody sees half of it."""
+
+    max_changes = 100
+
+    def __init__(self) -> None:
+        self._notes: dict[str, Stored] = {}
+        self._versions = count(1)
+        self._written: dict[str, Sequence[Stored | None]] = {}
+
+    async def scan(self, *, after: str | None = None) -> AsyncIterator[Sequence[Stored]]:
+        yield [self._notes[key] for key in sorted(self._notes) if after is None or key > after]
+
+    async def get(self, key: str) -> Stored | None:
+        return self._notes.get(key)
+
+    async def write(self, changes: Sequence[EntityChange], *, by: str = "") -> Sequence[Stored | None]:
+        if by in self._written:
+            return self._written[by]
+        notes, written = dict(self._notes), list[Stored | None]()
+        for index, change in enumerate(changes):
+            try:
+                written.append(self._apply(notes, change))
+            except RequestError as error:
+                raise ChangeRefused(error, index) from None
+        self._notes = notes
+        if by:
+            self._written[by] = written
+        return written
+
+    def _apply(self, notes: dict[str, Stored], change: EntityChange) -> Stored | None:
+        if isinstance(change, Create):
+            entity = Note.model_validate(change.entity)
+            key = entity.id
+            if key in notes:
+                raise RequestError(409, "EntityAlreadyExists", "There is such a note.", target=key)
+        else:
+            key, old = change.key, notes.get(change.key)
+            if old is None:
+                raise RequestError(404, "ResourceNotFound", "There is no such note.", target=key)
+            if change.if_match is not None and old.etag not in change.if_match:
+                raise RequestError(412, "ConditionNotMet", "The note has changed.", target=key)
+            if isinstance(change, Remove):
+                del notes[key]
+                return None
+            entity = old.entity.model_copy(update=dict(change.values))
+        notes[key] = Stored(entity, str(next(self._versions)))
+        return notes[key]
 
 
-class TrialSized(Model):
-    size: int = 40_000
+NOTES = NoteStore()
 
 
-class TrialNumbers(Model):
-    a: int
-    b: int = 1
+def all_notes(context: Context) -> NoteStore:
+    return NOTES
 
 
-@library.action("TrialWait", timeout="2s", undoable=True)
-async def wait(context: ActionContext, request: TrialWait) -> TrialWaited:
-    return await _wait(context, request)
-
-
-@library.action("TrialWaitLong", timeout="9m", undoable=True)
-async def wait_long(context: ActionContext, request: TrialWait) -> TrialWaited:
-    return await _wait(context, request)
-
-
-@library.action("TrialStubborn", timeout="9m", undoable=True)
-async def stubborn(context: ActionContext, request: TrialWait) -> TrialWaited:
-    try:
-        await asyncio.sleep(request.seconds)
-    except asyncio.CancelledError:
-        await asyncio.sleep(4)
-        raise
-    return TrialWaited(seconds=request.seconds, attempt=context.attempt)
-
-
-@library.action("TrialDone", timeout="9m")
-async def done(context: ActionContext, request: TrialWait) -> TrialWaited:
-    return await _wait(context, request)
-
-
-@library.action("TrialAgain", timeout="1s", retry=Retry(max_attempts=9, delay="100ms"), undoable=True)
-async def again(context: ActionContext, request: TrialWait) -> TrialWaited:
-    return await _wait(context, request)
-
-
-@library.action("TrialRepeat", timeout="60s", retry=Retry(max_attempts=3, delay="100ms"))
-async def repeat(context: ActionContext, request: TrialWait) -> TrialWaited:
-    """Waits in its first attempt only."""
-    return await _wait(context, request if context.attempt == 1 else request.model_copy(update={"seconds": 0}))
-
-
-@library.action("TrialFail", timeout="30s")
-async def fail(context: ActionContext) -> None:
-    detail = ErrorDetail("Cracked", "The spine is cracked.", "spine")
-    raise ActionFailed("TrialFailed", "This trial always fails.", target="trial", details=[detail], status_code=422)
-
-
-@library.action("TrialNothing", timeout="30s")
-async def nothing(context: ActionContext) -> None:
-    return None
-
-
-@library.action("TrialSized", timeout="30s")
-async def sized(context: ActionContext, request: TrialSized) -> list[str]:
-    return ["x" * 1000] * (request.size // 1000)
-
-
-@library.function("TrialAdd")
-async def add(context: ReadContext, request: TrialNumbers) -> int:
-    return request.a + request.b
-
-
-async def _wait(context: ActionContext, request: TrialWait) -> TrialWaited:
-    _note(request.log, f"began {context.attempt}")
-    try:
-        await asyncio.sleep(request.seconds)
-    except asyncio.CancelledError:
-        _note(request.log, "stopped")
-        raise
-    return TrialWaited(seconds=request.seconds, attempt=context.attempt)
-
-
-def _note(log: str | None, line: str) -> None:
-    if log:
-        with Path(log).open("a") as file:
-            file.write(f"{line}\n")
+trials = ODataService("Trials")
+notes = trials.writable_entity_set("Notes", Note, key="id", source=all_notes)
+odata_trials.declare(trials)

@@ -1,6 +1,7 @@
-"""Actions that run long, fail, retry, return nothing or much: what the sample's two cannot show."""
+"""Actions that run long, fail, retry, return nothing or much, and resources that are put and deleted."""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from shared.actions import (
     ActionFailed,
     ErrorDetail,
     Model,
-    ReadContext,
+    RequestContext,
     RequestError,
     Retry,
     action,
+    call,
     read,
 )
 
@@ -30,7 +32,7 @@ class Wait(Model):
     id: str
     seconds: float = Field(60, ge=0, le=300)
     log: str | None = None
-    """A file that gets a line when the handler begins and when it is told to stop."""
+    """A file that gets a line when the handler begins and when it has to stop."""
 
 
 class Waited(Model):
@@ -60,7 +62,7 @@ class Marked(Model):
 def _note(request: Wait, word: str) -> None:
     if request.log:
         with Path(request.log).open("a", encoding="utf-8") as file:
-            file.write(f"{word} {time.time()}\n")
+            file.write(f"{word}\n")
 
 
 @action("trial:wait", post="trial/{id}:wait")
@@ -81,12 +83,12 @@ def wait_sync(context: ActionContext, request: Wait) -> Waited:
     while time.monotonic() < end:
         if context.cancel_requested:
             _note(request, "stopped")
-        context.raise_if_cancelled()
+        context.raise_if_canceled()
         time.sleep(0.05)
     return Waited(seconds=request.seconds, attempt=context.attempt)
 
 
-@action("trial:fail", post="trial/{id}:fail", retry=Retry(max_attempts=3, delay="100ms"))
+@action("trial:fail", post="trial/{id}:fail", retry=Retry(max_attempts=3, delay="1ms"))
 async def fail(context: ActionContext, request: Trial) -> None:
     details = [ErrorDetail("Cracked", "The spine is cracked.", "spine")]
     raise ActionFailed("TrialFailed", "This trial always fails.", target="trial", details=details)
@@ -97,7 +99,7 @@ async def crash(context: ActionContext, request: Trial) -> None:
     raise RuntimeError("a secret that no caller may read")
 
 
-@action("trial:flaky", post="trial/{id}:flaky", retry=Retry(max_attempts=3, delay="200ms"))
+@action("trial:flaky", post="trial/{id}:flaky", retry=Retry(max_attempts=3, delay="1ms"))
 async def flaky(context: ActionContext, request: Flaky) -> Waited:
     if context.attempt < request.good_attempt:
         raise ConnectionError("not yet")
@@ -117,6 +119,11 @@ async def overdue(context: ActionContext, request: Trial) -> None:
 @action("trial:nothing", post="trial/{id}:nothing")
 async def nothing(context: ActionContext, request: Trial) -> None:
     return None
+
+
+@call("trial:echo", post="trial/{id}:echo")
+async def echo(context: RequestContext, request: Trial) -> Trial:
+    return request
 
 
 @action("trial:tick", post="trial:tick")
@@ -172,6 +179,23 @@ async def survive(context: ActionContext, request: Marked) -> Waited:
     return Waited(seconds=0, attempt=context.attempt)
 
 
+@action("trial:gated", post="trial/{id}:gated")
+async def gated(context: ActionContext, request: Marked) -> Waited:
+    """Ends once the file `marker` is there."""
+    while not await asyncio.to_thread(Path(request.marker).exists):  # noqa: ASYNC110 - somebody else makes it
+        await asyncio.sleep(0.2)
+    return Waited(seconds=0, attempt=context.attempt)
+
+
+@action("trial:deadly", post="trial/{id}:deadly", max_lost=3)
+async def deadly(context: ActionContext, request: Marked) -> None:
+    """Takes the whole process along, half a second after the file `marker` is there."""
+    while not await asyncio.to_thread(Path(request.marker).exists):  # noqa: ASYNC110 - somebody else makes it
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    os._exit(9)
+
+
 class Job(Model):
     seconds: float = Field(0, ge=0, le=300)
     fail: bool = False
@@ -216,10 +240,29 @@ async def delete_trial(context: ActionContext, request: TrialRef) -> None:
 
 
 @read("trial:get", get="trial/{id}")
-async def get_trial(context: ReadContext, request: TrialRef) -> Stored:
+async def get_trial(context: RequestContext, request: TrialRef) -> Stored:
     if request.id not in STORED:
         raise RequestError(404, "TrialNotFound", "There is no such trial.", target=request.id)
     return Stored(id=request.id, note=STORED[request.id])
+
+
+class Rows(Model):
+    value: list[str]
+
+
+@read("trial:row", get="trial-rows/{id}")
+async def get_row(context: RequestContext, request: TrialRef) -> Stored:
+    """A read that needs storage."""
+    row = await context.storage.table("trials").read("trials", request.id)
+    if row is None:
+        raise RequestError(404, "TrialNotFound", "There is no such trial.", target=request.id)
+    return Stored(id=row.key, note="")
+
+
+@read("trial:rows", get="trial-rows")
+async def list_rows(context: RequestContext) -> Rows:
+    page = await context.storage.table("trials").page("trials", lower=" ", upper="~")
+    return Rows(value=[row.key for row in page.rows])
 
 
 @action("trial:job", put="trial-jobs/{operation_id}")

@@ -1,0 +1,179 @@
+"""The data-plane profile: `Operation-Location` and the status monitor.
+
+Azure REST API Guidelines, "Long-Running Operations & Jobs": the start answers with the monitor, or with the resource
+that was put; the monitor always answers 200, a failure is inside it, and no header ever redirects.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared.actions.patterns import Pattern
+from shared.contracts.errors import error_json
+from shared.contracts.headers import pace, segment
+from shared.contracts.http import Response, json_response
+from shared.contracts.paging import page_response, write_token
+from shared.errors import RequestError
+from shared.model.attempts import AttemptRecord
+from shared.model.operation import Operation, Progress, Status
+from shared.model.times import write_time
+from shared.operations.rows import ListRow
+
+PATTERN = "pattern"
+"""The fact of an operation that says how it was started; absent for a POST."""
+
+
+def profile_state_of(pattern: Pattern) -> dict[str, str]:
+    """What has to be remembered of the start, so that monitors need no registry."""
+    return {} if pattern is Pattern.ACTION else {PATTERN: pattern.value}
+
+
+def pattern_of(operation: Operation) -> Pattern:
+    return Pattern(operation.profile_state.get(PATTERN, Pattern.ACTION))
+
+
+def monitor_url(base: str, operation: Operation, api_version: str) -> str:
+    """The absolute URL of an operation's monitor; its last segment is the id (lro-aware clients read it there).
+
+    A PUT of an operation is polled where it was put ("LRO action with no related resource pattern").
+    """
+    own = pattern_of(operation) is Pattern.PUT_OPERATION
+    return f"{base}/{operation.path if own else f'status/{segment(operation.id)}'}?api-version={api_version}"
+
+
+def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The status monitor ("The Status Monitor Resource"), with this app's additions: times, progress, attempts.
+
+    It is all but the `result`. `parameters` are the request's, echoed beside it.
+    """
+    body: dict[str, Any] = {
+        "id": operation.id,
+        "kind": operation.action,
+        "status": operation.status.value,
+        "createdDateTime": write_time(operation.created),
+        "lastActionDateTime": write_time(operation.changed),
+        "attempt": operation.attempt,
+        **(parameters or {}),
+    }
+    if operation.progress is not None:
+        if operation.progress.percent is not None:
+            body["percentComplete"] = operation.progress.percent
+        if details := _progress_json(operation.progress):
+            body["progress"] = details
+    if operation.attempts:
+        body["attempts"] = [_attempt_json(each) for each in operation.attempts]
+    if operation.is_waiting and operation.last_error is not None:
+        body["lastError"] = error_json(operation.last_error)
+    error = operation.outcome.error if operation.outcome else None
+    if operation.status is not Status.SUCCEEDED and error is not None:
+        body["error"] = error_json(error)
+    if operation.expires is not None:
+        body["expiresAt"] = write_time(operation.expires)
+    return body
+
+
+def monitor_response(operation: Operation, content: bytes | None, *, parameters: bytes | None = None) -> Response:
+    """`GET` of a monitor: 200 whatever the state; `content` is the stored JSON result, `parameters` the JSON input."""
+    return _with_result(200, operation, content, parameters, pace(operation))
+
+
+def started_response(
+    operation: Operation,
+    content: bytes | None,
+    *,
+    base: str,
+    api_version: str,
+    replayed: bool = False,
+    parameters: bytes | None = None,
+) -> Response:
+    """The monitor as the answer to a start, even when it is already over.
+
+    202 for a POST and a DELETE, always ("LRO action on a resource pattern", "DELETE LRO pattern"); for a PUT of an
+    operation 201, and 200 when it was there.
+    """
+    own = pattern_of(operation) is Pattern.PUT_OPERATION
+    status = 200 if own and replayed else operation.start_status
+    headers = _start_headers(operation, base, api_version)
+    return _with_result(status, operation, content, parameters, headers)
+
+
+def resource_response(operation: Operation, resource: bytes, *, base: str, api_version: str) -> Response:
+    """The resource as the answer to its PUT: 201 where it is new, 200 where it was there, also when repeated."""
+    headers = _start_headers(operation, base, api_version)
+    return Response(status=operation.start_status, headers=headers, body=resource, content_type="application/json")
+
+
+def result_response(operation: Operation, content: bytes | None) -> Response:
+    """`GET` of a result: 200 as stored, 204 where there is none, 409 while it runs or after it failed."""
+    if not operation.status.is_terminal:
+        raise RequestError(
+            409,
+            "OperationNotFinished",
+            f"The operation is {operation.status}; its result is not there yet.",
+            headers=pace(operation),
+        )
+    if operation.status is not Status.SUCCEEDED:
+        error = operation.outcome.error if operation.outcome else None
+        reason = f" {error.code}: {error.message}" if error else ""
+        raise RequestError(409, "OperationFailed", f"The operation is {operation.status}.{reason}")
+    body = operation.outcome.body if operation.outcome else None
+    if content is None or body is None:
+        return Response(status=204)
+    return Response(status=200, body=content, content_type=body.content_type)
+
+
+def list_response(rows: tuple[ListRow, ...], *, next_link: str | None) -> Response:
+    """One page of monitors, short form ("Pattern to List Status Monitors")."""
+    return page_response([_list_item(row) for row in rows], next_link)
+
+
+def next_link(base: str, *, position: str, filter: str | None, top: int, api_version: str) -> str:
+    """Absolute and self-contained ("Collections"): everything the next page needs is in it."""
+    link = f"{base}/status?api-version={api_version}&top={top}&skipToken={write_token(position)}"
+    return f"{link}&filter={segment(filter)}" if filter is not None else link
+
+
+def _list_item(row: ListRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "status": row.status.value,
+        "createdDateTime": write_time(row.created),
+        "lastActionDateTime": write_time(row.changed),
+    }
+
+
+def _progress_json(progress: Progress) -> dict[str, Any]:
+    members = {name: getattr(progress, name) for name in ("done", "total", "message", "data")}
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
+    members = {
+        "number": attempt.number,
+        "began": write_time(attempt.began),
+        "ended": write_time(attempt.ended) if attempt.ended else None,
+        "outcome": attempt.outcome.value if attempt.outcome else None,
+        "code": attempt.code or None,
+        "message": attempt.message or None,
+        "instance": attempt.instance or None,
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _start_headers(operation: Operation, base: str, api_version: str) -> dict[str, str]:
+    location = monitor_url(base, operation, api_version)
+    return {"Operation-Location": location, "Operation-Id": operation.id, **pace(operation)}
+
+
+def _with_result(
+    status: int, operation: Operation, content: bytes | None, parameters: bytes | None, headers: Mapping[str, str]
+) -> Response:
+    """The monitor with its result, which is not parsed for it.
+
+    Where the resource itself is what the operation makes there is none ("Obtaining status and results").
+    """
+    body = monitor_json(operation, parameters=json.loads(parameters) if parameters else None)
+    if content is None or operation.status is not Status.SUCCEEDED or not pattern_of(operation).has_result:
+        return json_response(status, body, headers)
+    return json_response(status, body, headers, stored=("result", content))

@@ -1,0 +1,13 @@
+"""Times as they are stored and sent."""
+
+from datetime import UTC, datetime
+
+
+def write_time(moment: datetime) -> str:
+    """ISO 8601 in UTC with microseconds: sorts as text."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_time(text: str) -> datetime:
+    """Inverse of `write_time`: aware. Raises ValueError."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,100 @@
+"""Running a handler under a deadline: async handlers on the loop, sync ones each in a thread of a bounded number.
+
+A thread cannot be stopped from outside. One that does not return at its deadline is abandoned: counted, logged, and
+its place given to the next. Threads are daemons, so an abandoned one does not hold up the end of the process.
+"""
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from shared.model.operation import Operation
+from shared.model.timing import Clock
+from shared.operations.containment import Escaped
+from shared.operations.invocations import attributed
+from shared.operations.log_lines import about
+from shared.operations.tasks import ends_within
+
+_log = logging.getLogger(__name__)
+
+
+class HandlerAbandoned(Exception):
+    """The handler did not stop within its grace period and goes on unwatched."""
+
+
+class HandlerThreads:
+    """Where sync handlers run: at most `limit` at a time, the rest wait."""
+
+    def __init__(self, limit: int) -> None:
+        self._places = asyncio.Semaphore(limit)
+        self.abandoned = 0
+        """Threads given up since the process started."""
+
+    async def run(
+        self, function: Callable[[], Any], *, operation: Operation, begins: Callable[[], object] = lambda: None
+    ) -> Any:
+        """Call `function`, the handler of `operation`, in a thread of its own. A cancelled caller abandons the thread.
+
+        `begins` is called once there is a place for it, on the loop's thread.
+        """
+        function = attributed(function)
+        async with self._places:
+            begins()
+            loop = asyncio.get_running_loop()
+            done: asyncio.Future[Any] = loop.create_future()
+            context = contextvars.copy_context()
+
+            def deliver(value: Any, error: BaseException | None) -> None:
+                if done.done():
+                    return
+                if error is None:
+                    done.set_result(value)
+                else:
+                    done.set_exception(error)
+
+            def work() -> None:
+                value: Any = None
+                failure: BaseException | None = None
+                try:
+                    value = context.run(function)
+                except BaseException as error:
+                    failure = error
+                if isinstance(failure, StopIteration) or not isinstance(failure, Exception | None):
+                    cause, failure = failure, Escaped(failure)
+                    failure.__cause__ = cause
+                with suppress(RuntimeError):  # the loop of an abandoned thread may be closed
+                    loop.call_soon_threadsafe(deliver, value, failure)
+
+            threading.Thread(target=work, name=f"handler {operation.action}", daemon=True).start()
+            try:
+                return await done
+            except asyncio.CancelledError:
+                if not done.done() or done.cancelled():
+                    self.abandoned += 1
+                    line = about(_log, operation, "handler_abandoned")
+                    line.error("Abandoned a handler's thread that did not stop", extra={"abandoned": self.abandoned})
+                raise
+
+
+async def wait_for_end(task: asyncio.Task[Any], *, grace: float, clock: Clock) -> None:
+    """Give a handler's task, which was told to stop, `grace` seconds to end.
+
+    Raises HandlerAbandoned when it is still there; never raises what the task raises.
+    """
+    if await ends_within(task, grace, clock):
+        _forget(task)
+    else:
+        task.cancel()
+        # An async handler that swallows its cancellation is left behind like a thread; its exception is nobody's.
+        task.add_done_callback(_forget)
+        await clock.sleep(0)
+        raise HandlerAbandoned
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()

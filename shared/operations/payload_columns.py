@@ -1,0 +1,39 @@
+"""Payloads as columns: what is known of one as JSON, and its text beside it. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, cast
+
+from shared.model.operation import NO_PAYLOAD, Payload
+from shared.storage.ports import Scalar
+
+
+def input_columns(input: Payload) -> dict[str, Scalar]:
+    """The columns of an operation's input."""
+    described = asdict(input)
+    text = described.pop("text") or ""
+    return {"input_text": text, "input": json.dumps(described)}
+
+
+def stored_input(values: Mapping[str, Scalar]) -> Payload:
+    """Inverse of `input_columns`; an empty one where the columns were not read."""
+    return payload_of(load_json(values, "input"), values.get("input_text")) or NO_PAYLOAD
+
+
+def payload_of(value: dict[str, Any] | None, text: Scalar | None) -> Payload | None:
+    if not value:
+        return None
+    blob = value.get("blob")
+    return Payload(
+        content_type=value["content_type"],
+        size=value["size"],
+        sha256=value["sha256"],
+        text=None if blob else str(text or ""),
+        blob=blob,
+    )
+
+
+def load_json(values: Mapping[str, Scalar], name: str) -> dict[str, Any] | None:
+    text = values.get(name)
+    return cast(dict[str, Any], json.loads(str(text))) if text else None

@@ -1,0 +1,98 @@
+"""Each limit of EpubLimits stops what it is for; what reading costs in memory."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from library.epub import EpubError, EpubErrorCode, EpubLimits, read_epub
+from tests.support.epubs import Entry, chapter, make_epub, package
+
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("limits", "data"),
+    [
+        (
+            EpubLimits(max_directory_bytes=100_000),
+            make_epub(extra=[Entry(name=b"%05d" % n + b"x" * 995) for n in range(100)]),
+        ),
+        (EpubLimits(max_entries=3), make_epub(("a", "b"))),
+        (EpubLimits(max_document_bytes=1_000), make_epub(("a " * 1_000,))),
+        (EpubLimits(max_package_bytes=300), make_epub()),
+        (EpubLimits(max_total_bytes=10_000), make_epub(["a " * 1_000] * 10)),
+        (EpubLimits(max_ratio=5, ratio_floor_bytes=0), make_epub(("a " * 1_000,))),
+        (EpubLimits(max_depth=4), make_epub(("<b><i>x</i></b>",))),
+        (EpubLimits(max_looks=100), make_epub((b"<html><body>x" + b"<b>" * 20 + b"</i>" * 20,))),
+        (EpubLimits(max_elements=20), make_epub(("<b/>" * 20,))),
+        (EpubLimits(max_attributes=1_000), make_epub(("<b" + "".join(f" a{n}=''" for n in range(30_000)) + "/>",))),
+        (EpubLimits(max_manifest_items=1), make_epub(("a", "b"))),
+        (EpubLimits(max_chapters=1), make_epub(("a", "b"))),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else str(value)[:0],
+)
+def test_limit(limits: EpubLimits, data: bytes) -> None:
+    """The book is read under the default limits and refused under the tighter one."""
+    assert read_epub(io.BytesIO(data)).words
+    with pytest.raises(EpubError) as caught:
+        read_epub(io.BytesIO(data), limits)
+    assert caught.value.code == EpubErrorCode.LIMIT_EXCEEDED
+
+
+def test_entries_that_are_not_read_do_not_count() -> None:
+    """A large picture in the book is no reason to refuse it: only what is read counts."""
+    picture = Entry(name=b"OEBPS/big.png", data=b"\0" * 20 * MIB)
+    assert read_epub(io.BytesIO(make_epub(extra=[picture])), EpubLimits(max_total_bytes=MIB)).words == 4
+
+
+def test_one_enormous_word() -> None:
+    """A document that is one word of 3 MB is read, in bounded time and memory; the word counts once per 16 KiB."""
+    word = "".join(f"{n * 2654435761 % 2**32:08x}" for n in range(3 * MIB // 8))
+    assert 2 <= read_epub(io.BytesIO(make_epub((word,)))).words <= 3 * 64 + 2
+
+
+@pytest.mark.parametrize("size", [3 * MIB, 12 * MIB])
+def test_enormous_attribute(size: int) -> None:
+    """A picture in a data URL does not count as many attributes, nor is it too long for the parser."""
+    picture = "".join(f"{n * 2654435761 % 2**32:08x}" for n in range(size // 8))
+    book = read_epub(io.BytesIO(make_epub((f"<img alt='' src='data:image/png;base64,{picture}'/>z", "sound"))))
+    assert (book.chapters, book.words) == (2, 4)
+
+
+def _large_book() -> bytes:
+    """12 MiB of text in 25 chapters, packed about twelve to one."""
+    words = "".join(f"<p>{n * 2654435761 % 2**32:x} the quick brown fox &amp; {n:x}</p>\n" for n in range(10_000))
+    return make_epub([chapter(words)] * 25)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of one program is told by /proc only")
+def test_memory(tmp_path: Path) -> None:
+    """A book of 12 MiB raises the peak memory of a fresh process by less than half of it, libxml2's own included."""
+    path = tmp_path / "large.epub"
+    path.write_bytes(_large_book())
+    # VmHWM and not ru_maxrss: the latter is handed down from the process that started this one.
+    script = (
+        "import re, sys\n"
+        "from pathlib import Path\n"
+        "from library.epub import read_epub\n"
+        "peak = lambda: int(re.search(r'VmHWM:\\s*(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+        "before = peak()\n"
+        "book = read_epub(sys.argv[1])\n"
+        "print(book.words, peak() - before)\n"
+    )
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], cwd=root, capture_output=True, text=True, check=True, timeout=120
+    )
+    words, kib = map(int, done.stdout.split())
+    assert words > 1_000_000
+    assert kib < 6 * 1024
+
+
+def test_many_creators() -> None:
+    """Metadata of 3 MB yields a hundred values."""
+    opf = package(metadata="".join(f"<dc:creator>somebody {n * 7919:x}</dc:creator>" for n in range(70_000)))
+    assert len(read_epub(io.BytesIO(make_epub(opf=opf))).creators) == 100

@@ -1,0 +1,134 @@
+"""What the description says of monitors and errors is what the contracts write: no member more, and none less."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from jsonschema import ValidationError
+
+from shared.contracts.arm import answers as arm
+from shared.contracts.dataplane import answers as dataplane
+from shared.contracts.errors import error_response
+from shared.contracts.openapi.arm_schemas import ArmOperationStatus
+from shared.contracts.openapi.schemas import Schemas
+from shared.contracts.openapi.shapes import (
+    ErrorResponse,
+    OperationAttempt,
+    OperationItem,
+    OperationList,
+    OperationMonitor,
+    OperationProgress,
+)
+from shared.errors import ErrorBody, ErrorDetail, RequestError
+from shared.model.attempts import AttemptOutcome, AttemptRecord
+from shared.model.operation import Operation, Outcome, Progress, Status
+from shared.operations.rows import ListRow
+from tests.sample.described import described, sample, validator
+from tests.support.parts import T0, make_operation
+
+SHAPES: dict[str, Any] = {
+    "error": ErrorResponse,
+    "operation": OperationMonitor,
+    "list": OperationList,
+    "arm": ArmOperationStatus,
+    "progress": OperationProgress,
+    "attempt": OperationAttempt,
+    "item": OperationItem,
+}
+
+
+def strict(name: str) -> Any:
+    """The shape with every object closed, so that a member it does not know fails."""
+    schemas = Schemas([(key, "validation", shape) for key, shape in SHAPES.items()])
+    return validator({"components": {"schemas": schemas.components}}, schemas.of(name))
+
+
+def operations() -> Iterator[Operation]:
+    """Operations in every state, bare and with all that can be known of them."""
+    bare = make_operation()
+    details = (ErrorDetail("One", "first", "x"), ErrorDetail("Two", "second"))
+    for status in Status:
+        now = replace(bare, status=status)
+        yield now
+        yield replace(now, progress=Progress(12.5, 1, 8, "one of eight", {"page": 1}), attempt=3)
+        lost = AttemptRecord(
+            number=1, began=T0, ended=T0, outcome=AttemptOutcome.LOST, code="AttemptLost", message="m", instance="aa"
+        )
+        yield replace(
+            now, attempts=(lost, AttemptRecord(number=2, began=T0)), last_error=ErrorBody("Code", "m", "t", details)
+        )
+        if status.is_terminal:
+            ended = replace(now, ended=T0, expires=T0 + timedelta(days=1))
+            if status is Status.SUCCEEDED:
+                yield replace(ended, outcome=Outcome(200, body=bare.input))
+            else:
+                yield replace(ended, outcome=Outcome(409, error=ErrorBody("Code", "message", "target", details)))
+
+
+def monitor(operation: Operation) -> dict[str, Any]:
+    """As `GET` shows it, with a result where it has one."""
+    return json.loads(dataplane.monitor_response(operation, b'{"a": 1}').body)
+
+
+@pytest.mark.parametrize("operation", list(operations()), ids=lambda o: o.status.value)
+def test_monitors(operation: Operation) -> None:
+    """Whatever state an operation is in, both monitors fit their shapes."""
+    shown = monitor(operation)
+    strict("operation").validate(shown)
+    monitors = arm.MonitorUrls("http://h", subscription="s", namespace="A.B", location="x", api_version="v")
+    content = b'{"a": 1}' if operation.status is Status.SUCCEEDED else None
+    body = json.loads(arm.status_response(replace(operation, resource="/r"), content, monitors).body)
+    strict("arm").validate(body)
+
+
+def test_every_member_is_written() -> None:
+    """The shapes have no member that no monitor ever has."""
+    written = {name for operation in operations() for name in monitor(operation)}
+    assert written == set(OperationMonitor.__annotations__)
+    progress = {n for o in operations() for n in dataplane.monitor_json(o).get("progress", {})}
+    assert progress == set(OperationProgress.__annotations__)
+    attempts = {n for o in operations() for each in dataplane.monitor_json(o).get("attempts", []) for n in each}
+    assert attempts == set(OperationAttempt.__annotations__)
+
+
+def test_last_error_is_shown_while_an_attempt_is_waited_for() -> None:
+    """`lastError` is there before the first attempt or between two, and neither under a lease nor at the end."""
+    waiting = make_operation(status=Status.RUNNING, last_error=ErrorBody("Busy", "Later."))
+    assert dataplane.monitor_json(waiting)["lastError"] == {"code": "Busy", "message": "Later."}
+    assert "error" not in dataplane.monitor_json(waiting)
+    for other in (replace(waiting, lease_until=T0), replace(waiting, status=Status.FAILED)):
+        assert "lastError" not in dataplane.monitor_json(other)
+
+
+def test_lists() -> None:
+    """A page of the list fits, with and without a link."""
+    row = ListRow(id="op-1", kind="a:b", status=Status.RUNNING, created=T0, changed=T0, position="p")
+    for link in (None, "http://h/status?skipToken=x"):
+        strict("list").validate(json.loads(dataplane.list_response((row,), next_link=link).body))
+
+
+@pytest.mark.parametrize("details", [(), (ErrorDetail("One", "first", "x"), ErrorDetail("Two", "second"))])
+@pytest.mark.parametrize("target", [None, "x"])
+def test_errors(target: str | None, details: tuple[ErrorDetail, ...]) -> None:
+    """An error fits, with and without a target and details."""
+    error = RequestError(400, "Code", "message", target=target, details=details)
+    strict("error").validate(json.loads(error_response(error).body))
+
+
+def test_the_shapes_can_fail() -> None:
+    """A member too many, one too few, and a word that is no status are found."""
+    shown = dataplane.monitor_json(next(operations()))
+    for wrong in (shown | {"state": 1}, shown | {"status": "Done"}, {k: v for k, v in shown.items() if k != "id"}):
+        with pytest.raises(ValidationError):
+            strict("operation").validate(wrong)
+
+
+def test_the_states_of_a_resource() -> None:
+    """The description of a resource has every state that `shared.resources.settle` shows."""
+    shelf = described(sample())["components"]["schemas"]["Shelf"]
+    states = shelf["properties"]["properties"]["properties"]["provisioningState"]["enum"]
+    assert set(states) >= {str(status) for status in Status if status.is_terminal}
+    assert {"Accepted", "Creating", "Updating", "Deleting"} <= set(states)

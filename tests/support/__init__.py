@@ -1,0 +1,1 @@
+"""What tests are made of, beside pytest's own fixtures."""
