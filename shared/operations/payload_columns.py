@@ -11,9 +11,16 @@ from shared.storage.ports import Scalar
 
 def input_columns(input: Payload) -> dict[str, Scalar]:
     """The columns of an operation's input."""
-    described = asdict(input)
+    return payload_columns("input", input)
+
+
+def payload_columns(name: str, payload: Payload | None) -> dict[str, Scalar]:
+    """The columns of a payload: `{name}` and `{name}_text`; empty ones where there is none."""
+    if payload is None:
+        return {f"{name}_text": "", name: ""}
+    described = asdict(payload)
     text = described.pop("text") or ""
-    return {"input_text": text, "input": json.dumps(described)}
+    return {f"{name}_text": text, name: json.dumps(described)}
 
 
 def stored_input(values: Mapping[str, Scalar]) -> Payload:

@@ -3,12 +3,16 @@
 One operation's rows share a partition, so every change is one entity-group transaction:
 
     o!{owner hash}!{id}                          the record
-    a!{owner hash}!{id}                          active marker, until terminal
+    a!{owner hash}!{id}                          active marker, until terminal: housekeeping looks at it in every pass
+    p!{owner hash}!{id}                          instead of it while the operation is parked
     l!{owner hash}!{inverted creation time}!{id} what a list shows, newest first
-    x!{expiry}!{owner hash}!{id}                 once terminal: what housekeeping removes
-    x!{due}!{owner hash}!{id}!{run id}           once removed, instead of all others: what is still to be cleared, and
-                                                 when; or, until the record is there, its input that is a blob
-    x!{due}!{owner hash}!{id}!{run id}!{result}  until the record names it: a reported result that is a blob
+    j!{owner hash}!{id}!{run id}!{step}          the result of a step that is done once (`shared.operations.steps`)
+    t!{time}!{owner hash}!{id}!{kind}            a due row: housekeeping looks at it then
+        look                                     while it is parked: it is woken
+        expire                                   once terminal: it is removed
+        clear!{run id}                           once removed, instead of all others: what is still to be cleared; or,
+                                                 until the record is there, its input that is a blob
+        clear!{run id}!{result}                  until the record names it: a reported result that is a blob
 
 Readers are tolerant: unknown columns are passed over and absent ones mean their default, so rows written by an older
 version keep loading (tests/unit/test_rows.py holds frozen ones).
@@ -25,8 +29,14 @@ from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
-from shared.operations.payload_columns import input_columns, load_json, payload_of, stored_input
-from shared.operations.remains import Remains
+from shared.operations.payload_columns import (
+    input_columns,
+    load_json,
+    payload_columns,
+    payload_of,
+    stored_input,
+)
+from shared.operations.remains import CLEAR, Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
 
 _TIMES = (
@@ -40,19 +50,38 @@ _TIMES = (
     "attempt_deadline",
     "unknown_since",
     "expires",
+    "scheduled",
+    "waiting_since",
+    "look_at",
 )
-_TEXTS = ("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource")
-_NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence", "dispatch_failures")
+_TEXTS = (
+    *("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource"),
+    "waiting_for",
+)
+_NUMBERS = (
+    *("retry_after", "generation", "attempt", "failures", "losses", "forgiven", "fence", "dispatch_failures"),
+    *("saved_fence", "idle_slices", "steps", "purged"),
+)
 
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
     *("external", "attempts", "last_error"),
 )
-"""All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
+"""All a status monitor needs: everything but the input, the checkpoint, and the hash of an external operation's
+secret."""
+
+_EXPIRE, _LOOK = "expire", "look"
 
 _MAX_TICKS = 10**16
 """Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A parked operation whose time has come."""
+
+    locator: Locator
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +109,7 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     columns["last_error"] = _dump(operation.last_error)
     columns["attempts"] = _dump_attempts(operation.attempts)
     columns |= input_columns(operation.input)
+    columns |= payload_columns("saved", operation.saved)
     outcome = asdict(operation.outcome) if operation.outcome else None
     columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
     columns["outcome"] = json.dumps(outcome) if outcome else ""
@@ -110,6 +140,7 @@ def from_row(row: Row) -> Operation:
         status=Status(str(values["status"])),
         keep=timedelta(seconds=float(values.get("keep", 86_400))),
         input=stored_input(values),
+        saved=payload_of(load_json(values, "saved"), values.get("saved_text")),
         progress=_progress(load_json(values, "progress")),
         outcome=_outcome(load_json(values, "outcome"), values.get("result_text")),
         last_error=_error(load_json(values, "last_error")),
@@ -120,10 +151,9 @@ def from_row(row: Row) -> Operation:
 
 def insertions(operation: Operation) -> list[Change]:
     """The rows of a new operation."""
-    locator = operation.locator
     return [
-        Insert(locator.record_key, to_columns(operation)),
-        Insert(locator.active_key, {"created": write_time(operation.created)}),
+        Insert(operation.locator.record_key, to_columns(operation)),
+        *_inserted(_found_by(operation)),
         Insert(list_key(operation), _list_columns(operation)),
     ]
 
@@ -134,12 +164,26 @@ def updates(old: Operation, new: Operation) -> list[Change]:
     before, after = to_columns(old), to_columns(new)
     changed = {name: value for name, value in after.items() if before[name] != value}
     changes: list[Change] = [Merge(locator.record_key, changed, if_match=old.etag)]
-    if new.status is not old.status:
+    if new.status is not old.status or new.is_parked is not old.is_parked:
         changes.append(Merge(list_key(new), _list_columns(new)))
-        if new.status.is_terminal:
-            changes.append(Delete(locator.active_key))
-            changes.append(Insert(expiry_key(new), {}))
+        found, finds = _found_by(old), _found_by(new)
+        changes += [Delete(key) for key in found if key not in finds]
+        changes += _inserted({key: values for key, values in finds.items() if key not in found})
     return changes
+
+
+def _found_by(operation: Operation) -> dict[str, dict[str, Scalar]]:
+    """The rows by which housekeeping finds it, with their columns."""
+    if operation.status.is_terminal:
+        return {expiry_key(operation): {}}
+    created: dict[str, Scalar] = {"created": write_time(operation.created)}
+    if operation.look_at is None:
+        return {operation.locator.active_key: created}
+    return {operation.locator.parked_key: created, look_key(operation): {}}
+
+
+def _inserted(rows: Mapping[str, Mapping[str, Scalar]]) -> list[Change]:
+    return [Insert(key, values) for key, values in rows.items()]
 
 
 def removal(operation: Operation, remains: Remains) -> list[Change]:
@@ -158,17 +202,27 @@ def list_key(operation: Operation) -> str:
 
 def expiry_key(operation: Operation) -> str:
     assert operation.expires is not None, "only a terminal operation expires"
-    return f"x!{write_time(operation.expires)}!{operation.locator}"
+    return f"t!{write_time(operation.expires)}!{operation.locator}!{_EXPIRE}"
 
 
-def read_expiry_row(row: Row) -> Locator | Remains:
-    """Which operation is to be removed, or what one that was has left. Raises ValueError or KeyError."""
-    _, moment, owner_hash, id, *rest = row.key.split("!")
+def look_key(operation: Operation) -> str:
+    assert operation.look_at is not None, "only a parked operation is looked at by its time"
+    return f"t!{write_time(operation.look_at)}!{operation.locator}!{_LOOK}"
+
+
+def read_due_row(row: Row) -> Look | Locator | Remains:
+    """Which operation is to be looked at, or to be removed, or what one that was has left.
+
+    Raises ValueError or KeyError.
+    """
+    _, moment, owner_hash, id, kind, *rest = row.key.split("!")
     locator = Locator.parse(f"{owner_hash}!{id}")
-    if not rest:
-        return locator
-    run_id, *result = rest
-    return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+    if kind == CLEAR and rest:
+        run_id, *result = rest
+        return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+    if rest or kind not in (_EXPIRE, _LOOK):
+        raise ValueError(f"a due row of another kind: {kind}")
+    return locator if kind == _EXPIRE else Look(locator)
 
 
 def read_active_row(row: Row) -> tuple[Locator, datetime]:
