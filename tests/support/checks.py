@@ -3,9 +3,9 @@
     python -m tests.support.checks lint types "tests=python -m pytest tests" "alone=python -m pytest tests -m alone"
 
 Each part is a name and its command. The first shows what it prints at once, the others when they have ended. A part
-`name+` begins when the part before it has ended. A part `name?` begins only where one of its row has failed, and its end
-counts for those: tests that failed beside others have a second chance alone, and are named. The exit code is 0 where
-that of every part is.
+`name+` begins when the part before it has ended. A part `name?` begins only where one before it has failed, and counts
+for those: tests that failed beside others have a second chance alone, and are named. The exit code is 0 where that of
+every part is.
 """
 
 import shlex
