@@ -34,6 +34,11 @@ try:
             },
         )
 
+    if spans := os.environ.get("TRIAL_SPANS"):
+        from tests.support.span_file import export_spans_to
+
+        export_spans_to(Path(spans))
+
     host_json = Path(__file__).with_name("host.json")
     application = Application(
         discover(actions),
