@@ -22,7 +22,7 @@ TIME_TO_FIRST_ATTEMPT = Histogram(
 RESTARTED = Counter("lro.operation.restarted", "{restart}", "Operations that were started again.")
 ACTIVE = Gauge("lro.operation.active", "{operation}", "Operations that have not ended, seen by housekeeping.")
 OLDEST_NOT_STARTED = Gauge(
-    "lro.operation.oldest_not_started", "s", "How long the first attempt of an operation has been due, at most."
+    "lro.operation.oldest_not_started", "s", "The age of the oldest operation that waits for its first attempt."
 )
 FAILED = Counter("lro.attempt.failed", "{attempt}", "Attempts that failed.")
 LOST = Counter("lro.attempt.lost", "{attempt}", "Attempts whose instance was lost.")
