@@ -83,6 +83,8 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     outcome = asdict(operation.outcome) if operation.outcome else None
     columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
     columns["outcome"] = json.dumps(outcome) if outcome else ""
+    if operation.traceparent:
+        columns["traceparent"] = operation.traceparent
     if operation.external:
         columns |= {"external": True, "secret_hash": operation.secret_hash}
     return columns
@@ -105,6 +107,7 @@ def from_row(row: Row) -> Operation:
         profile=str(values.get("profile", "data-plane")),
         start_status=int(values.get("start_status", 202)),
         profile_state=load_json(values, "profile_state") or {},
+        traceparent=str(values.get("traceparent", "")),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
         status=Status(str(values["status"])),

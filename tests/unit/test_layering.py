@@ -21,7 +21,7 @@ MODULES = {
 
 LAYERS = [
     ("shared.errors", "shared.lazy"),
-    ("shared.settings", "shared.system_clock"),
+    ("shared.settings", "shared.system_clock", "shared.telemetry"),
     ("shared.model",),
     ("shared.storage", "shared.engine"),
     ("shared.actions",),
@@ -37,7 +37,7 @@ LAYERS = [
 PROFILES = ("dataplane", "arm", "odata")
 FACADES = ("shared.actions", "shared.storage")
 ADAPTERS = ("tables", "blobs", "sqlite", "files", "connection")
-HEAVY = ("azure", "aiohttp", "sqlite3")
+HEAVY = ("azure", "aiohttp", "sqlite3", "opentelemetry")
 
 
 @cache
