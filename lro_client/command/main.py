@@ -13,6 +13,7 @@ import typer
 from lro_client.client import LroClient
 from lro_client.clock import Clock
 from lro_client.command import arm, odata
+from lro_client.command.check import check
 from lro_client.command.following import follow, looked_at, other_ways, started
 from lro_client.command.listing import list_operations
 from lro_client.command.options import (
@@ -212,6 +213,7 @@ def cancel(
 
 
 app.command("list")(list_operations)
+app.command("check")(check)
 
 
 def _at_most(left: float | None) -> float:
