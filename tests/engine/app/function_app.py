@@ -1,1 +1,7 @@
-../../e2e/test_app/function_app.py
+"""The function app of the engine's tests: the tests' own, with other actions."""
+
+from pathlib import Path
+
+from tests.support.trial_app import compose
+
+application, app = compose(Path(__file__).with_name("host.json"))
