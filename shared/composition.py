@@ -154,7 +154,9 @@ class Application:
 
     @cached_property
     def records(self) -> OperationRecords:
-        return OperationRecords(self.storage, clock=self.clock, timing=self.timing)
+        return OperationRecords(
+            self.storage, clock=self.clock, timing=self.timing, lists_all=self.settings.trust_platform_auth
+        )
 
     @cached_property
     def site(self) -> Site:

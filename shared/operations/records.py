@@ -38,7 +38,9 @@ _TRIES = 12
 class OperationRecords:
     """Reads and changes records; every change is one storage request unless somebody else was faster."""
 
-    def __init__(self, storage: Storage, *, clock: Clock, timing: Timing) -> None:
+    def __init__(self, storage: Storage, *, clock: Clock, timing: Timing, lists_all: bool = False) -> None:
+        """`lists_all`: new operations are in the lists over all owners, too."""
+        self._lists_all = lists_all
         self._clock = clock
         self._timing = timing
         self._exclusive_since = storage.exclusive_since
@@ -66,6 +68,7 @@ class OperationRecords:
         What told of its input that is a blob goes in the same transaction: from here on the record does. Where the
         answer got lost, it comes back as it is by now: housekeeping, or a poll, may have moved it on.
         """
+        operation = replace(operation, listed_for_all=self._lists_all)
         insertions = rows.insertions(operation)
         if operation.input.blob is not None:
             insertions.append(Delete(self._unrecorded(operation).key))

@@ -183,6 +183,13 @@ class OperationService:
         operation = await self._records.read(locator, for_monitor=for_monitor)
         return operation and await self._recovery.recover_for_request(operation, engine)
 
+    async def find(self, locator: Locator) -> Operation:
+        """The record as it is. Raises RequestError 404 OperationNotFound."""
+        operation = await self._records.read(locator, for_monitor=True)
+        if operation is None:
+            raise not_found(locator.id)
+        return operation
+
     async def get(self, owner: str, operation_id: str, engine: Starter | None = None) -> Operation:
         """The operation, after what was overdue for it; `engine` starts it again where it was lost.
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 NOT_ABOUT_AN_OPERATION = {
     "A check of the app's health failed",
+    "An operator lists operations of %s (%s)",
     "Health: %s",
     "Housekeeping did not reach storage: %s",
     "Housekeeping: %s",

@@ -80,6 +80,7 @@ class OperationItem(TypedDict):
     percentComplete: NotRequired[Percent]
     errorCode: NotRequired[str]
     labels: NotRequired[list[str]]
+    owner: NotRequired[str]
 
 
 class OperationMonitor(TypedDict):

@@ -108,9 +108,12 @@ def test_last_error_is_shown_while_an_attempt_is_waited_for() -> None:
 
 def test_lists() -> None:
     """A page of the list fits, with and without a link."""
-    row = ListRow(id="op-1", kind="a:b", status=Status.RUNNING, created=T0, changed=T0, position="p")
+    row = ListRow(
+        owner_hash="0" * 16, id="op-1", kind="a:b", status=Status.RUNNING, created=T0, changed=T0, position="p"
+    )
     full = replace(row, error_code="Broken", attempt=2, started=T0, labels=("a",), percent=40.0)
-    asked = parse_list(Request(method="GET", url="http://h/status"))
+    request = Request(method="GET", url="http://h/status", query={"owner": "*"})
+    asked = parse_list(request, owner="*", for_all=True)
     count = ListCount(active=1, ended=1000, more=True, by_status=dict.fromkeys(Status, 1))
     given: Any = {"base": "http://h", "api_version": "2026-01-01", "now": T0 + timedelta(seconds=3)}
     for page in (ListPage((row, full), None), ListPage((), "0!x", T0)):
