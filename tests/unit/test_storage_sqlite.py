@@ -169,7 +169,7 @@ async def test_full_disk(tmp_path: Path) -> None:
     tables = SqliteTables(tmp_path)
     table = tables.table("things")
     await table.write("p", [Insert("k", {})])
-    writer: sqlite3.Connection = tables._connections[0]  # the one way to fill a disk in a test
+    writer: sqlite3.Connection = tables._writer._rows.connection  # the one way to fill a disk in a test
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(StorageUnavailable):
