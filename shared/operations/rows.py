@@ -25,7 +25,7 @@ from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
-from shared.operations.payload_columns import input_columns, load_json, payload_of, stored_input
+from shared.operations.payload_columns import dump_json, input_columns, load_json, payload_of, stored_input
 from shared.operations.remains import Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
 
@@ -82,7 +82,7 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     columns |= input_columns(operation.input)
     outcome = asdict(operation.outcome) if operation.outcome else None
     columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
-    columns["outcome"] = json.dumps(outcome) if outcome else ""
+    columns["outcome"] = dump_json(outcome) if outcome else ""
     if operation.external:
         columns |= {"external": True, "secret_hash": operation.secret_hash}
     return columns
@@ -119,10 +119,11 @@ def from_row(row: Row) -> Operation:
 
 
 def insertions(operation: Operation) -> list[Change]:
-    """The rows of a new operation."""
+    """The rows of a new operation; what is not set has no column yet."""
     locator = operation.locator
+    columns = {name: value for name, value in to_columns(operation).items() if value != ""}
     return [
-        Insert(locator.record_key, to_columns(operation)),
+        Insert(locator.record_key, columns),
         Insert(locator.active_key, {"created": write_time(operation.created)}),
         Insert(list_key(operation), _list_columns(operation)),
     ]
@@ -203,7 +204,7 @@ def _inverted(moment: datetime) -> str:
 
 
 def _dump(value: Progress | ErrorBody | None) -> str:
-    return json.dumps(asdict(value)) if value else ""
+    return dump_json(asdict(value)) if value else ""
 
 
 def _dump_attempts(attempts: Attempts) -> str:
@@ -235,7 +236,7 @@ def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
 
 
 def _progress(value: dict[str, Any] | None) -> Progress | None:
-    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value else None
+    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value is not None else None
 
 
 def _outcome(value: dict[str, Any] | None, text: Scalar | None) -> Outcome | None:
