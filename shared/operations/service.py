@@ -325,11 +325,8 @@ class OperationService:
             resource=request.resource,
             start_status=request.start_status,
             profile_state=dict(request.profile_state),
-<<<<<<< HEAD
             traceparent=telemetry.traceparent(),
-=======
             labels=request.labels,
->>>>>>> work-ops
         )
         return await self._records.with_input(operation, request.input_json)
 

@@ -197,7 +197,9 @@ def test_the_app_does_not_know_the_local_host() -> None:
 
 def test_sdks_are_imported_late() -> None:
     """Outside the adapters nothing under shared/ imports a heavy SDK when it is imported itself."""
-    adapters = tuple(f"shared.storage.{adapter}" for adapter in (*ADAPTERS, "sqlite_file", "sqlite_rows"))
+    adapters = tuple(
+        f"shared.storage.{adapter}" for adapter in (*ADAPTERS, "sqlite_file", "sqlite_rows", "sqlite_writer")
+    )
     for name, path in MODULES.items():
         if within(name, "shared") and name not in adapters:
             for imported in imports(path, top_level=True):
