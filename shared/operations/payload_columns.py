@@ -20,7 +20,7 @@ def payload_columns(name: str, payload: Payload | None) -> dict[str, Scalar]:
         return {f"{name}_text": "", name: ""}
     described = asdict(payload)
     text = described.pop("text") or ""
-    return {f"{name}_text": text, name: json.dumps(described)}
+    return {f"{name}_text": text, name: dump_json(described)}
 
 
 def stored_input(values: Mapping[str, Scalar]) -> Payload:
@@ -39,6 +39,11 @@ def payload_of(value: dict[str, Any] | None, text: Scalar | None) -> Payload | N
         text=None if blob else str(text or ""),
         blob=blob,
     )
+
+
+def dump_json(value: Mapping[str, Any]) -> str:
+    """Without its members that are None, which is what an absent one means."""
+    return json.dumps({name: each for name, each in value.items() if each is not None}, separators=(",", ":"))
 
 
 def load_json(values: Mapping[str, Scalar], name: str) -> dict[str, Any] | None:
