@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.transcript import Block, blocks, fits, steps
+from tests.docs.transcript import Block, anchors, blocks, fits, steps
 from tests.sample.real_epub import debian_policy_epub
 from tests.support.host import LocalHost
 
@@ -135,9 +135,7 @@ def test_anchors_are_titles() -> None:
     for document in DOCUMENTS:
         links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8"))
         for target, anchor in links:
-            page = (document.parent / target if target else document).read_text(encoding="utf-8")
-            titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-            known = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            known = anchors(document.parent / target if target else document)
             assert anchor in known, f"{document.name} links to {target}#{anchor}"
 
 
