@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, cast
 
 from shared.model.operation import NO_PAYLOAD, Payload
@@ -11,9 +10,17 @@ from shared.storage.ports import Scalar
 
 def input_columns(input: Payload) -> dict[str, Scalar]:
     """The columns of an operation's input."""
-    described = asdict(input)
-    text = described.pop("text") or ""
-    return {"input_text": text, "input": dump_json(described)}
+    return {"input_text": input.text or "", "input": dump_json(described(input))}
+
+
+def described(payload: Payload) -> dict[str, Any]:
+    """What is known of a payload, without its text."""
+    return {
+        "content_type": payload.content_type,
+        "size": payload.size,
+        "sha256": payload.sha256,
+        "blob": payload.blob,
+    }
 
 
 def stored_input(values: Mapping[str, Scalar]) -> Payload:
