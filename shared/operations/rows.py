@@ -20,7 +20,7 @@ version keep loading (tests/unit/test_rows.py holds frozen ones).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -31,10 +31,9 @@ from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
 from shared.operations.payload_columns import (
+    described,
     dump_json,
-    input_columns,
     load_json,
-    payload_columns,
     payload_of,
     stored_input,
 )
@@ -117,28 +116,19 @@ class ListRow:
 
 def to_columns(operation: Operation) -> dict[str, Scalar]:
     """The columns of the record row. What is not set is an empty string: a merge cannot remove a column."""
-    columns: dict[str, Scalar] = {"v": SCHEMA_VERSION, "status": operation.status.value}
-    columns |= {name: getattr(operation, name) for name in (*_TEXTS, *_NUMBERS)}
-    columns |= {name: write_time(at) if (at := getattr(operation, name)) else "" for name in _TIMES}
-    columns["profile"] = operation.profile
-    columns["start_status"] = operation.start_status
-    columns["profile_state"] = json.dumps(operation.profile_state) if operation.profile_state else ""
-    columns["keep"] = operation.keep.total_seconds()
-    columns["progress"] = _dump(operation.progress)
-    columns["last_error"] = _dump(operation.last_error)
-    columns["attempts"] = _dump_attempts(operation.attempts)
-    columns |= input_columns(operation.input)
-    columns |= payload_columns("saved", operation.saved)
-    outcome = asdict(operation.outcome) if operation.outcome else None
-    columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
-    columns["outcome"] = dump_json(outcome) if outcome else ""
-    if operation.traceparent:
-        columns["traceparent"] = operation.traceparent
-    if operation.external:
-        columns |= {"external": True, "secret_hash": operation.secret_hash}
-    if operation.listed_for_all:
-        columns["listed_for_all"] = True
-    return columns | _label_columns(operation)
+    columns: dict[str, Scalar] = {"v": SCHEMA_VERSION}
+    for name, columns_of in _WRITERS.items():
+        columns |= columns_of(name, getattr(operation, name))
+    return columns
+
+
+def _changed_columns(old: Operation, new: Operation) -> dict[str, Scalar]:
+    columns: dict[str, Scalar] = {}
+    for name, columns_of in _WRITERS.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if before is not after and before != after:
+            columns |= columns_of(name, after)
+    return columns
 
 
 def from_row(row: Row) -> Operation:
@@ -188,10 +178,8 @@ def insertions(operation: Operation) -> list[Change]:
 def updates(old: Operation, new: Operation) -> list[Change]:
     """The smallest transaction that takes the stored `old` to `new`, guarded by the record's etag."""
     locator = new.locator
-    before, after = to_columns(old), to_columns(new)
-    changed = {name: value for name, value in after.items() if before[name] != value}
-    changes: list[Change] = [Merge(locator.record_key, changed, if_match=old.etag)]
-    if new.status is not old.status or new.is_parked is not old.is_parked:
+    changes: list[Change] = [Merge(locator.record_key, _changed_columns(old, new), if_match=old.etag)]
+    if new.status is not old.status:
         changes += [Merge(key, _list_columns(new)) for key in _list_keys(new)]
         found, finds = _found_by(old), _found_by(new)
         changes += [Delete(key) for key in found if key not in finds]
@@ -320,7 +308,7 @@ def _list_columns(operation: Operation) -> dict[str, Scalar]:
         columns["started"] = write_time(operation.started)
     if code := _error_code(operation):
         columns["error_code"] = code
-    return columns | _label_columns(operation)
+    return columns | _label_columns(operation.labels)
 
 
 def _error_code(operation: Operation) -> str:
@@ -328,9 +316,9 @@ def _error_code(operation: Operation) -> str:
     return error.code if error and operation.status is not Status.SUCCEEDED else ""
 
 
-def _label_columns(operation: Operation) -> dict[str, Scalar]:
+def _label_columns(labels: tuple[str, ...]) -> dict[str, Scalar]:
     """No label has a comma."""
-    return {"labels": ",".join(operation.labels)} if operation.labels else {}
+    return {"labels": ",".join(labels)} if labels else {}
 
 
 def _read_labels(values: Mapping[str, Scalar]) -> tuple[str, ...]:
@@ -344,20 +332,71 @@ def inverted(moment: datetime) -> str:
     return f"{_MAX_TICKS - microseconds:017d}"
 
 
-def _dump(value: Progress | ErrorBody | None) -> str:
-    return dump_json(asdict(value)) if value else ""
+def _as_is(name: str, value: Any) -> dict[str, Scalar]:
+    return {name: value}
 
 
-def _dump_attempts(attempts: Attempts) -> str:
+def _if_set(name: str, value: Any) -> dict[str, Scalar]:
+    """For what most operations do not have, and what never changes."""
+    return {name: value} if value else {}
+
+
+def _time(name: str, moment: datetime | None) -> dict[str, Scalar]:
+    return {name: write_time(moment) if moment else ""}
+
+
+def _json(name: str, value: Any) -> dict[str, Scalar]:
+    return {name: json.dumps(value) if value else ""}
+
+
+def _error_columns(name: str, error: ErrorBody | None) -> dict[str, Scalar]:
+    return {name: dump_json(asdict(error)) if error else ""}
+
+
+def _progress_columns(name: str, progress: Progress | None) -> dict[str, Scalar]:
+    return {name: dump_json({each: getattr(progress, each) for each in Progress.__slots__}) if progress else ""}
+
+
+def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
+    if outcome is None:
+        return {name: "", "result_text": ""}
+    values = {
+        "status_code": outcome.status_code,
+        "headers": outcome.headers,
+        "body": described(outcome.body) if outcome.body else None,
+        "error": asdict(outcome.error) if outcome.error else None,
+    }
+    return {name: dump_json(values), "result_text": (outcome.body.text or "") if outcome.body else ""}
+
+
+def _attempts_columns(name: str, attempts: Attempts) -> dict[str, Scalar]:
     """Without what is empty; not escaped as ASCII, which would make some texts several times as long."""
     kept = [_attempt_values(each) for each in attempts]
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""
+    return {name: json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""}
 
 
 def _attempt_values(attempt: AttemptRecord) -> dict[str, Any]:
-    ended = write_time(attempt.ended) if attempt.ended else ""
-    values = {**asdict(attempt), "began": write_time(attempt.began), "ended": ended}
+    values = {each: getattr(attempt, each) for each in AttemptRecord.__slots__}
+    values["began"], values["ended"] = write_time(attempt.began), attempt.ended and write_time(attempt.ended)
     return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+_WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
+    "status": lambda name, status: {name: status.value},
+    **dict.fromkeys((*_TEXTS, *_NUMBERS, "profile", "start_status"), _as_is),
+    **dict.fromkeys(_TIMES, _time),
+    "profile_state": _json,
+    "keep": lambda name, keep: {name: keep.total_seconds()},
+    "progress": _progress_columns,
+    "last_error": _error_columns,
+    "attempts": _attempts_columns,
+    "input": payload_columns,
+    "saved": payload_columns,
+    "outcome": _outcome_columns,
+    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent"), _if_set),
+    "labels": lambda _, labels: _label_columns(labels),
+}
+"""The columns of each field. No two fields have one in common, so what did not change is not written."""
 
 
 def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:

@@ -79,8 +79,8 @@ def test_public_names() -> None:
         ],
         FakeClock: ["advance", "alarm", "monotonic", "now", "sleep", "thread_time", "timeout"],
         Run: [
-            "aclose", "attempt", "cancel", "cancel_requested", "created", "done", "find_step", "keep_step", "operation_id",
-            "owner", "report", "run_id", "save", "status", "steps", "time_left", "until", "wait_for",
+            "aclose", "attempt", "cancel", "cancel_requested", "created", "done", "find_step", "keep_step",
+            "operation_id", "owner", "report", "run_id", "save", "status", "steps", "time_left", "until", "wait_for",
         ],
     }  # fmt: skip
 
