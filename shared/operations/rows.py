@@ -34,6 +34,7 @@ from shared.operations.payload_columns import (
     described,
     dump_json,
     load_json,
+    payload_columns,
     payload_of,
     stored_input,
 )
