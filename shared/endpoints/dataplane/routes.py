@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from pydantic import BaseModel
 
@@ -19,6 +20,7 @@ from shared.contracts.functions import STATUS, STATUS_CANCEL
 from shared.contracts.headers import condition, early_poll
 from shared.contracts.http import Request, Response
 from shared.contracts.labels import labels
+from shared.contracts.scheduling import not_before
 from shared.endpoints.caching import once_ended
 from shared.endpoints.dataplane.operators import CANCEL, DELETE, READ, READ_RESULT, Operators
 from shared.endpoints.unknown import unknown_route
@@ -53,7 +55,8 @@ class DataPlane:
         caller = self._caller(request)
         self._check_route_ids(request, action.route)
         context = caller.context(self._services)
-        input, input_json, fingerprint = await off_loop(len(request.body), self._read_start, request, action)
+        due = not_before(request.headers)
+        input, input_json, fingerprint = await off_loop(len(request.body), self._read_start, request, action, due)
         first = _FirstAnswer(action, context, input)
         resource = action.exclusive or (action.route if action.pattern in _ON_A_RESOURCE else "")
         start = StartRequest(
@@ -72,6 +75,7 @@ class DataPlane:
             start_status=201 if action.pattern is Pattern.PUT_OPERATION else 202,
             profile_state=dataplane.profile_state_of(action.pattern) | condition(request.headers),
             labels=labels(request.headers),
+            not_before=due,
             decide_status=first.decide if action.pattern is Pattern.PUT_RESOURCE else None,
             is_repeatable=action.pattern in _ON_A_RESOURCE,
         )
@@ -110,11 +114,13 @@ class DataPlane:
             url = dataplane.monitor_url if holder.owner == caller.owner else dataplane.operator_url
             raise error.naming(url(caller.base_url, holder, caller.api_version)) from None
 
-    def _read_start(self, request: Request, action: Action) -> tuple[BaseModel | None, bytes, str]:
+    def _read_start(
+        self, request: Request, action: Action, due: datetime | None
+    ) -> tuple[BaseModel | None, bytes, str]:
         """The input, as it is stored, and the fingerprint of the start."""
         input = self._input(request, action)
         input_json = bodies.canonical_json(input)
-        return input, input_json, bodies.fingerprint(action.name, request.method, input_json)
+        return input, input_json, bodies.fingerprint(action.name, request.method, input_json, due)
 
     def _input(self, request: Request, action: Action) -> BaseModel | None:
         if action.pattern is Pattern.DELETE_RESOURCE:
