@@ -27,7 +27,7 @@ HOUR = timedelta(hours=1)
 @action(
     "test:work",
     post="thing/{id}:work",
-    keep="1h",
+    keep="7d",
     deadline="30d",
     retry=Retry(max_attempts=3, delay="1h", max_delay="1h"),
 )
