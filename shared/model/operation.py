@@ -163,6 +163,8 @@ class Operation:
     """What the profile has to remember of the start: small JSON values, never a secret."""
     labels: tuple[str, ...] = ()
     """Given at the start, to find it by in lists; at most five."""
+    retry_of: str = ""
+    """The id of its owner's operation that it runs again."""
     listed_for_all: bool = False
     """Whether it has a row for lists over all owners."""
     external: bool = False

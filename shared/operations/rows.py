@@ -48,7 +48,7 @@ _NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error", "labels", "listed_for_all"),
+    *("external", "attempts", "last_error", "labels", "listed_for_all", "retry_of"),
 )
 """All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
 
@@ -103,6 +103,8 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     columns["outcome"] = json.dumps(outcome) if outcome else ""
     if operation.external:
         columns |= {"external": True, "secret_hash": operation.secret_hash}
+    if operation.retry_of:
+        columns["retry_of"] = operation.retry_of
     if operation.listed_for_all:
         columns["listed_for_all"] = True
     return columns | _label_columns(operation)
@@ -126,6 +128,7 @@ def from_row(row: Row) -> Operation:
         start_status=int(values.get("start_status", 202)),
         profile_state=load_json(values, "profile_state") or {},
         labels=_read_labels(values),
+        retry_of=str(values.get("retry_of", "")),
         listed_for_all=bool(values.get("listed_for_all", False)),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
