@@ -32,6 +32,8 @@ SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # What needs the sample lies apart, in folders of the same names.
 FOLDERS = $(wildcard tests/$(1) tests/sample/$(1))
 CHECKS := $(BIN)/python -m tests.support.checks
+# What failed beside others, once more and alone: where that passes, the run passes and names it.
+AGAIN := again?=$(PYTEST) --last-failed --last-failed-no-failures=none --maxfail=3
 # For the tests' own hosts only: what else the tests start runs as it does for a user.
 ON_ENGINE = $(if $(ENGINE),env -u ENGINE -u MAKEFLAGS TESTS_ENGINE=$(ENGINE))
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -61,10 +63,10 @@ new: $(VENV)/bin/python ## Make an app of your own, without the sample: APP=../m
 
 test: $(VENV)/.dev $(DOCS_PAGE) azurite javascript conformance mocks durable-host ## Run every check: lint, types, unit, contract (both stores), client, end to end, the Durable extension, docs
 	@$(CHECKS) "tests=$(PYTEST) tests $(SIDE_BY_SIDE) -m 'not alone'" "alone+=$(PYTEST) tests -m alone" \
-	  "lint=$(LINT)" "types=$(TYPES)"
+	  "$(AGAIN) tests" "lint=$(LINT)" "types=$(TYPES)"
 
 check: $(VENV)/.dev $(DOCS_PAGE) azurite ## Run the quick checks: lint, types, unit
-	@$(CHECKS) "unit=$(PYTEST) $(call FOLDERS,unit) $(SIDE_BY_SIDE) -m 'not alone'" "lint=$(LINT)" "types=$(TYPES)"
+	@$(CHECKS) "unit=$(PYTEST) $(call FOLDERS,unit) $(SIDE_BY_SIDE) -m 'not alone'" "$(AGAIN) $(call FOLDERS,unit)" "lint=$(LINT)" "types=$(TYPES)"
 
 unit contract client e2e engine docs: $(VENV)/.dev $(DOCS_PAGE) azurite javascript conformance mocks durable-host ## Run one folder of tests; e2e also on another engine: ENGINE=durable-host
 	@$(ON_ENGINE) $(CHECKS) "$@=$(PYTEST) $(call FOLDERS,$@) $(SIDE_BY_SIDE) -m 'not alone'" "alone+=$(PYTEST) $(call FOLDERS,$@) -m alone"

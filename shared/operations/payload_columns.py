@@ -13,7 +13,7 @@ def input_columns(input: Payload) -> dict[str, Scalar]:
     """The columns of an operation's input."""
     described = asdict(input)
     text = described.pop("text") or ""
-    return {"input_text": text, "input": json.dumps(described)}
+    return {"input_text": text, "input": dump_json(described)}
 
 
 def stored_input(values: Mapping[str, Scalar]) -> Payload:
@@ -32,6 +32,11 @@ def payload_of(value: dict[str, Any] | None, text: Scalar | None) -> Payload | N
         text=None if blob else str(text or ""),
         blob=blob,
     )
+
+
+def dump_json(value: Mapping[str, Any]) -> str:
+    """Without its members that are None, which is what an absent one means."""
+    return json.dumps({name: each for name, each in value.items() if each is not None}, separators=(",", ":"))
 
 
 def load_json(values: Mapping[str, Scalar], name: str) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from shared.model.leases import Leases
 from shared.model.lifecycle import Transition
 from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
-from shared.operations import rows
+from shared.operations import measures, rows
 from shared.operations.off_loop import off_loop
 from shared.operations.remains import Remains, postponement, result_name
 from shared.operations.verdict_clock import VerdictClock
@@ -78,7 +78,9 @@ class OperationRecords:
             stored = await self.read(operation.locator)
             if stored is None or stored.run_id != operation.run_id:
                 raise
+            measures.count_start(operation)
             return stored
+        measures.count_start(operation)
         return replace(operation, etag=etags[0] or "")
 
     async def change(
@@ -106,6 +108,7 @@ class OperationRecords:
                     raise FenceLost(f"operation {operation.id} is gone") from None
                 operation = current
             else:
+                measures.count_change(operation, changed)
                 return replace(changed, etag=etags[0] or "")
         raise StorageConflict(f"operation {operation.id} kept changing")
 

@@ -26,7 +26,7 @@ from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
-from shared.operations.payload_columns import input_columns, load_json, payload_of, stored_input
+from shared.operations.payload_columns import dump_json, input_columns, load_json, payload_of, stored_input
 from shared.operations.remains import Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
 
@@ -100,7 +100,9 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     columns |= input_columns(operation.input)
     outcome = asdict(operation.outcome) if operation.outcome else None
     columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
-    columns["outcome"] = json.dumps(outcome) if outcome else ""
+    columns["outcome"] = dump_json(outcome) if outcome else ""
+    if operation.traceparent:
+        columns["traceparent"] = operation.traceparent
     if operation.external:
         columns |= {"external": True, "secret_hash": operation.secret_hash}
     if operation.retry_of:
@@ -127,6 +129,7 @@ def from_row(row: Row) -> Operation:
         profile=str(values.get("profile", "data-plane")),
         start_status=int(values.get("start_status", 202)),
         profile_state=load_json(values, "profile_state") or {},
+        traceparent=str(values.get("traceparent", "")),
         labels=_read_labels(values),
         retry_of=str(values.get("retry_of", "")),
         listed_for_all=bool(values.get("listed_for_all", False)),
@@ -144,10 +147,11 @@ def from_row(row: Row) -> Operation:
 
 
 def insertions(operation: Operation) -> list[Change]:
-    """The rows of a new operation."""
+    """The rows of a new operation; what is not set has no column yet."""
     locator = operation.locator
+    columns = {name: value for name, value in to_columns(operation).items() if value != ""}
     return [
-        Insert(locator.record_key, to_columns(operation)),
+        Insert(locator.record_key, columns),
         Insert(locator.active_key, {"created": write_time(operation.created)}),
         *(Insert(key, _list_columns(operation)) for key in _list_keys(operation)),
     ]
@@ -289,7 +293,7 @@ def inverted(moment: datetime) -> str:
 
 
 def _dump(value: Progress | ErrorBody | None) -> str:
-    return json.dumps(asdict(value)) if value else ""
+    return dump_json(asdict(value)) if value else ""
 
 
 def _dump_attempts(attempts: Attempts) -> str:
@@ -321,7 +325,7 @@ def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
 
 
 def _progress(value: dict[str, Any] | None) -> Progress | None:
-    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value else None
+    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value is not None else None
 
 
 def _outcome(value: dict[str, Any] | None, text: Scalar | None) -> Outcome | None:

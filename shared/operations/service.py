@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from shared import telemetry
 from shared.actions.context import RequestContext
 from shared.actions.declaration import Action
 from shared.engine.port import Engine, Starter, Work
@@ -19,6 +20,7 @@ from shared.model import lifecycle
 from shared.model.ids import Locator, new_id, new_run_id
 from shared.model.operation import NO_PAYLOAD, Operation, RequestIdentity, Status
 from shared.model.timing import Clock, Timing
+from shared.operations import measures
 from shared.operations.attempt import LiveAttempts
 from shared.operations.locks import Locks, ResourceLocked
 from shared.operations.log_lines import about
@@ -26,6 +28,7 @@ from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
 from shared.operations.waiting import wait_for_end, wait_for_young
+from shared.telemetry import Kind
 
 _log = logging.getLogger(__name__)
 
@@ -112,12 +115,16 @@ class OperationService:
         precondition answers. Nothing exists then. When the engine does not take the start, the operation stays
         NotStarted and housekeeping starts it.
         """
-        try:
-            return await self._begin(request, engine)
-        except ResourceLocked as error:
-            if error.holder is None or not request.repeats(error.holder):
-                raise
-            return Started(await self._recovery.recover_for_request(error.holder, engine), replayed=True)
+        action = request.action.name
+        with telemetry.span(f"start {action}", {measures.ACTION: action}, kind=Kind.PRODUCER):
+            try:
+                started = await self._begin(request, engine)
+            except ResourceLocked as error:
+                if error.holder is None or not request.repeats(error.holder):
+                    raise
+                started = Started(await self._recovery.recover_for_request(error.holder, engine), replayed=True)
+            telemetry.note({measures.OPERATION_ID: started.operation.id, "lro.replayed": started.replayed})
+            return started
 
     async def _begin(self, request: StartRequest, engine: Starter) -> Started:
         operation_id = request.operation_id or new_id()
@@ -320,6 +327,7 @@ class OperationService:
             resource=request.resource,
             start_status=request.start_status,
             profile_state=dict(request.profile_state),
+            traceparent=telemetry.traceparent(),
             labels=request.labels,
             retry_of=request.retry_of,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.transcript import Block, blocks, fits, steps
+from tests.docs.transcript import Block, anchors, blocks, fits, steps
 from tests.sample.real_epub import debian_policy_epub
 from tests.support.host import LocalHost
 
@@ -110,9 +110,9 @@ def test_shell_blocks_are_valid(document: Path) -> None:
 
 
 def test_no_block_is_left_out() -> None:
-    """Every block is of a kind that something here, test_testing_actions.py, or a reader's eye, checks."""
+    """Every block is of a kind that something here, its page's own test, or a reader's eye, checks."""
     kinds = {block.language for document in DOCUMENTS for block in blocks(document)}
-    assert kinds <= {"console", "python", "python3", "py", "sh", "text", "mermaid", "json"}
+    assert kinds <= {"console", "python", "python3", "py", "sh", "text", "mermaid", "json", "kql"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
@@ -135,9 +135,7 @@ def test_anchors_are_titles() -> None:
     for document in DOCUMENTS:
         links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8"))
         for target, anchor in links:
-            page = (document.parent / target if target else document).read_text(encoding="utf-8")
-            titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-            known = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            known = anchors(document.parent / target if target else document)
             assert anchor in known, f"{document.name} links to {target}#{anchor}"
 
 

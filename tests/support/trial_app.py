@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import azure.functions as func
@@ -31,10 +32,12 @@ def timing() -> Timing:
     )
 
 
-def compose(host_json: Path) -> tuple[Application, DFApp]:
-    """The application and the app of the `actions` that lie beside this file."""
-    import actions
+def compose(actions: ModuleType, host_json: Path) -> tuple[Application, DFApp]:
+    """The application and the app of these actions."""
+    if spans := os.environ.get("TRIAL_SPANS"):
+        from tests.support.span_file import export_spans_to
 
+        export_spans_to(Path(spans))
     application = Application(
         discover(actions),
         host_json=host_json,

@@ -163,6 +163,10 @@ def test_start_is_three_rows() -> None:
     assert [type(change) for change in changes] == [Insert] * 3
     assert [change.key[:2] for change in changes] == ["o!", "a!", "l!"]
     check_transaction(make_operation().locator.partition, changes)
+    record = changes[0]
+    assert isinstance(record, Insert)
+    assert "" not in record.values.values()
+    assert rows.from_row(as_row(dict(record.values))) == make_operation(etag="e")
 
 
 def test_a_row_for_lists_over_all_owners() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import actions
 from tests.support.trial_app import compose
 
-application, app = compose(Path(__file__).with_name("host.json"))
+application, app = compose(actions, Path(__file__).with_name("host.json"))
