@@ -40,6 +40,7 @@ _TIMES = (
     "lease_until",
     "attempt_deadline",
     "unknown_since",
+    "misfit_since",
     "expires",
 )
 _TEXTS = ("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource")
@@ -48,7 +49,7 @@ _NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error", "labels", "listed_for_all", "retry_of"),
+    *("external", "attempts", "last_error", "labels", "listed_for_all", "retry_of", "input_version"),
 )
 """All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
 
@@ -105,6 +106,8 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
         columns["traceparent"] = operation.traceparent
     if operation.external:
         columns |= {"external": True, "secret_hash": operation.secret_hash}
+    if operation.input_version != 1:
+        columns["input_version"] = operation.input_version
     if operation.retry_of:
         columns["retry_of"] = operation.retry_of
     if operation.listed_for_all:
@@ -131,6 +134,7 @@ def from_row(row: Row) -> Operation:
         profile_state=load_json(values, "profile_state") or {},
         traceparent=str(values.get("traceparent", "")),
         labels=_read_labels(values),
+        input_version=int(values.get("input_version", 1)),
         retry_of=str(values.get("retry_of", "")),
         listed_for_all=bool(values.get("listed_for_all", False)),
         external=bool(values.get("external", False)),

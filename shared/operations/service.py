@@ -339,6 +339,7 @@ class OperationService:
             traceparent=telemetry.traceparent(),
             labels=request.labels,
             retry_of=request.retry_of,
+            input_version=request.action.input_version,
         )
         return await self._records.with_input(operation, request.input_json)
 

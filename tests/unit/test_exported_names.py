@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 def test_what_actions_import() -> None:
     """The public names, sorted; taking one away breaks users' modules."""
     assert actions.__all__ == [
-        "ID_PATTERN", "RESOURCE", "Accepted", "Action", "ActionCanceled", "ActionContext", "ActionFailed",
+        "ID_PATTERN", "RESOURCE", "SENSITIVE", "Accepted", "Action", "ActionCanceled", "ActionContext", "ActionFailed",
         "ArmAsyncOperationHeader", "ArmCombinedLroHeaders", "ArmLroLocationHeader", "ArmResource", "ArmTrackedResource",
         "Attempt", "Canceled", "ChangeRefused", "Content", "Context", "Create", "CreatedOperation", "DeclarationError",
         "Delegation", "Duration", "EntityChange", "EntitySource", "EntityStore", "ErrorBody", "ErrorDetail", "Failed",

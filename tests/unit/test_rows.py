@@ -80,13 +80,23 @@ OPERATIONS = st.builds(
     holder=TEXT,
     **{
         name: st.none() | TIMES
-        for name in ("started", "ended", "not_before", "lease_until", "attempt_deadline", "unknown_since", "expires")
+        for name in (
+            "started",
+            "ended",
+            "not_before",
+            "lease_until",
+            "attempt_deadline",
+            "unknown_since",
+            "misfit_since",
+            "expires",
+        )
     },
     progress=st.none() | PROGRESS,
     outcome=st.none() | OUTCOMES,
     last_error=st.none() | ERRORS,
     listed_for_all=st.booleans(),
     retry_of=st.just("") | IDS,
+    input_version=COUNTS,
     labels=st.lists(st.from_regex(LABEL_PATTERN, fullmatch=True).filter(str.isascii), max_size=5).map(tuple),
     etag=st.just("e"),
 )
@@ -109,7 +119,8 @@ def test_there_and_back(operation: Operation) -> None:
 def test_a_merge_leads_from_any_state_to_any_other(old: Operation, new: Operation) -> None:
     """Merging an update's columns over the stored ones gives the new operation and nothing of the old."""
     new = replace(new, id=old.id, owner=old.owner, created=old.created, expires=new.expires or new.created)
-    new = replace(new, labels=old.labels, listed_for_all=old.listed_for_all, retry_of=old.retry_of)
+    fixed = ("labels", "listed_for_all", "retry_of", "input_version")
+    new = replace(new, **{name: getattr(old, name) for name in fixed})
     change = rows.updates(old, new)[0]
     assert isinstance(change, Merge)
     assert rows.from_row(as_row({**rows.to_columns(old), **change.values})) == new

@@ -35,7 +35,7 @@ def start_request(
     Raises RequestError 409 RetryNotSupported where that does not fit the action any more.
     """
     try:
-        input = action.read_input(content)
+        input = action.read_input(content, operation.input_version)
     except ValueError as error:
         misfit = problems(error) if isinstance(error, ValidationError) else str(error)
         message = f"The stored input no longer fits the action: {misfit}"

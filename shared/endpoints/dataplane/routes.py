@@ -123,7 +123,15 @@ class DataPlane:
         operation, parameters = await self._service.get_with_input(*self._own(request, action.route), engine)
         operation = await self._service.wait_if_young(operation, engine)
         _check_is_at(operation, routes.expand(action.route, request.route), request)
-        return await self._monitor(request, operation, parameters)
+        return await self._monitor(request, operation, self._shown(action, operation, parameters))
+
+    @staticmethod
+    def _shown(action: Action, operation: Operation, input_json: bytes | None) -> bytes | None:
+        """The input, as it may be shown; nothing of one that does not fit the action any more."""
+        try:
+            return input_json and action.shown_input(input_json, operation.input_version)
+        except ValueError:
+            return None
 
     async def operation_cancel(self, request: Request, action: Action) -> Response:
         """`POST {operation}:cancel`, with the monitor as `GET` has it."""

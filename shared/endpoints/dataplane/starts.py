@@ -105,7 +105,8 @@ class Starts:
             resource_json = content or await begun.first.resource_json()
             response = dataplane.resource_response(operation, resource_json, location=location)
         else:
-            parameters = begun.start.input_json if pattern is Pattern.PUT_OPERATION else None
+            action, is_echoed = begun.start.action, pattern is Pattern.PUT_OPERATION
+            parameters = action.shown_input(begun.start.input_json, action.input_version) if is_echoed else None
             response = await off_loop(
                 len(parameters or b""),
                 dataplane.started_response,
