@@ -163,7 +163,9 @@ def test_tasks_in_the_documents_exist() -> None:
     known = set(" ".join(done).split())
     for document in DOCUMENTS:
         text = document.read_text(encoding="utf-8")
-        named = re.findall(r"(?:^|`)make ([a-z][a-z0-9-]*)", text, re.MULTILINE)
+        named = re.findall(r"`make ([a-z][a-z0-9-]*)", text)
+        for block in blocks(document):
+            named += re.findall(r"^make ([a-z][a-z0-9-]*)", block.text, re.MULTILINE)
         named += re.findall(r"python tasks\.py ([a-z][a-z0-9-]*)", text)
         assert set(named) <= known, document.name
 
