@@ -73,7 +73,8 @@ def new() -> None:
 @t.task("Run every check: lint, types, unit, contract (both stores), client, end to end, the Durable extension, docs")
 def test() -> None:
     everything()
-    checks(f"tests={pytest('tests')} {side_by_side()}", f"alone+={pytest('tests')} -m alone", *style())
+    mine = (f"tests={pytest('tests')} {side_by_side()}", f"alone+={pytest('tests')} -m alone")
+    checks(*mine, again("tests"), *style())
 
 
 @t.task("Run the quick checks: lint, types, unit")
@@ -81,7 +82,8 @@ def check() -> None:
     dev()
     installed.docs_page()
     installed.azurite()
-    checks(f"unit={pytest(*folders('unit'))} {side_by_side()}", *style())
+    mine = folders("unit")
+    checks(f"unit={pytest(*mine)} {side_by_side()}", again(*mine), *style())
 
 
 def _one_folder(name: str) -> None:
@@ -319,6 +321,11 @@ def pytest(*paths: str) -> str:
 def side_by_side() -> str:
     """A worker takes whole files."""
     return f"-n {t['WORKERS']} --dist loadfile --no-loadscope-reorder -m 'not alone'"
+
+
+def again(*paths: str) -> str:
+    """What failed beside others, once more and alone: where that passes, the run passes and names it."""
+    return f"again?={pytest('--last-failed', '--last-failed-no-failures=none', '--maxfail=3', *paths)}"
 
 
 def style() -> tuple[str, str]:

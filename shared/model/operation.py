@@ -161,6 +161,12 @@ class Operation:
     """What the start answered; a replay answers the same."""
     profile_state: dict[str, Any] = field(default_factory=dict[str, Any])
     """What the profile has to remember of the start: small JSON values, never a secret."""
+    traceparent: str = ""
+    """The span that started it (W3C Trace Context), which all attempts continue; empty where nothing is traced."""
+    labels: tuple[str, ...] = ()
+    """Given at the start, to find it by in lists; at most five."""
+    listed_for_all: bool = False
+    """Whether it has a row for lists over all owners."""
     external: bool = False
     """Delegated to another system (`shared.operations.external`): never claimed, no lease, only deadlines."""
     secret_hash: str = ""

@@ -75,6 +75,8 @@ class Timing:
     tending_within: float = 90.0
     """Seconds that a pass of housekeeping takes for what is active, so that removals get their turn before the next
     pass. An engine that fails slowly takes seconds for each."""
+    backlog_shown: float = 180.0
+    """Seconds for which the counts of a pass are told as metrics: the next pass may be on another instance."""
     removals_within: float = 30.0
     """Seconds that a pass of housekeeping takes for removals: an engine that hangs must not hold up the next pass."""
     removal_patience: timedelta = timedelta(seconds=60)

@@ -6,11 +6,13 @@ What a handler does never fails the orchestration: it becomes a stored outcome, 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from shared import telemetry
 from shared.actions.context import ActionContext, Attempt, Services
 from shared.actions.declaration import Action
 from shared.actions.registry import HOST_MARGIN
@@ -27,6 +29,7 @@ from shared.errors import (
 from shared.model import lifecycle
 from shared.model.operation import Operation, Outcome, Status
 from shared.model.timing import Clock, Timing
+from shared.operations import measures
 from shared.operations.attempt import LiveAttempt
 from shared.operations.containment import Escaped, contained
 from shared.operations.handler_threads import HandlerAbandoned, HandlerThreads, wait_for_end
@@ -136,15 +139,20 @@ class HandlerRuns:
 
         if action.is_async:
             begins()
-            with contained():
+            with contained(), self._span(action):
                 return await action.handler(*arguments)
 
         def unless_stopped() -> Any:
             # The wait for a thread may have been long; asyncio's cancellation does not reach what waits to start.
             context.raise_if_canceled()
-            return action.handler(*arguments)
+            with self._span(action):
+                return action.handler(*arguments)
 
         return await self._threads.run(unless_stopped, operation=attempt.operation, begins=begins)
+
+    @staticmethod
+    def _span(action: Action) -> AbstractContextManager[object]:
+        return telemetry.span(f"handler {action.name}", {measures.ACTION: action.name})
 
     async def _load_input(self, action: Action, operation: Operation) -> BaseModel | None:
         if action.input_model is None:

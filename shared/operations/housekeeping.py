@@ -16,6 +16,7 @@ from shared.model.ids import Locator
 from shared.model.operation import Operation
 from shared.model.timing import Clock, Timing
 from shared.operations.after_end import AfterEnd
+from shared.operations.backlog import Backlog, BacklogReport
 from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery, Verdict, is_overdue
@@ -89,15 +90,19 @@ class Housekeeping:
         self._randomness = randomness
         self._after_end = after_end
         self._sweeps = sweeps
+        self._backlog = BacklogReport(clock=clock, timing=timing)
 
     async def run(self, engine: Engine) -> Report:
-        report = Report()
+        report, backlog = Report(), Backlog()
         if not await self._site.hold():
             return report
         now, start, timing = self._records.verdict_clock.now(), self._randomness(), self._timing
-        tending = _side_by_side(self._due(now, start), lambda locator: self._tend(locator, engine, report))
+        due = self._due(now, start, backlog)
+        tending = _side_by_side(due, lambda locator: self._tend(locator, engine, report, backlog))
         if not await self._ends_within(timing.tending_within, tending):
+            backlog.is_complete = False
             _log.warning("Not all that is active was looked at in this pass", extra={"event": "tending_unfinished"})
+        self._backlog.tell(backlog)
         expired = self._records.expired(now, start=start)
         removals = _side_by_side(expired, lambda each: self._remove(each, engine, report))
         if not await self._ends_within(timing.removals_within, removals):
@@ -115,18 +120,21 @@ class Housekeeping:
             return False
         return True
 
-    async def _due(self, now: datetime, start: float) -> AsyncIterator[Locator]:
+    async def _due(self, now: datetime, start: float, backlog: Backlog) -> AsyncIterator[Locator]:
         async for locator, created in self._records.active(start=start):
             # One that was created later than now may be old: the clock was set back.
             if created > now or is_overdue(created, now, self._timing, self._records.leases):
                 yield locator
+            else:
+                backlog.young += 1
 
-    async def _tend(self, locator: Locator, engine: Engine, report: Report) -> None:
+    async def _tend(self, locator: Locator, engine: Engine, report: Report, backlog: Backlog) -> None:
         operation: Operation | None = None
         try:
             operation = await self._records.read(locator, for_monitor=True)
             if operation is not None:
                 report.looked_at += 1
+                backlog.note(operation, self._records.verdict_clock.now())
                 _, done = await self._recovery.recover(operation, engine)
                 report.count(done)
         except (FenceLost, TransitionError, StorageConflict):

@@ -5,6 +5,7 @@ One operation's rows share a partition, so every change is one entity-group tran
     o!{owner hash}!{id}                          the record
     a!{owner hash}!{id}                          active marker, until terminal
     l!{owner hash}!{inverted creation time}!{id} what a list shows, newest first
+    g!{inverted creation time}!{owner hash}!{id} the same for lists over all owners, where principals are trusted
     x!{expiry}!{owner hash}!{id}                 once terminal: what housekeeping removes
     x!{due}!{owner hash}!{id}!{run id}           once removed, instead of all others: what is still to be cleared, and
                                                  when; or, until the record is there, its input that is a blob
@@ -15,7 +16,7 @@ version keep loading (tests/unit/test_rows.py holds frozen ones).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -25,7 +26,7 @@ from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
-from shared.operations.payload_columns import input_columns, load_json, payload_of, stored_input
+from shared.operations.payload_columns import described, dump_json, input_columns, load_json, payload_of, stored_input
 from shared.operations.remains import Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
 
@@ -47,9 +48,15 @@ _NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error"),
+    *("external", "attempts", "last_error", "labels", "listed_for_all"),
 )
 """All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
+
+LIST_COLUMNS = (
+    *("v", "id", "owner", "action", "status", "created", "changed", "deadline", "started", "attempt", "labels"),
+    *("progress", "outcome"),
+)
+"""All a list needs of a record that it reads itself."""
 
 _MAX_TICKS = 10**16
 """Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
@@ -59,32 +66,39 @@ _MAX_TICKS = 10**16
 class ListRow:
     """One operation as a list shows it, and where the list goes on after it."""
 
+    owner_hash: str
     id: str
     kind: str
     status: Status
     created: datetime
     changed: datetime
+    """When its status last changed; of a terminal one, its end."""
     position: str
+    error_code: str = ""
+    attempt: int = 0
+    """Of a row that is not terminal as it was at the last change of its status."""
+    started: datetime | None = None
+    """When its first attempt began."""
+    labels: tuple[str, ...] = ()
+    percent: float | None = None
+    is_read_itself: bool = False
+    """Whether it comes from the record, with how far that is."""
 
 
 def to_columns(operation: Operation) -> dict[str, Scalar]:
     """The columns of the record row. What is not set is an empty string: a merge cannot remove a column."""
-    columns: dict[str, Scalar] = {"v": SCHEMA_VERSION, "status": operation.status.value}
-    columns |= {name: getattr(operation, name) for name in (*_TEXTS, *_NUMBERS)}
-    columns |= {name: write_time(at) if (at := getattr(operation, name)) else "" for name in _TIMES}
-    columns["profile"] = operation.profile
-    columns["start_status"] = operation.start_status
-    columns["profile_state"] = json.dumps(operation.profile_state) if operation.profile_state else ""
-    columns["keep"] = operation.keep.total_seconds()
-    columns["progress"] = _dump(operation.progress)
-    columns["last_error"] = _dump(operation.last_error)
-    columns["attempts"] = _dump_attempts(operation.attempts)
-    columns |= input_columns(operation.input)
-    outcome = asdict(operation.outcome) if operation.outcome else None
-    columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
-    columns["outcome"] = json.dumps(outcome) if outcome else ""
-    if operation.external:
-        columns |= {"external": True, "secret_hash": operation.secret_hash}
+    columns: dict[str, Scalar] = {"v": SCHEMA_VERSION}
+    for name, columns_of in _WRITERS.items():
+        columns |= columns_of(name, getattr(operation, name))
+    return columns
+
+
+def _changed_columns(old: Operation, new: Operation) -> dict[str, Scalar]:
+    columns: dict[str, Scalar] = {}
+    for name, columns_of in _WRITERS.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if before is not after and before != after:
+            columns |= columns_of(name, after)
     return columns
 
 
@@ -105,6 +119,9 @@ def from_row(row: Row) -> Operation:
         profile=str(values.get("profile", "data-plane")),
         start_status=int(values.get("start_status", 202)),
         profile_state=load_json(values, "profile_state") or {},
+        traceparent=str(values.get("traceparent", "")),
+        labels=_read_labels(values),
+        listed_for_all=bool(values.get("listed_for_all", False)),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
         status=Status(str(values["status"])),
@@ -119,23 +136,22 @@ def from_row(row: Row) -> Operation:
 
 
 def insertions(operation: Operation) -> list[Change]:
-    """The rows of a new operation."""
+    """The rows of a new operation; what is not set has no column yet."""
     locator = operation.locator
+    columns = {name: value for name, value in to_columns(operation).items() if value != ""}
     return [
-        Insert(locator.record_key, to_columns(operation)),
+        Insert(locator.record_key, columns),
         Insert(locator.active_key, {"created": write_time(operation.created)}),
-        Insert(list_key(operation), _list_columns(operation)),
+        *(Insert(key, _list_columns(operation)) for key in _list_keys(operation)),
     ]
 
 
 def updates(old: Operation, new: Operation) -> list[Change]:
     """The smallest transaction that takes the stored `old` to `new`, guarded by the record's etag."""
     locator = new.locator
-    before, after = to_columns(old), to_columns(new)
-    changed = {name: value for name, value in after.items() if before[name] != value}
-    changes: list[Change] = [Merge(locator.record_key, changed, if_match=old.etag)]
+    changes: list[Change] = [Merge(locator.record_key, _changed_columns(old, new), if_match=old.etag)]
     if new.status is not old.status:
-        changes.append(Merge(list_key(new), _list_columns(new)))
+        changes += [Merge(key, _list_columns(new)) for key in _list_keys(new)]
         if new.status.is_terminal:
             changes.append(Delete(locator.active_key))
             changes.append(Insert(expiry_key(new), {}))
@@ -146,14 +162,26 @@ def removal(operation: Operation, remains: Remains) -> list[Change]:
     """What takes a terminal operation out of sight, and leaves a row that tells what it has left."""
     return [
         Delete(operation.locator.record_key, if_match=operation.etag),
-        Delete(list_key(operation)),
+        *map(Delete, _list_keys(operation)),
         Delete(expiry_key(operation)),
         Insert(remains.key, remains.columns),
     ]
 
 
+def list_position(locator: Locator, created: datetime, *, for_all: bool = False) -> str:
+    """Where an operation stands in its owner's list, or in the one of all owners."""
+    return f"{inverted(created)}!{locator if for_all else locator.id}"
+
+
+def _list_keys(operation: Operation) -> list[str]:
+    own = list_key(operation)
+    if not operation.listed_for_all:
+        return [own]
+    return [own, f"g!{list_position(operation.locator, operation.created, for_all=True)}"]
+
+
 def list_key(operation: Operation) -> str:
-    return f"l!{operation.locator.owner_hash}!{_inverted(operation.created)}!{operation.id}"
+    return f"l!{operation.locator.owner_hash}!{inverted(operation.created)}!{operation.id}"
 
 
 def expiry_key(operation: Operation) -> str:
@@ -177,45 +205,144 @@ def read_active_row(row: Row) -> tuple[Locator, datetime]:
 
 
 def read_list_row(row: Row) -> ListRow:
-    _, _, inverted, id = row.key.split("!")
+    """Of the owner's list or of that of all owners. Raises ValueError or KeyError."""
+    kind, *rest = row.key.split("!")
+    owner_hash, moment, id = rest if kind == "l" else (rest[1], rest[0], rest[2])
+    values = row.values
     return ListRow(
+        owner_hash=owner_hash,
         id=id,
-        kind=str(row.values["kind"]),
-        status=Status(str(row.values["status"])),
-        created=read_time(str(row.values["created"])),
-        changed=read_time(str(row.values["changed"])),
-        position=f"{inverted}!{id}",
+        kind=str(values["kind"]),
+        status=Status(str(values["status"])),
+        created=read_time(str(values["created"])),
+        changed=read_time(str(values["changed"])),
+        position=f"{moment}!{id}" if kind == "l" else row.key[2:],
+        error_code=str(values.get("error_code", "")),
+        attempt=int(values.get("attempt", 0)),
+        started=read_time(str(values["started"])) if values.get("started") else None,
+        labels=_read_labels(values),
+    )
+
+
+def list_row(operation: Operation, *, for_all: bool = False) -> ListRow:
+    """What a list shows of a record that was read itself, with how far it is."""
+    return ListRow(
+        owner_hash=operation.locator.owner_hash,
+        id=operation.id,
+        kind=operation.action,
+        status=operation.status,
+        created=operation.created,
+        changed=operation.changed,
+        position=list_position(operation.locator, operation.created, for_all=for_all),
+        error_code=_error_code(operation),
+        attempt=operation.attempt,
+        started=operation.started,
+        labels=operation.labels,
+        percent=operation.progress.percent if operation.progress else None,
+        is_read_itself=True,
     )
 
 
 def _list_columns(operation: Operation) -> dict[str, Scalar]:
-    return {
+    columns: dict[str, Scalar] = {
         "kind": operation.action,
         "status": operation.status.value,
         "created": write_time(operation.created),
         "changed": write_time(operation.changed),
+        "attempt": operation.attempt,
     }
+    if operation.started is not None:
+        columns["started"] = write_time(operation.started)
+    if code := _error_code(operation):
+        columns["error_code"] = code
+    return columns | _label_columns(operation.labels)
 
 
-def _inverted(moment: datetime) -> str:
+def _error_code(operation: Operation) -> str:
+    error = operation.outcome.error if operation.outcome else None
+    return error.code if error and operation.status is not Status.SUCCEEDED else ""
+
+
+def _label_columns(labels: tuple[str, ...]) -> dict[str, Scalar]:
+    """No label has a comma."""
+    return {"labels": ",".join(labels)} if labels else {}
+
+
+def _read_labels(values: Mapping[str, Scalar]) -> tuple[str, ...]:
+    text = str(values.get("labels", ""))
+    return tuple(text.split(",")) if text else ()
+
+
+def inverted(moment: datetime) -> str:
+    """A time in the keys of lists: the later, the smaller."""
     microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return f"{_MAX_TICKS - microseconds:017d}"
 
 
-def _dump(value: Progress | ErrorBody | None) -> str:
-    return json.dumps(asdict(value)) if value else ""
+def _as_is(name: str, value: Any) -> dict[str, Scalar]:
+    return {name: value}
 
 
-def _dump_attempts(attempts: Attempts) -> str:
+def _if_set(name: str, value: Any) -> dict[str, Scalar]:
+    """For what most operations do not have, and what never changes."""
+    return {name: value} if value else {}
+
+
+def _time(name: str, moment: datetime | None) -> dict[str, Scalar]:
+    return {name: write_time(moment) if moment else ""}
+
+
+def _json(name: str, value: Any) -> dict[str, Scalar]:
+    return {name: json.dumps(value) if value else ""}
+
+
+def _error_columns(name: str, error: ErrorBody | None) -> dict[str, Scalar]:
+    return {name: dump_json(asdict(error)) if error else ""}
+
+
+def _progress_columns(name: str, progress: Progress | None) -> dict[str, Scalar]:
+    return {name: dump_json({each: getattr(progress, each) for each in Progress.__slots__}) if progress else ""}
+
+
+def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
+    if outcome is None:
+        return {name: "", "result_text": ""}
+    values = {
+        "status_code": outcome.status_code,
+        "headers": outcome.headers,
+        "body": described(outcome.body) if outcome.body else None,
+        "error": asdict(outcome.error) if outcome.error else None,
+    }
+    return {name: dump_json(values), "result_text": (outcome.body.text or "") if outcome.body else ""}
+
+
+def _attempts_columns(name: str, attempts: Attempts) -> dict[str, Scalar]:
     """Without what is empty; not escaped as ASCII, which would make some texts several times as long."""
     kept = [_attempt_values(each) for each in attempts]
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""
+    return {name: json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""}
 
 
 def _attempt_values(attempt: AttemptRecord) -> dict[str, Any]:
-    ended = write_time(attempt.ended) if attempt.ended else ""
-    values = {**asdict(attempt), "began": write_time(attempt.began), "ended": ended}
+    values = {each: getattr(attempt, each) for each in AttemptRecord.__slots__}
+    values["began"], values["ended"] = write_time(attempt.began), attempt.ended and write_time(attempt.ended)
     return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+_WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
+    "status": lambda name, status: {name: status.value},
+    **dict.fromkeys((*_TEXTS, *_NUMBERS, "profile", "start_status"), _as_is),
+    **dict.fromkeys(_TIMES, _time),
+    "profile_state": _json,
+    "keep": lambda name, keep: {name: keep.total_seconds()},
+    "progress": _progress_columns,
+    "last_error": _error_columns,
+    "attempts": _attempts_columns,
+    "input": lambda _, payload: input_columns(payload),
+    "outcome": _outcome_columns,
+    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent"), _if_set),
+    "labels": lambda _, labels: _label_columns(labels),
+}
+"""The columns of each field. No two fields have one in common, so what did not change is not written."""
 
 
 def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
@@ -235,7 +362,7 @@ def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
 
 
 def _progress(value: dict[str, Any] | None) -> Progress | None:
-    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value else None
+    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value is not None else None
 
 
 def _outcome(value: dict[str, Any] | None, text: Scalar | None) -> Outcome | None:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from shared import telemetry
 from shared.actions.context import Services
 from shared.actions.declaration import Action
 from shared.engine.port import Work
@@ -25,6 +26,7 @@ from shared.model import lifecycle
 from shared.model.attempts import AttemptOutcome
 from shared.model.operation import Operation, Status
 from shared.model.timing import Clock, Timing
+from shared.operations import measures
 from shared.operations.after_end import AfterEnd, run_after_end
 from shared.operations.attempt import LiveAttempt, LiveAttempts
 from shared.operations.handler_runs import Conclusion, HandlerRuns, Interrupted, give_back
@@ -32,6 +34,7 @@ from shared.operations.handler_threads import HandlerThreads
 from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
 from shared.operations.tasks import ends_within
+from shared.telemetry import Kind
 
 _DISPATCH_FAILED = ErrorBody("DispatchFailed", "The app could not run the action; the app's log has more.")
 
@@ -127,7 +130,11 @@ class Runner:
             return await self._meet_unknown_action(operation, now)
         if self._live.is_stopping:
             return now + timedelta(seconds=self._timing.stop_within)
-        with self._live.counted():
+        attributes = {measures.ACTION: operation.action, measures.OPERATION_ID: operation.id}
+        span = telemetry.span(
+            f"attempt {operation.action}", attributes, kind=Kind.CONSUMER, continues=operation.traceparent
+        )
+        with self._live.counted(), span:
             return await self._next_attempt(action, delivery)
 
     async def _next_attempt(self, action: Action, delivery: _Delivery) -> datetime | None:
@@ -208,6 +215,7 @@ class Runner:
     async def _attempt(self, action: Action, operation: Operation, began: float) -> datetime | None:
         attempt = LiveAttempt(self._records, operation, clock=self._clock, timing=self._timing)
         about(_log, operation, "attempt_began").info("Attempt began")
+        telemetry.note({measures.ATTEMPT: operation.attempt})
         with self._live.registered(attempt):
             keeper = asyncio.create_task(attempt.keep())
             try:
@@ -241,6 +249,8 @@ class Runner:
             raise
         ended, last = attempt.operation, attempt.operation.attempts[-1]
         how = f"{last.outcome} {last.code}".rstrip()
+        failure = last.code if last.outcome is AttemptOutcome.FAILED else ""
+        telemetry.note({measures.OUTCOME: str(last.outcome), measures.STATUS: ended.status.value}, error_type=failure)
         about(_log, ended, "attempt_ended").info("Attempt ended: %s; the operation is %s", how, ended.status)
         if again is None:
             self._live.completions.notify(ended)

@@ -12,6 +12,7 @@ from shared.engine.port import Work
 from shared.errors import EngineError
 from shared.model.operation import Operation
 from shared.model.timing import Timing
+from shared.operations.lists import OperationLists
 from shared.storage.ports import Insert
 from tests.support.parts import Faults, FaultyStorage, Input, RecordingEngine, World, sqlite
 from tests.unit.runner.handlers import until
@@ -173,5 +174,5 @@ async def test_a_list_row_that_cannot_be_read(world: World) -> None:
     for partition in "0123456789abcdef":
         key = f"l!{started.locator.owner_hash}!00000000000000001!odd"
         await world.storage.table("operations").write(partition, [Insert(key, {"status": "Dancing"})])
-    page = await world.service.list("", position=None, limit=1000, matches=lambda row: True)
+    page = await OperationLists(world.storage).page(started.locator.owner_hash, position=None, limit=1000)
     assert [row.id for row in page.rows] == [started.id]

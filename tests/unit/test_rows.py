@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.contracts.labels import LABEL_PATTERN
 from shared.errors import ErrorBody, ErrorDetail
 from shared.model import lifecycle
 from shared.model.attempts import AttemptOutcome, AttemptRecord
@@ -84,6 +85,8 @@ OPERATIONS = st.builds(
     progress=st.none() | PROGRESS,
     outcome=st.none() | OUTCOMES,
     last_error=st.none() | ERRORS,
+    listed_for_all=st.booleans(),
+    labels=st.lists(st.from_regex(LABEL_PATTERN, fullmatch=True).filter(str.isascii), max_size=5).map(tuple),
     etag=st.just("e"),
 )
 
@@ -105,6 +108,7 @@ def test_there_and_back(operation: Operation) -> None:
 def test_a_merge_leads_from_any_state_to_any_other(old: Operation, new: Operation) -> None:
     """Merging an update's columns over the stored ones gives the new operation and nothing of the old."""
     new = replace(new, id=old.id, owner=old.owner, created=old.created, expires=new.expires or new.created)
+    new = replace(new, labels=old.labels, listed_for_all=old.listed_for_all)
     change = rows.updates(old, new)[0]
     assert isinstance(change, Merge)
     assert rows.from_row(as_row({**rows.to_columns(old), **change.values})) == new
@@ -158,6 +162,32 @@ def test_start_is_three_rows() -> None:
     assert [type(change) for change in changes] == [Insert] * 3
     assert [change.key[:2] for change in changes] == ["o!", "a!", "l!"]
     check_transaction(make_operation().locator.partition, changes)
+    record = changes[0]
+    assert isinstance(record, Insert)
+    assert "" not in record.values.values()
+    assert rows.from_row(as_row(dict(record.values))) == make_operation(etag="e")
+
+
+def test_a_row_for_lists_over_all_owners() -> None:
+    """Where the operation says so, it is written, merged and removed in the transactions of the list row."""
+    new = make_operation(etag="e1", listed_for_all=True)
+    inserted = rows.insertions(new)
+    assert [change.key[:2] for change in inserted] == ["o!", "a!", "l!", "g!"]
+    own, everybody = inserted[2:]
+    assert isinstance(own, Insert)
+    assert isinstance(everybody, Insert)
+    assert own.values == everybody.values
+    row = rows.read_list_row(Row("0", everybody.key, everybody.values, "e"))
+    assert row == replace(rows.read_list_row(Row("0", own.key, own.values, "e")), position=everybody.key[2:])
+    assert row.position == rows.list_row(new, for_all=True).position
+    claimed = lifecycle.claim(new, T0, holder="h", timeout=timedelta(minutes=1), leases=LEASES)
+    assert [change.key[:2] for change in rows.updates(new, claimed)] == ["o!", "l!", "g!"]
+    ended = lifecycle.succeed(claimed, T0, fence=1, outcome=Outcome(204))
+    changes = rows.updates(claimed, ended)
+    assert [change.key[:2] for change in changes] == ["o!", "l!", "g!", "a!", "x!"]
+    removal = rows.removal(ended, rows.Remains.of(ended, T0))
+    assert Delete(everybody.key) in removal
+    check_transaction(new.locator.partition, removal)
 
 
 def test_heartbeat_is_one_small_merge() -> None:
@@ -319,6 +349,24 @@ def test_keys_are_legal(id: str, owner: str, moment: datetime) -> None:
     assert Locator.parse(str(locator)) == locator
     row = Row(locator.partition, rows.list_key(operation), {"kind": "k", "status": "Running"} | times(operation), "e")
     assert (rows.read_list_row(row).id, rows.read_list_row(row).position) == (id, row.key.split("!", 2)[2])
+
+
+@settings(max_examples=50)
+@given(OPERATIONS)
+def test_a_list_shows_the_same_by_its_row_and_by_the_record(operation: Operation) -> None:
+    """A row of the list says what the record itself says, but for how far that is and when it last changed."""
+    listed = rows.insertions(operation)[2]
+    assert isinstance(listed, Insert)
+    row = rows.read_list_row(Row("0", listed.key, json.loads(json.dumps(listed.values)), "e"))
+    assert row == replace(rows.list_row(operation), percent=None, is_read_itself=False)
+
+
+def test_list_rows_of_an_older_version() -> None:
+    """A list row without the columns of later versions is one that has none of them."""
+    operation = make_operation()
+    row = Row("0", rows.list_key(operation), {"kind": "k", "status": "Running"} | times(operation), "e")
+    found = rows.read_list_row(row)
+    assert (found.attempt, found.started, found.error_code, found.labels) == (0, None, "", ())
 
 
 def times(operation: Operation) -> dict[str, str]:

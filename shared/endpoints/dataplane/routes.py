@@ -18,12 +18,15 @@ from shared.contracts.dataplane import listing
 from shared.contracts.functions import STATUS, STATUS_CANCEL
 from shared.contracts.headers import condition, early_poll
 from shared.contracts.http import Request, Response
+from shared.contracts.labels import labels
 from shared.endpoints.caching import once_ended
+from shared.endpoints.dataplane.operators import CANCEL, DELETE, READ, READ_RESULT, Operators
 from shared.endpoints.unknown import unknown_route
 from shared.engine.port import Engine
 from shared.errors import RequestError
 from shared.model.ids import ID_PATTERN, is_valid_id
 from shared.model.operation import Operation
+from shared.operations.lists import OperationLists
 from shared.operations.locks import ResourceLocked
 from shared.operations.off_loop import off_loop
 from shared.operations.service import OperationService, Started, StartRequest, not_found
@@ -34,12 +37,16 @@ _ON_A_RESOURCE = (Pattern.PUT_RESOURCE, Pattern.DELETE_RESOURCE)
 class DataPlane:
     """Every data-plane route as a coroutine from Request to Response; errors are raised, the boundary answers them."""
 
-    def __init__(self, service: OperationService, services: Services, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(
+        self, service: OperationService, lists: OperationLists, services: Services, endpoints: Sequence[Endpoint]
+    ) -> None:
         """`endpoints` are all of the app's: they tell what a path means that fits two routes."""
         self._service = service
+        self._lists = lists
         self._services = services
         self._settings = services.settings
         self._endpoints = endpoints
+        self._operators = Operators(service)
 
     async def start(self, request: Request, action: Action, engine: Engine) -> Response:
         """Start an action: every check first, then the first answer of its pattern."""
@@ -64,6 +71,7 @@ class DataPlane:
             exclusive=action.exclusive is not None,
             start_status=201 if action.pattern is Pattern.PUT_OPERATION else 202,
             profile_state=dataplane.profile_state_of(action.pattern) | condition(request.headers),
+            labels=labels(request.headers),
             decide_status=first.decide if action.pattern is Pattern.PUT_RESOURCE else None,
             is_repeatable=action.pattern in _ON_A_RESOURCE,
         )
@@ -92,13 +100,15 @@ class DataPlane:
         return replace(response, headers={**response.headers, **soon, **preferences.applied(seconds)})
 
     async def _begin(self, start: StartRequest, caller: Caller, engine: Engine) -> Started:
-        """As the service does it; a refusal names the operation that holds the resource, if the caller may see it."""
+        """As the service does it; a refusal names the operation that holds the resource to who may see it."""
         try:
             return await self._service.begin(start, engine)
         except ResourceLocked as error:
-            if error.holder is None or error.holder.owner != caller.owner:
+            holder = error.holder
+            if holder is None or not (holder.owner == caller.owner or caller.may_read_all):
                 raise
-            raise error.naming(dataplane.monitor_url(caller.base_url, error.holder, caller.api_version)) from None
+            url = dataplane.monitor_url if holder.owner == caller.owner else dataplane.operator_url
+            raise error.naming(url(caller.base_url, holder, caller.api_version)) from None
 
     def _read_start(self, request: Request, action: Action) -> tuple[BaseModel | None, bytes, str]:
         """The input, as it is stored, and the fingerprint of the start."""
@@ -133,41 +143,48 @@ class DataPlane:
 
     async def status(self, request: Request, engine: Engine) -> Response:
         """`GET status/{operation_id}`."""
-        return await self._monitor(request, await self._service.poll(*self._named(request), engine))
+        return await self._monitor(request, await self._service.poll(*await self._named(request), engine))
 
     async def result(self, request: Request, engine: Engine) -> Response:
         """`GET status/{operation_id}/result`."""
-        operation, content = await self._service.result(*self._named(request), engine)
+        operation, content = await self._service.result(*await self._named(request, act=READ_RESULT), engine)
         return dataplane.result_response(operation, content)
 
     async def cancel(self, request: Request) -> Response:
         """`POST status/{operation_id}:cancel`: 200 with the monitor (Considerations, "Controlling a LRO")."""
-        return await self._monitor(request, await self._service.cancel(*self._named(request, STATUS_CANCEL.route)))
+        named = await self._named(request, STATUS_CANCEL.route, act=CANCEL)
+        return await self._monitor(request, await self._service.cancel(*named))
 
     async def delete(self, request: Request, engine: Engine) -> Response:
         """`DELETE status/{operation_id}`: forget a finished operation."""
-        await self._service.delete(*self._named(request), engine)
+        await self._service.delete(*await self._named(request, act=DELETE), engine)
         return Response(status=204)
 
     async def list(self, request: Request) -> Response:
-        """`GET status`: the caller's operations, newest first."""
+        """`GET status`: the caller's operations, newest first; an operator's list may be of others."""
         caller = self._caller(request)
-        query = listing.parse_list(request)
-        page = await self._service.list(caller.owner, position=query.position, limit=query.top, matches=query.matches)
-        link = None
-        if page.position is not None:
-            link = dataplane.next_link(
-                caller.base_url,
-                position=page.position,
-                filter=query.filter,
-                top=query.top,
-                api_version=caller.api_version,
-            )
-        return dataplane.list_response(page.rows, next_link=link)
+        owner_hash, named = self._operators.listed(request, caller)
+        asked = listing.parse_list(request, owner=named, for_all=owner_hash is None)
+        page = await self._lists.page(
+            owner_hash,
+            position=asked.position,
+            limit=asked.top,
+            selection=asked.selection,
+            oldest_first=asked.oldest_first,
+        )
+        count = await self._lists.count(owner_hash, asked.selection) if asked.count else None
+        return dataplane.list_response(
+            page,
+            asked,
+            base=caller.base_url,
+            api_version=caller.api_version,
+            now=self._services.clock.now(),
+            count=count,
+        )
 
     async def operation_status(self, request: Request, action: Action, engine: Engine | None) -> Response:
         """`GET` where an operation was put: the monitor, with the parameters of the request."""
-        operation, parameters = await self._service.get_with_input(*self._named(request, action.route), engine)
+        operation, parameters = await self._service.get_with_input(*self._own(request, action.route), engine)
         operation = await self._service.wait_if_young(operation, engine)
         _check_is_at(operation, routes.expand(action.route, request.route), request)
         return await self._monitor(request, operation, parameters)
@@ -197,7 +214,7 @@ class DataPlane:
 
     async def _at_route(self, request: Request, action: Action, route: str) -> Operation:
         """The operation that was put where the request points."""
-        operation = await self._service.get(*self._named(request, route))
+        operation = await self._service.get(*self._own(request, route))
         _check_is_at(operation, routes.expand(action.route, request.route), request)
         return operation
 
@@ -210,7 +227,14 @@ class DataPlane:
     def _caller(self, request: Request) -> Caller:
         return dataplane_caller(request, self._settings)
 
-    def _named(self, request: Request, route: str = STATUS.route) -> tuple[str, str]:
+    async def _named(self, request: Request, route: str = STATUS.route, *, act: str = READ) -> tuple[str, str]:
+        """The owner and the id of the operation that the URL names: the caller's, or for an operator another one's."""
+        _, operation_id = self._own(request, route)
+        caller = self._caller(request)
+        may = caller.may_read_all if act in (READ, READ_RESULT) else caller.may_change_all
+        return await self._operators.owner(request, caller, operation_id, act, may=may), operation_id
+
+    def _own(self, request: Request, route: str) -> tuple[str, str]:
         """The caller, and the id of the operation that the path names."""
         owner, operation_id = self._caller(request).owner, request.route["operation_id"]
         if not is_valid_id(operation_id):
