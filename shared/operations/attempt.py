@@ -16,6 +16,7 @@ from shared.operations.durations import Durations
 from shared.operations.invocations import current
 from shared.operations.log_lines import about
 from shared.operations.loop_watch import watch_loop
+from shared.operations.recent_starts import RecentStarts
 from shared.operations.records import OperationRecords
 from shared.operations.tasks import is_set_within
 from shared.operations.waiting import Completions
@@ -190,6 +191,7 @@ class LiveAttempts:
         self.completions = Completions()
         """Who waits on this instance for an operation to end."""
         self.durations = Durations()
+        self.starts = RecentStarts(clock=clock)
         self.is_stopping = False
         """Whether the instance is stopping: nothing is claimed any more."""
         self._count = 0
