@@ -296,9 +296,9 @@ def test_one_clock() -> None:
 def additions_over_a_wait(tree: ast.Module) -> Iterator[int]:
     """Lines that add to what several tasks share: it is read before the wait and written after it."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.AugAssign) and not isinstance(node.target, ast.Name):
-            if any(isinstance(part, ast.Await) for part in ast.walk(node.value)):
-                yield node.lineno
+        is_shared = isinstance(node, ast.AugAssign) and not isinstance(node.target, ast.Name)
+        if is_shared and any(isinstance(part, ast.Await) for part in ast.walk(node.value)):
+            yield node.lineno
 
 
 def test_nothing_is_added_up_over_a_wait() -> None:
