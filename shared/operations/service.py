@@ -149,6 +149,7 @@ class OperationService:
         if started.replayed:
             return started
         operation = started.operation
+        self._live.starts.keep(operation)
         try:
             await engine.start(operation.instance_id, Work.of(operation))
         except EngineError as error:
