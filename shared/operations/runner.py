@@ -80,6 +80,7 @@ class Runner:
         self._timing = timing
         self._function_timeout = function_timeout
         self._after_end = after_end
+        self._max_step_bytes = services.settings.max_result_bytes
         self._handlers = HandlerRuns(
             records, threads, services=services, clock=clock, timing=timing, function_timeout=function_timeout
         )
@@ -96,6 +97,8 @@ class Runner:
             return None
         if operation.external:
             return None  # Somebody else works on it; nothing here ever starts it, but a mistake must not claim it.
+        if operation.is_parked:
+            return None  # The start that wakes it is another generation.
         delivery = _Delivery(operation, began)
         try:
             return await self._step(delivery)
@@ -213,7 +216,8 @@ class Runner:
         return await self._records.change(found, claim)
 
     async def _attempt(self, action: Action, operation: Operation, began: float) -> datetime | None:
-        attempt = LiveAttempt(self._records, operation, clock=self._clock, timing=self._timing)
+        limit = self._max_step_bytes
+        attempt = LiveAttempt(self._records, operation, clock=self._clock, timing=self._timing, max_step_bytes=limit)
         about(_log, operation, "attempt_began").info("Attempt began")
         telemetry.note({measures.ATTEMPT: operation.attempt})
         with self._live.registered(attempt):
@@ -252,7 +256,7 @@ class Runner:
         failure = last.code if last.outcome is AttemptOutcome.FAILED else ""
         telemetry.note({measures.OUTCOME: str(last.outcome), measures.STATUS: ended.status.value}, error_type=failure)
         about(_log, ended, "attempt_ended").info("Attempt ended: %s; the operation is %s", how, ended.status)
-        if again is None:
+        if ended.status.is_terminal:
             self._live.completions.notify(ended)
             if ended.status is Status.SUCCEEDED:
                 self._live.durations.note(ended.action, (ended.changed - ended.created).total_seconds())

@@ -318,7 +318,7 @@ class OperationService:
             input=NO_PAYLOAD,
             created=now,
             changed=now,
-            deadline=now + self._timing.total_deadline,
+            deadline=now + (request.action.deadline or self._timing.total_deadline),
             keep=request.action.keep,
             retry_after=request.retry_after or request.action.retry_after,
             profile=request.profile,
