@@ -121,7 +121,7 @@ def _print(starts: float, polls: float, claims: float, finishes: float, idle: in
     rows: Sequence[tuple[str, float, str]] = (
         ("start", starts, "insert (goal: 1)"),
         ("poll", polls, "point read (goal: 1)"),
-        ("claim", claims, "point read, conditional write"),
+        ("claim", claims, "conditional write, on the instance of the start (goal: 1)"),
         ("finish", finishes, "one transaction (goal: 1)"),
         ("idle housekeeping", float(idle), "16 partitions, active and expired"),
     )

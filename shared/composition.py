@@ -308,7 +308,9 @@ class Application:
     def data_plane(self) -> "DataPlane":
         from shared.endpoints.dataplane.routes import DataPlane  # noqa: PLC0415
 
-        return DataPlane(self.service, OperationLists(self.storage), self.services, self.endpoints)
+        return DataPlane(
+            self.service, OperationLists(self.storage), self.services, self.endpoints, self.registry.actions
+        )
 
     @cached_property
     def calls(self) -> "Calls":

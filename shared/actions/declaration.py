@@ -174,6 +174,13 @@ class Action:
             raise TypeError(f"the accepted hook of {self.where} returned {type(result).__name__}, not Accepted")
         return result
 
+    def read_input(self, content: bytes) -> BaseModel | None:
+        """What was stored of a start. Raises ValueError where it does not fit any more.
+
+        Names are the aliases; unknown fields come from another version.
+        """
+        return self.input_model.model_validate_json(content) if self.input_model is not None else None
+
     def check_complete(self) -> None:
         """Raise DeclarationError for what only shows once the module was read."""
         if self.pattern is Pattern.PUT_RESOURCE and self.accept_hook is None:

@@ -170,6 +170,8 @@ class Operation:
     """The span that started it (W3C Trace Context), which all attempts continue; empty where nothing is traced."""
     labels: tuple[str, ...] = ()
     """Given at the start, to find it by in lists; at most five."""
+    retry_of: str = ""
+    """The id of its owner's operation that it runs again."""
     listed_for_all: bool = False
     """Whether it has a row for lists over all owners."""
     external: bool = False

@@ -34,6 +34,7 @@ from shared.operations.payload_columns import (
     described,
     dump_json,
     load_json,
+    payload_columns,
     payload_of,
     stored_input,
 )
@@ -67,7 +68,7 @@ _NUMBERS = (
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error", "labels", "listed_for_all"),
+    *("external", "attempts", "last_error", "labels", "listed_for_all", "retry_of"),
 )
 """All a status monitor needs: everything but the input, the checkpoint, and the hash of an external operation's
 secret."""
@@ -150,6 +151,7 @@ def from_row(row: Row) -> Operation:
         profile_state=load_json(values, "profile_state") or {},
         traceparent=str(values.get("traceparent", "")),
         labels=_read_labels(values),
+        retry_of=str(values.get("retry_of", "")),
         listed_for_all=bool(values.get("listed_for_all", False)),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
@@ -393,7 +395,7 @@ _WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
     "input": payload_columns,
     "saved": payload_columns,
     "outcome": _outcome_columns,
-    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent"), _if_set),
+    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent", "retry_of"), _if_set),
     "labels": lambda _, labels: _label_columns(labels),
 }
 """The columns of each field. No two fields have one in common, so what did not change is not written."""

@@ -62,6 +62,8 @@ class StartRequest:
     """Whether the same request once more, while this operation holds the resource, finds this operation."""
     labels: tuple[str, ...] = ()
     """No part of what makes two starts the same: a replay finds the operation as it was labelled first."""
+    retry_of: str = ""
+    """The operation that this one runs again."""
     decide_status: Callable[[], Awaitable[int]] | None = None
     """Says the `start_status` of a new operation, after the preconditions; not asked for a replay."""
 
@@ -147,6 +149,7 @@ class OperationService:
         if started.replayed:
             return started
         operation = started.operation
+        self._live.starts.keep(operation)
         try:
             await engine.start(operation.instance_id, Work.of(operation))
         except EngineError as error:
@@ -327,6 +330,7 @@ class OperationService:
             profile_state=dict(request.profile_state),
             traceparent=telemetry.traceparent(),
             labels=request.labels,
+            retry_of=request.retry_of,
         )
         return await self._records.with_input(operation, request.input_json)
 

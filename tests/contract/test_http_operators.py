@@ -52,6 +52,7 @@ ROUTES: dict[str, tuple[str, str, str]] = {
     "read the result": ("GET", "/result", READ),
     "cancel": ("POST", ":cancel", CANCEL),
     "delete": ("DELETE", "", CANCEL),
+    "run again": ("POST", ":retry", CANCEL),
 }
 CALLERS: dict[str, tuple[str, ...]] = {
     "nobody special": (),
@@ -68,23 +69,34 @@ def test_route_by_caller(host: LocalHost, client: httpx.Client, owner: str, act:
     """With the role of a route somebody else's operation answers as to its owner, and the log has who did it; without
     it, as an unknown one does, and nothing is logged."""
     method, path, role = ROUTES[act]
-    operation_id = begin(client, "/trial/t1:nothing")["id"]
+    name = "fail" if act == "run again" else "nothing"
+    operation_id = begin(client, f"/trial/t1:{name}")["id"]
     mine = ended(client, operation_id)
     with with_roles(host, *roles) as operator:
         foreign = operator.request(method, f"/status/{operation_id}{path}?owner={owner}")
         unknown = operator.request(method, f"/status/{operation_id}{path}")
         assert unknown.status_code == 404
         who = f"(aad:{operator.headers['x-ms-client-principal-id']})"
-    line = f"operation_id={operation_id} action=trial:nothing attempt=1: An operator acts on it: {act} {who}"
+    about = f"operation_id={operation_id} action=trial:{name} attempt={mine['attempt']}"
+    line = f"{about}: An operator acts on it: {act} {who}"
     if role not in roles:
         assert (foreign.status_code, foreign.content) == (404, unknown.content)
         assert line not in host.log
         assert monitor(client, operation_id) == mine
         return
-    assert foreign.status_code == {"read the result": 204, "delete": 204}.get(act, 200), foreign.text
+    statuses = {"read the result": 204, "delete": 204, "run again": 202}
+    assert foreign.status_code == statuses.get(act, 200), foreign.text
     assert line in host.log
     if act in ("read", "cancel"):
         assert foreign.json() == mine
+    if act == "run again":
+        again = foreign.json()["id"]
+        assert foreign.headers["operation-location"].endswith(f"/status/{again}?api-version=2026-01-01&owner={owner}")
+        assert (
+            f"operation_id={again} action=trial:fail attempt=0: It does operation {operation_id} again {who}"
+            in host.log
+        )
+        assert ended(client, again)["retryOf"] == operation_id
     assert client.get(f"/status/{operation_id}").status_code == (404 if act == "delete" else 200)
 
 

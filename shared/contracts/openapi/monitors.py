@@ -119,6 +119,20 @@ def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
     yield monitor(scope, functions.STATUS_CANCEL, "Cancel one", parameters)
     yield monitor(scope, functions.STATUS_DELETE, "Forget one", parameters)
     yield parts.DescribedOperation(
+        functions.STATUS_RETRY,
+        "Run one again",
+        "A new operation does what a failed or canceled one was started to do, with the same input; its monitor names "
+        "that one in `retryOf`.",
+        parameters=[*parameters, parts.OPERATION_ID],
+        answers={
+            202: parts.Answer(
+                "Started: the monitor of the new operation.", scope.schemas.of(_SHAPE), parts.START_HEADERS
+            )
+        },
+        errors=(400, 404, 409),
+        other_error=True,
+    )
+    yield parts.DescribedOperation(
         functions.STATUS_RESULT,
         "Read an operation's result",
         parameters=parameters,

@@ -96,6 +96,7 @@ class OperationMonitor(TypedDict):
     createdDateTime: datetime
     lastActionDateTime: datetime
     attempt: Annotated[int, Field(ge=0)]
+    retryOf: NotRequired[Id]
     labels: NotRequired[list[str]]
     percentComplete: NotRequired[Percent]
     progress: NotRequired[OperationProgress]
