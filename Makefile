@@ -24,6 +24,9 @@ DURABLE_HOST_ARCHIVE ?= ../shared/tools/durable-host/durable-host.tar.xz
 DURABLE_HOST_PROGRAM := .build/durable-host/durable-host
 # Of load on each store, in `make chaos`.
 CHAOS_SECONDS ?= 120
+# How often `make bench` takes each figure.
+ROUNDS ?= 5
+RIVALS_INSTALLED := .build/rivals/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 # More workers than cores: most of the tests wait for a host, a lease or another process. A worker takes whole files.
@@ -104,8 +107,13 @@ $(VENV)-durable-2/.installed: requirements.txt requirements-framework.txt Makefi
 chaos: $(VENV)/.dev azurite $(if $(ENGINE),durable-host) ## Kill the app and break its storage under load, and check what it promises (CHAOS_SECONDS, ENGINE=durable-host)
 	@$(BIN)/python -m tests.chaos --seconds $(CHAOS_SECONDS) $(if $(ENGINE),--store engine)
 
-bench: $(VENV)/.dev azurite ## Print the figures: import time, storage requests, operations per second, latency
-	$(BIN)/python -m bench
+bench: $(VENV)/.dev azurite $(if $(RIVALS),$(RIVALS_INSTALLED)) ## Print the figures with their goals (RIVALS=1: beside Celery and DBOS; ROUNDS, REPORT=file)
+	@$(BIN)/python -m bench --rounds $(ROUNDS) $(if $(RIVALS),--rivals) $(if $(REPORT),--report $(REPORT))
+
+$(RIVALS_INSTALLED): bench/rivals/requirements.txt | $(VENV)/.dev
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
 
 docs-page: $(VENV)/.local ## Fetch the files of the page at /docs, or mend them
 	@$(BIN)/python -m local_host.docs_page
