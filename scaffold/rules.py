@@ -74,6 +74,7 @@ RULES: tuple[tuple[str, Kind], ...] = (
     ("SECURITY.md", Kind.REPOSITORY),
     (".pre-commit-config.yaml", Kind.REPOSITORY),
     ("Makefile", Kind.REPOSITORY),
+    ("tasks.py", Kind.REPOSITORY),
     ("README.md", Kind.REPOSITORY),
     ("CHANGELOG.md", Kind.REPOSITORY),
     ("pyproject.toml", Kind.REPOSITORY),

@@ -29,7 +29,7 @@ from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping
 from shared.operations.inline import InlineRuns
 from shared.operations.invocations import InvocationThreads
-from shared.operations.journal import Journal
+from shared.operations.lists import OperationLists
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
 from shared.operations.records import OperationRecords
@@ -153,7 +153,9 @@ class Application:
 
     @cached_property
     def records(self) -> OperationRecords:
-        return OperationRecords(self.storage, clock=self.clock, timing=self.timing)
+        return OperationRecords(
+            self.storage, clock=self.clock, timing=self.timing, lists_all=self.settings.trust_platform_auth
+        )
 
     @cached_property
     def site(self) -> Site:
@@ -294,10 +296,6 @@ class Application:
             actions.add_internal_action(BATCH_ACTION, lambda: self.odata.batches.action)
         return actions
 
-    def journal(self, run_id: str) -> Journal:
-        """What the attempts of this run have finished."""
-        return Journal(self.records, self.storage.table("journals"), run_id, clock=self.clock)
-
     # Endpoints
 
     @cached_property
@@ -310,7 +308,9 @@ class Application:
     def data_plane(self) -> "DataPlane":
         from shared.endpoints.dataplane.routes import DataPlane  # noqa: PLC0415
 
-        return DataPlane(self.service, self.services, self.endpoints)
+        return DataPlane(
+            self.service, OperationLists(self.storage), self.services, self.endpoints, self.registry.actions
+        )
 
     @cached_property
     def calls(self) -> "Calls":
@@ -353,7 +353,6 @@ class Application:
             inline=self.inline,
             after_end=self.after_end,
             services=self.services,
-            journal=self.journal,
             longest_attempt=self.function_timeout - HOST_MARGIN if self.function_timeout else None,
             admission=self.admission,
         )

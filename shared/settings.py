@@ -120,6 +120,8 @@ class Settings(BaseModel):
     trust_referer: bool = Field(False, alias="TRUST_REFERER")
     trust_platform_auth: bool = Field(False, alias="TRUST_PLATFORM_AUTH")
     platform_auth_enabled: Annotated[bool, BeforeValidator(_is_true)] = Field(False, alias="WEBSITE_AUTH_ENABLED")
+    operator_read_role: str = Field("operations.read.all", alias="OPERATOR_READ_ROLE")
+    operator_cancel_role: str = Field("operations.cancel.all", alias="OPERATOR_CANCEL_ROLE")
     site_hostname: OptionalText = Field(None, alias="WEBSITE_HOSTNAME")
     instance_id: OptionalText = Field(None, alias="WEBSITE_INSTANCE_ID")
     site_name: str = Field("local", alias="WEBSITE_SITE_NAME")

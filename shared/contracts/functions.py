@@ -12,6 +12,7 @@ STATUS_CANCEL = Endpoint("status_cancel", ("POST",), f"{STATUS.route}:cancel", "
 STATUS_DELETE = Endpoint("status_delete", ("DELETE",), STATUS.route, "blueprints.status")
 STATUS_LIST = Endpoint("status_list", READ, "status", "blueprints.status")
 STATUS_RESULT = Endpoint("status_result", READ, f"{STATUS.route}/result", "blueprints.status")
+STATUS_RETRY = Endpoint("status_retry", ("POST",), f"{STATUS.route}:retry", "blueprints.status")
 STATUS_UPDATE = Endpoint("status_update", ("POST",), f"{STATUS.route}:update", "blueprints.external")
 
 BUILT_IN = (
@@ -24,6 +25,7 @@ BUILT_IN = (
     STATUS_DELETE,
     STATUS_LIST,
     STATUS_RESULT,
+    STATUS_RETRY,
     STATUS_UPDATE,
 )
 

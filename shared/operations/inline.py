@@ -28,6 +28,10 @@ class _Here:
         """A replay of a start is run here as well, so no other generation is needed."""
         return True
 
+    async def purge(self, instance_id: str) -> bool:
+        """There was none."""
+        return True
+
 
 class InlineRuns:
     """Starts an operation and runs it here."""

@@ -3,12 +3,17 @@
 One operation's rows share a partition, so every change is one entity-group transaction:
 
     o!{owner hash}!{id}                          the record
-    a!{owner hash}!{id}                          active marker, until terminal
+    a!{owner hash}!{id}                          active marker, until terminal: housekeeping looks at it in every pass
+    p!{owner hash}!{id}                          instead of it while the operation is parked
     l!{owner hash}!{inverted creation time}!{id} what a list shows, newest first
-    x!{expiry}!{owner hash}!{id}                 once terminal: what housekeeping removes
-    x!{due}!{owner hash}!{id}!{run id}           once removed, instead of all others: what is still to be cleared, and
-                                                 when; or, until the record is there, its input that is a blob
-    x!{due}!{owner hash}!{id}!{run id}!{result}  until the record names it: a reported result that is a blob
+    g!{inverted creation time}!{owner hash}!{id} the same for lists over all owners, where principals are trusted
+    j!{owner hash}!{id}!{run id}!{step}          the result of a step that is done once (`shared.operations.steps`)
+    t!{time}!{owner hash}!{id}!{kind}            a due row: housekeeping looks at it then
+        look                                     while it is parked: it is woken
+        expire                                   once terminal: it is removed
+        clear!{run id}                           once removed, instead of all others: what is still to be cleared; or,
+                                                 until the record is there, its input that is a blob
+        clear!{run id}!{result}                  until the record names it: a reported result that is a blob
 
 Readers are tolerant: unknown columns are passed over and absent ones mean their default, so rows written by an older
 version keep loading (tests/unit/test_rows.py holds frozen ones).
@@ -25,8 +30,15 @@ from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
-from shared.operations.payload_columns import described, dump_json, input_columns, load_json, payload_of, stored_input
-from shared.operations.remains import Remains
+from shared.operations.payload_columns import (
+    described,
+    dump_json,
+    load_json,
+    payload_columns,
+    payload_of,
+    stored_input,
+)
+from shared.operations.remains import CLEAR, Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
 
 _TIMES = (
@@ -40,31 +52,67 @@ _TIMES = (
     "attempt_deadline",
     "unknown_since",
     "expires",
+    "scheduled",
+    "waiting_since",
+    "look_at",
 )
-_TEXTS = ("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource")
-_NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence", "dispatch_failures")
+_TEXTS = (
+    *("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource"),
+    "waiting_for",
+)
+_NUMBERS = (
+    *("retry_after", "generation", "attempt", "failures", "losses", "forgiven", "fence", "dispatch_failures"),
+    *("saved_fence", "idle_slices", "steps", "purged"),
+)
 
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error"),
+    *("external", "attempts", "last_error", "labels", "listed_for_all", "retry_of"),
 )
-"""All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
+"""All a status monitor needs: everything but the input, the checkpoint, and the hash of an external operation's
+secret."""
+
+_EXPIRE, _LOOK = "expire", "look"
+
+LIST_COLUMNS = (
+    *("v", "id", "owner", "action", "status", "created", "changed", "deadline", "started", "attempt", "labels"),
+    *("progress", "outcome"),
+)
+"""All a list needs of a record that it reads itself."""
 
 _MAX_TICKS = 10**16
 """Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A parked operation whose time has come."""
+
+    locator: Locator
+
+
+@dataclass(frozen=True, slots=True)
 class ListRow:
     """One operation as a list shows it, and where the list goes on after it."""
 
+    owner_hash: str
     id: str
     kind: str
     status: Status
     created: datetime
     changed: datetime
+    """When its status last changed; of a terminal one, its end."""
     position: str
+    error_code: str = ""
+    attempt: int = 0
+    """Of a row that is not terminal as it was at the last change of its status."""
+    started: datetime | None = None
+    """When its first attempt began."""
+    labels: tuple[str, ...] = ()
+    percent: float | None = None
+    is_read_itself: bool = False
+    """Whether it comes from the record, with how far that is."""
 
 
 def to_columns(operation: Operation) -> dict[str, Scalar]:
@@ -101,11 +149,16 @@ def from_row(row: Row) -> Operation:
         profile=str(values.get("profile", "data-plane")),
         start_status=int(values.get("start_status", 202)),
         profile_state=load_json(values, "profile_state") or {},
+        traceparent=str(values.get("traceparent", "")),
+        labels=_read_labels(values),
+        retry_of=str(values.get("retry_of", "")),
+        listed_for_all=bool(values.get("listed_for_all", False)),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
         status=Status(str(values["status"])),
         keep=timedelta(seconds=float(values.get("keep", 86_400))),
         input=stored_input(values),
+        saved=payload_of(load_json(values, "saved"), values.get("saved_text")),
         progress=_progress(load_json(values, "progress")),
         outcome=_outcome(load_json(values, "outcome"), values.get("result_text")),
         last_error=_error(load_json(values, "last_error")),
@@ -116,12 +169,11 @@ def from_row(row: Row) -> Operation:
 
 def insertions(operation: Operation) -> list[Change]:
     """The rows of a new operation; what is not set has no column yet."""
-    locator = operation.locator
     columns = {name: value for name, value in to_columns(operation).items() if value != ""}
     return [
-        Insert(locator.record_key, columns),
-        Insert(locator.active_key, {"created": write_time(operation.created)}),
-        Insert(list_key(operation), _list_columns(operation)),
+        Insert(operation.locator.record_key, columns),
+        *_inserted(_found_by(operation)),
+        *(Insert(key, _list_columns(operation)) for key in _list_keys(operation)),
     ]
 
 
@@ -130,40 +182,76 @@ def updates(old: Operation, new: Operation) -> list[Change]:
     locator = new.locator
     changes: list[Change] = [Merge(locator.record_key, _changed_columns(old, new), if_match=old.etag)]
     if new.status is not old.status:
-        changes.append(Merge(list_key(new), _list_columns(new)))
-        if new.status.is_terminal:
-            changes.append(Delete(locator.active_key))
-            changes.append(Insert(expiry_key(new), {}))
+        changes += [Merge(key, _list_columns(new)) for key in _list_keys(new)]
+        found, finds = _found_by(old), _found_by(new)
+        changes += [Delete(key) for key in found if key not in finds]
+        changes += _inserted({key: values for key, values in finds.items() if key not in found})
     return changes
+
+
+def _found_by(operation: Operation) -> dict[str, dict[str, Scalar]]:
+    """The rows by which housekeeping finds it, with their columns."""
+    if operation.status.is_terminal:
+        return {expiry_key(operation): {}}
+    created: dict[str, Scalar] = {"created": write_time(operation.created)}
+    if operation.look_at is None:
+        return {operation.locator.active_key: created}
+    return {operation.locator.parked_key: created, look_key(operation): {}}
+
+
+def _inserted(rows: Mapping[str, Mapping[str, Scalar]]) -> list[Change]:
+    return [Insert(key, values) for key, values in rows.items()]
 
 
 def removal(operation: Operation, remains: Remains) -> list[Change]:
     """What takes a terminal operation out of sight, and leaves a row that tells what it has left."""
     return [
         Delete(operation.locator.record_key, if_match=operation.etag),
-        Delete(list_key(operation)),
+        *map(Delete, _list_keys(operation)),
         Delete(expiry_key(operation)),
         Insert(remains.key, remains.columns),
     ]
 
 
+def list_position(locator: Locator, created: datetime, *, for_all: bool = False) -> str:
+    """Where an operation stands in its owner's list, or in the one of all owners."""
+    return f"{inverted(created)}!{locator if for_all else locator.id}"
+
+
+def _list_keys(operation: Operation) -> list[str]:
+    own = list_key(operation)
+    if not operation.listed_for_all:
+        return [own]
+    return [own, f"g!{list_position(operation.locator, operation.created, for_all=True)}"]
+
+
 def list_key(operation: Operation) -> str:
-    return f"l!{operation.locator.owner_hash}!{_inverted(operation.created)}!{operation.id}"
+    return f"l!{operation.locator.owner_hash}!{inverted(operation.created)}!{operation.id}"
 
 
 def expiry_key(operation: Operation) -> str:
     assert operation.expires is not None, "only a terminal operation expires"
-    return f"x!{write_time(operation.expires)}!{operation.locator}"
+    return f"t!{write_time(operation.expires)}!{operation.locator}!{_EXPIRE}"
 
 
-def read_expiry_row(row: Row) -> Locator | Remains:
-    """Which operation is to be removed, or what one that was has left. Raises ValueError or KeyError."""
-    _, moment, owner_hash, id, *rest = row.key.split("!")
+def look_key(operation: Operation) -> str:
+    assert operation.look_at is not None, "only a parked operation is looked at by its time"
+    return f"t!{write_time(operation.look_at)}!{operation.locator}!{_LOOK}"
+
+
+def read_due_row(row: Row) -> Look | Locator | Remains:
+    """Which operation is to be looked at, or to be removed, or what one that was has left.
+
+    Raises ValueError or KeyError.
+    """
+    _, moment, owner_hash, id, kind, *rest = row.key.split("!")
     locator = Locator.parse(f"{owner_hash}!{id}")
-    if not rest:
-        return locator
-    run_id, *result = rest
-    return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+    if kind == CLEAR and rest:
+        run_id, *result = rest
+        return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+    if rest or kind not in (_EXPIRE, _LOOK):
+        raise ValueError(f"a due row of another kind: {kind}")
+    return locator if kind == _EXPIRE else Look(locator)
 
 
 def read_active_row(row: Row) -> tuple[Locator, datetime]:
@@ -172,33 +260,87 @@ def read_active_row(row: Row) -> tuple[Locator, datetime]:
 
 
 def read_list_row(row: Row) -> ListRow:
-    _, _, inverted, id = row.key.split("!")
+    """Of the owner's list or of that of all owners. Raises ValueError or KeyError."""
+    kind, *rest = row.key.split("!")
+    owner_hash, moment, id = rest if kind == "l" else (rest[1], rest[0], rest[2])
+    values = row.values
     return ListRow(
+        owner_hash=owner_hash,
         id=id,
-        kind=str(row.values["kind"]),
-        status=Status(str(row.values["status"])),
-        created=read_time(str(row.values["created"])),
-        changed=read_time(str(row.values["changed"])),
-        position=f"{inverted}!{id}",
+        kind=str(values["kind"]),
+        status=Status(str(values["status"])),
+        created=read_time(str(values["created"])),
+        changed=read_time(str(values["changed"])),
+        position=f"{moment}!{id}" if kind == "l" else row.key[2:],
+        error_code=str(values.get("error_code", "")),
+        attempt=int(values.get("attempt", 0)),
+        started=read_time(str(values["started"])) if values.get("started") else None,
+        labels=_read_labels(values),
+    )
+
+
+def list_row(operation: Operation, *, for_all: bool = False) -> ListRow:
+    """What a list shows of a record that was read itself, with how far it is."""
+    return ListRow(
+        owner_hash=operation.locator.owner_hash,
+        id=operation.id,
+        kind=operation.action,
+        status=operation.status,
+        created=operation.created,
+        changed=operation.changed,
+        position=list_position(operation.locator, operation.created, for_all=for_all),
+        error_code=_error_code(operation),
+        attempt=operation.attempt,
+        started=operation.started,
+        labels=operation.labels,
+        percent=operation.progress.percent if operation.progress else None,
+        is_read_itself=True,
     )
 
 
 def _list_columns(operation: Operation) -> dict[str, Scalar]:
-    return {
+    columns: dict[str, Scalar] = {
         "kind": operation.action,
         "status": operation.status.value,
         "created": write_time(operation.created),
         "changed": write_time(operation.changed),
+        "attempt": operation.attempt,
     }
+    if operation.started is not None:
+        columns["started"] = write_time(operation.started)
+    if code := _error_code(operation):
+        columns["error_code"] = code
+    return columns | _label_columns(operation.labels)
 
 
-def _inverted(moment: datetime) -> str:
+def _error_code(operation: Operation) -> str:
+    error = operation.outcome.error if operation.outcome else None
+    return error.code if error and operation.status is not Status.SUCCEEDED else ""
+
+
+def _label_columns(labels: tuple[str, ...]) -> dict[str, Scalar]:
+    """No label has a comma."""
+    return {"labels": ",".join(labels)} if labels else {}
+
+
+def _read_labels(values: Mapping[str, Scalar]) -> tuple[str, ...]:
+    text = str(values.get("labels", ""))
+    return tuple(text.split(",")) if text else ()
+
+
+def inverted(moment: datetime) -> str:
+    """A time in the keys of lists: the later, the smaller."""
     microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return f"{_MAX_TICKS - microseconds:017d}"
 
 
 def _as_is(name: str, value: Any) -> dict[str, Scalar]:
     return {name: value}
+
+
+def _if_set(name: str, value: Any) -> dict[str, Scalar]:
+    """For what most operations do not have, and what never changes."""
+    return {name: value} if value else {}
 
 
 def _time(name: str, moment: datetime | None) -> dict[str, Scalar]:
@@ -250,10 +392,11 @@ _WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
     "progress": _progress_columns,
     "last_error": _error_columns,
     "attempts": _attempts_columns,
-    "input": lambda _, payload: input_columns(payload),
+    "input": payload_columns,
+    "saved": payload_columns,
     "outcome": _outcome_columns,
-    "external": lambda name, is_external: {name: True} if is_external else {},
-    "secret_hash": lambda name, digest: {name: digest} if digest else {},
+    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent", "retry_of"), _if_set),
+    "labels": lambda _, labels: _label_columns(labels),
 }
 """The columns of each field. No two fields have one in common, so what did not change is not written."""
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from shared import telemetry
 from shared.actions.context import Services
 from shared.actions.declaration import Action
 from shared.engine.port import Work
@@ -25,6 +26,7 @@ from shared.model import lifecycle
 from shared.model.attempts import AttemptOutcome
 from shared.model.operation import Operation, Status
 from shared.model.timing import Clock, Timing
+from shared.operations import measures
 from shared.operations.after_end import AfterEnd, run_after_end
 from shared.operations.attempt import LiveAttempt, LiveAttempts
 from shared.operations.handler_runs import Conclusion, HandlerRuns, Interrupted, give_back
@@ -32,6 +34,7 @@ from shared.operations.handler_threads import HandlerThreads
 from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
 from shared.operations.tasks import ends_within
+from shared.telemetry import Kind
 
 _DISPATCH_FAILED = ErrorBody("DispatchFailed", "The app could not run the action; the app's log has more.")
 
@@ -83,6 +86,7 @@ class Runner:
         self._timing = timing
         self._function_timeout = function_timeout
         self._after_end = after_end
+        self._max_step_bytes = services.settings.max_result_bytes
         self._handlers = HandlerRuns(
             records, threads, services=services, clock=clock, timing=timing, function_timeout=function_timeout
         )
@@ -102,6 +106,8 @@ class Runner:
             return None
         if operation.external:
             return None  # Somebody else works on it; nothing here ever starts it, but a mistake must not claim it.
+        if operation.is_parked:
+            return None  # The start that wakes it is another generation.
         return await self._deliver(_Delivery(operation, began))
 
     async def _deliver(self, delivery: _Delivery) -> datetime | None:
@@ -138,7 +144,11 @@ class Runner:
             return await self._meet_unknown_action(operation, now)
         if self._live.is_stopping:
             return now + timedelta(seconds=self._timing.stop_within)
-        with self._live.counted():
+        attributes = {measures.ACTION: operation.action, measures.OPERATION_ID: operation.id}
+        span = telemetry.span(
+            f"attempt {operation.action}", attributes, kind=Kind.CONSUMER, continues=operation.traceparent
+        )
+        with self._live.counted(), span:
             return await self._next_attempt(action, delivery)
 
     async def _next_attempt(self, action: Action, delivery: _Delivery) -> datetime | None:
@@ -219,8 +229,10 @@ class Runner:
         return await self._records.change(found, claim)
 
     async def _attempt(self, action: Action, operation: Operation, began: float) -> datetime | None:
-        attempt = LiveAttempt(self._records, operation, clock=self._clock, timing=self._timing)
+        limit = self._max_step_bytes
+        attempt = LiveAttempt(self._records, operation, clock=self._clock, timing=self._timing, max_step_bytes=limit)
         about(_log, operation, "attempt_began").info("Attempt began")
+        telemetry.note({measures.ATTEMPT: operation.attempt})
         with self._live.registered(attempt):
             keeper = asyncio.create_task(attempt.keep())
             try:
@@ -254,8 +266,10 @@ class Runner:
             raise
         ended, last = attempt.operation, attempt.operation.attempts[-1]
         how = f"{last.outcome} {last.code}".rstrip()
+        failure = last.code if last.outcome is AttemptOutcome.FAILED else ""
+        telemetry.note({measures.OUTCOME: str(last.outcome), measures.STATUS: ended.status.value}, error_type=failure)
         about(_log, ended, "attempt_ended").info("Attempt ended: %s; the operation is %s", how, ended.status)
-        if again is None:
+        if ended.status.is_terminal:
             self._live.completions.notify(ended)
             if ended.status is Status.SUCCEEDED:
                 self._live.durations.note(ended.action, (ended.changed - ended.created).total_seconds())

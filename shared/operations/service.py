@@ -1,4 +1,4 @@
-"""The use cases behind every profile: start, get, list, cancel, delete.
+"""The use cases behind every profile: start, get, cancel, delete.
 
 No request and no SDK is known here. What a caller may not do is a RequestError, which has an HTTP status code.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from shared import telemetry
 from shared.actions.context import RequestContext
 from shared.actions.declaration import Action
 from shared.engine.port import Engine, Starter, Work
@@ -19,14 +20,15 @@ from shared.model import lifecycle
 from shared.model.ids import Locator, new_id, new_run_id
 from shared.model.operation import NO_PAYLOAD, Operation, RequestIdentity, Status
 from shared.model.timing import Clock, Timing
+from shared.operations import measures
 from shared.operations.attempt import LiveAttempts
 from shared.operations.locks import Locks, ResourceLocked
 from shared.operations.log_lines import about
-from shared.operations.records import ListPage, OperationRecords
+from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
-from shared.operations.rows import ListRow
 from shared.operations.waiting import wait_for_end, wait_for_young
+from shared.telemetry import Kind
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +60,10 @@ class StartRequest:
     """Whether `resource` is held by this operation, so that no other one starts on it until this one has ended."""
     is_repeatable: bool = False
     """Whether the same request once more, while this operation holds the resource, finds this operation."""
+    labels: tuple[str, ...] = ()
+    """No part of what makes two starts the same: a replay finds the operation as it was labelled first."""
+    retry_of: str = ""
+    """The operation that this one runs again."""
     decide_status: Callable[[], Awaitable[int]] | None = None
     """Says the `start_status` of a new operation, after the preconditions; not asked for a replay."""
 
@@ -109,12 +115,16 @@ class OperationService:
         precondition answers. Nothing exists then. When the engine does not take the start, the operation stays
         NotStarted and housekeeping starts it.
         """
-        try:
-            return await self._begin(request, engine)
-        except ResourceLocked as error:
-            if error.holder is None or not request.repeats(error.holder):
-                raise
-            return Started(await self._recovery.recover_for_request(error.holder, engine), replayed=True)
+        action = request.action.name
+        with telemetry.span(f"start {action}", {measures.ACTION: action}, kind=Kind.PRODUCER):
+            try:
+                started = await self._begin(request, engine)
+            except ResourceLocked as error:
+                if error.holder is None or not request.repeats(error.holder):
+                    raise
+                started = Started(await self._recovery.recover_for_request(error.holder, engine), replayed=True)
+            telemetry.note({measures.OPERATION_ID: started.operation.id, "lro.replayed": started.replayed})
+            return started
 
     async def _begin(self, request: StartRequest, engine: Starter) -> Started:
         operation_id = request.operation_id or new_id()
@@ -183,6 +193,13 @@ class OperationService:
         operation = await self._records.read(locator, for_monitor=for_monitor)
         return operation and await self._recovery.recover_for_request(operation, engine)
 
+    async def find(self, locator: Locator) -> Operation:
+        """The record as it is. Raises RequestError 404 OperationNotFound."""
+        operation = await self._records.read(locator, for_monitor=True)
+        if operation is None:
+            raise not_found(locator.id)
+        return operation
+
     async def get(self, owner: str, operation_id: str, engine: Starter | None = None) -> Operation:
         """The operation, after what was overdue for it; `engine` starts it again where it was lost.
 
@@ -249,11 +266,6 @@ class OperationService:
             return None
         return await self._records.load_payload(body)
 
-    async def list(
-        self, owner: str, *, position: str | None, limit: int, matches: Callable[[ListRow], bool]
-    ) -> ListPage:
-        return await self._records.page(owner, position=position, limit=limit, matches=matches)
-
     async def cancel(
         self, owner: str, operation_id: str, *, profile_state: Mapping[str, Any] | None = None
     ) -> Operation:
@@ -309,13 +321,16 @@ class OperationService:
             input=NO_PAYLOAD,
             created=now,
             changed=now,
-            deadline=now + self._timing.total_deadline,
+            deadline=now + (request.action.deadline or self._timing.total_deadline),
             keep=request.action.keep,
             retry_after=request.retry_after or request.action.retry_after,
             profile=request.profile,
             resource=request.resource,
             start_status=request.start_status,
             profile_state=dict(request.profile_state),
+            traceparent=telemetry.traceparent(),
+            labels=request.labels,
+            retry_of=request.retry_of,
         )
         return await self._records.with_input(operation, request.input_json)
 

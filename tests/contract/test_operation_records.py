@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import ErrorBody, FenceLost, StorageConflict, TransitionError
 from shared.model import lifecycle
-from shared.model.ids import PARTITIONS, Locator
+from shared.model.ids import Locator
 from shared.model.operation import Operation, Outcome, Progress, Status
 from shared.model.timing import Timing
 from shared.operations import rows
@@ -32,7 +32,7 @@ WRITES: dict[str, tuple[Status, Write]] = {
     "heartbeat": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1, leases=LEASES)),
     "progress": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1, leases=LEASES, progress=Progress(5))),
     "retry_later": (Status.RUNNING, lambda o: lifecycle.retry_later(o, NOW, fence=1, not_before=NOW, error=ERROR)),
-    "continue_later": (Status.RUNNING, lambda o: lifecycle.continue_later(o, NOW, fence=1, not_before=NOW)),
+    "continue_later": (Status.RUNNING, lambda o: lifecycle.continue_later(o, NOW, fence=1)),
     "succeed": (Status.RUNNING, lambda o: lifecycle.succeed(o, NOW, fence=1, outcome=Outcome(204))),
     "fail": (Status.RUNNING, lambda o: lifecycle.fail(o, NOW, fence=1, outcome=Outcome(500, error=ERROR))),
     "request_cancel": (Status.RUNNING, lambda o: lifecycle.request_cancel(o, NOW)),
@@ -213,7 +213,7 @@ async def test_remove(records: OperationRecords, faulty: FaultyStorage, other: O
         assert await table.read(partition, key) is None
     assert await records.remove(ended) is None
     later = remains.removed + timedelta(microseconds=1)
-    assert remains in [each async for each in other.expired(later)]
+    assert remains in [each async for each in other.due(later)]
     for _ in range(2):
         await records.discard(remains)
         assert await table.read(partition, remains.key) is None
@@ -228,61 +228,6 @@ async def test_remove_what_has_changed(records: OperationRecords, other: Operati
     again = await other.insert(replace(ended, run_id=uuid4().hex, status=Status.NOT_STARTED))
     assert await records.remove(ended) is None
     assert await stored(other, again) == again
-
-
-async def test_list(records: OperationRecords) -> None:
-    """Pages of any size give every operation of the owner once, newest first, while new ones arrive."""
-    # One whose 120 operations lie in all partitions, as those of most do.
-    owners = (uuid4().hex for _ in range(100))
-    ids = [f"id-{number % 7}.{number}" for number in range(120)]
-    owner = next(o for o in owners if {Locator.of(o, id).partition for id in ids} == set(PARTITIONS))
-    made: list[str] = []
-    for number in range(120):
-        # Five share each moment.
-        created = T0 + timedelta(seconds=number // 5)
-        operation = make_operation(id=ids[number], owner=owner, created=created)
-        await records.insert(operation)
-        made.append(operation.id)
-    await records.insert(fresh())
-    for size in (7, 50, 1000):
-        found: list[str] = []
-        position: str | None = None
-        times: list[Any] = []
-        for page_number in range(100):
-            page = await records.page(owner, position=position, limit=size, matches=lambda row: True)
-            assert len(page.rows) <= size
-            found += [row.id for row in page.rows]
-            times += [row.created for row in page.rows]
-            position = page.position
-            if position is None:
-                break
-            if size == 50:
-                newer = make_operation(
-                    id=f"new-{page_number}", owner=owner, created=T0 + timedelta(hours=1, seconds=page_number)
-                )
-                await records.insert(newer)
-        assert times == sorted(times, reverse=True)
-        assert sorted(set(found) & set(made)) == sorted(made)
-        assert len(found) == len(set(found))
-
-
-async def test_list_filter_budget(records: OperationRecords) -> None:
-    """A filter that matches little answers short pages with a position, and still finds everything."""
-    owner = uuid4().hex
-    for number in range(40):
-        await records.insert(make_operation(id=f"i{number}", owner=owner, created=T0 + timedelta(seconds=number)))
-    found: list[str] = []
-    position: str | None = None
-    pages = 0
-    while True:
-        page = await records.page(
-            owner, position=position, limit=10, matches=lambda row: row.id in ("i0", "i39"), budget=15
-        )
-        found += [row.id for row in page.rows]
-        position, pages = page.position, pages + 1
-        if position is None:
-            break
-    assert (found, pages) == (["i39", "i0"], 3)
 
 
 @pytest.mark.parametrize("size", [0, 1, 30 * 1024, 30 * 1024 + 1, 5_000_000])
@@ -306,10 +251,10 @@ async def test_an_input_without_a_record(records: OperationRecords, storage: Sto
     """A blob that no record names is found among what has expired an hour later; once it is recorded, no more."""
     lost, kept = [await records.with_input(fresh(), content) for _ in range(2)]
     kept = await records.insert(kept)
-    found = [each async for each in records.expired(lost.created + timedelta(hours=1, microseconds=1))]
+    found = [each async for each in records.due(lost.created + timedelta(hours=1, microseconds=1))]
     mine = [each for each in found if isinstance(each, Remains) and each.run_id in (lost.run_id, kept.run_id)]
-    assert [(each.run_id, each.blob_names) for each in mine] == [(lost.run_id, [lost.input.blob])]
-    assert lost.locator not in [each async for each in records.expired(lost.created + timedelta(minutes=59))]
+    assert [(each.run_id, each.blobs) for each in mine] == [(lost.run_id, (lost.input.blob,))]
+    assert lost.locator not in [each async for each in records.due(lost.created + timedelta(minutes=59))]
     await records.discard(mine[0])
     container = storage.container("operations")
     assert await container.info(lost.input.blob or "") is None
@@ -331,6 +276,6 @@ async def test_sweeps(records: OperationRecords) -> None:
     active = {locator async for locator, _ in records.active()}
     assert running.locator in active
     assert ended.locator not in active
-    assert ended.locator in [each async for each in records.expired(ended.expires + timedelta(microseconds=1))]
-    assert ended.locator not in [each async for each in records.expired(ended.expires)]
+    assert ended.locator in [each async for each in records.due(ended.expires + timedelta(microseconds=1))]
+    assert ended.locator not in [each async for each in records.due(ended.expires)]
     assert Locator.parse(str(ended.locator)) == ended.locator

@@ -3,7 +3,9 @@
     python -m tests.support.checks lint types "tests=python -m pytest tests" "alone=python -m pytest tests -m alone"
 
 Each part is a name and its command. The first shows what it prints at once, the others when they have ended. A part
-`name+` begins when the part before it has ended. The exit code is 0 where that of every part is.
+`name+` begins when the part before it has ended. A part `name?` begins only where one before it has failed, and counts
+for those: tests that failed beside others have a second chance alone, and are named. The exit code is 0 where that of
+every part is.
 """
 
 import shlex
@@ -28,6 +30,7 @@ class Part:
     command: str
     after: "Part | None"
     shown: bool
+    is_second_chance: bool = False
     output: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     code: int | None = None
     seconds: float = 0
@@ -36,7 +39,8 @@ class Part:
     @property
     def passed(self) -> bool:
         """Also where a part that follows another one had nothing to do (pytest: 5)."""
-        return self.code == 0 or (self.after is not None and self.code == _NO_TESTS)
+        has_nothing = self.after is not None and not self.is_second_chance and self.code == _NO_TESTS
+        return self.code == 0 or has_nothing
 
     def run(self) -> None:
         began = time.monotonic()
@@ -59,8 +63,9 @@ def parts(arguments: Sequence[str]) -> list[Part]:
     found: list[Part] = []
     for argument in arguments:
         name, _, command = argument.partition("=")
-        follows = name.endswith("+")
-        part = Part(name.rstrip("+"), command, found[-1] if follows else None, shown=follows or not found)
+        follows = name.endswith(("+", "?"))
+        part = Part(name.rstrip("+?"), command, found[-1] if follows else None, shown=follows or not found)
+        part.is_second_chance = name.endswith("?")
         found.append(part)
     return found
 
@@ -75,15 +80,35 @@ def chains(found: Sequence[Part]) -> list[list[Part]]:
     return together
 
 
+def follow(chain: Sequence[Part]) -> None:
+    for part in chain:
+        if not part.is_second_chance or failed_before(chain, part):
+            part.run()
+
+
+def failed_before(chain: Sequence[Part], part: Part) -> list[Part]:
+    return [each for each in chain[: chain.index(part)] if not each.passed]
+
+
+def has_passed(chain: Sequence[Part]) -> bool:
+    """Whether every part has, or else its second chance."""
+    failed = [part for part in chain if not part.passed and not part.is_second_chance]
+    return not failed or (chain[-1].is_second_chance and chain[-1].passed)
+
+
+def verdict(chain: Sequence[Part], part: Part) -> str:
+    if part.code is None:
+        return "not needed"
+    if part.passed:
+        return "passed: what failed beside others passes alone; mend it" if part.is_second_chance else "passed"
+    return "FAILED" if not has_passed(chain) else "failed"
+
+
 def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     found = parts(arguments)
-
-    def follow(chain: list[Part]) -> None:
-        for part in chain:
-            part.run()
-
-    threads = [threading.Thread(target=follow, args=(chain,)) for chain in chains(found)]
+    together = chains(found)
+    threads = [threading.Thread(target=follow, args=(chain,)) for chain in together]
     for thread in threads:
         thread.start()
     try:
@@ -99,10 +124,13 @@ def main(arguments: Sequence[str]) -> int:
         if not part.shown:
             part.show()
     print("\n=== durations ===")
-    for part in found:
-        print(f"{part.name:<10} {part.seconds:7.1f} s  {'passed' if part.passed else 'FAILED'}")
+    for chain in together:
+        for part in chain:
+            print(f"{part.name:<10} {part.seconds:7.1f} s  {verdict(chain, part)}")
     print(f"{'all':<10} {time.monotonic() - began:7.1f} s")
-    return 0 if all(part.passed for part in found) else 1
+    for part in found:
+        part.output.close()
+    return 0 if all(map(has_passed, together)) else 1
 
 
 if __name__ == "__main__":

@@ -73,6 +73,12 @@ def test_the_route_prefix_is_that_of_the_app_s_host_json(tmp_path: Path, app: st
     assert done.stdout.split() == ["/api"]
 
 
+@pytest.mark.parametrize("folder", ["tests/e2e/test_app", "tests/engine/app", "tests/sample/app"])
+def test_the_tests_apps_run_as_this_one(folder: str) -> None:
+    """Their host.json is a copy: links are not kept by every checkout."""
+    assert HOST_JSON.read_bytes() == (HOST_JSON.parent / folder / "host.json").read_bytes()
+
+
 def test_wrong_settings_do_not_hide_the_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     """An app whose settings cannot be read is imported with defaults, and says so when it is used."""
     monkeypatch.setenv("MAX_BODY_BYTES", "big")

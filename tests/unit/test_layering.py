@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -20,7 +21,7 @@ MODULES = {
 
 LAYERS = [
     ("shared.errors", "shared.lazy"),
-    ("shared.settings", "shared.system_clock"),
+    ("shared.settings", "shared.system_clock", "shared.telemetry"),
     ("shared.model",),
     ("shared.storage", "shared.engine"),
     ("shared.actions",),
@@ -36,12 +37,23 @@ LAYERS = [
 PROFILES = ("dataplane", "arm", "odata")
 FACADES = ("shared.actions", "shared.storage")
 ADAPTERS = ("tables", "blobs", "sqlite", "files", "connection")
-HEAVY = ("azure", "aiohttp", "sqlite3")
+HEAVY = ("azure", "aiohttp", "sqlite3", "opentelemetry")
 
 
-def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A module's tree: most rules look at all of them."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(path: Path, *, top_level: bool = False) -> tuple[str, ...]:
     """Full names of what a module imports; with `top_level` only what runs when it is imported."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return tuple(_imports(path, top_level=top_level))
+
+
+def _imports(path: Path, *, top_level: bool) -> Iterator[str]:
+    tree = parsed(path)
     nodes: list[ast.AST] = list(ast.walk(tree))
     if top_level:
         nodes = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -222,7 +234,7 @@ def test_nothing_is_opened_on_import() -> None:
     """No module of the app makes a client, a connection, a thread or a clock value at its top level."""
     calls = {"open_storage", "connect", "from_connection_string", "Thread", "ThreadPoolExecutor", "now", "uuid4"}
     for name, path in MODULES.items():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         for statement in tree.body:
             if isinstance(statement, ast.Assign | ast.AnnAssign | ast.Expr) and statement.value is not None:
                 for node in ast.walk(statement.value):
@@ -289,7 +301,7 @@ def test_one_clock() -> None:
     """The time, and waiting for it, come from the `Clock` that was chosen where the app is composed."""
     mine = [name for name in MODULES if any(within(name, folder) for folder in TIMED) and name not in CLOCKS]
     assert len(mine) > 100
-    found = {name: sorted(set(uses_of_time(ast.parse(MODULES[name].read_text(encoding="utf-8"))))) for name in mine}
+    found = {name: sorted(set(uses_of_time(parsed(MODULES[name])))) for name in mine}
     assert {name: used for name, used in found.items() if used} == {}
 
 
@@ -335,7 +347,7 @@ def uses_of_the_sample(path: Path) -> Iterator[str]:
         first = imported.partition(".")[0]
         if first in SAMPLE and not of_an_app(path, first):
             yield imported
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Name) and node.id == "__path__":
             yield "__path__"
         if isinstance(node, ast.Call) and all(keyword.arg not in ("app_root", None) for keyword in node.keywords):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint
 from shared.contracts import functions, versions
+from shared.contracts.dataplane import filters, listing
 from shared.contracts.dataplane import updates as external
 from shared.contracts.openapi import parts
 from shared.contracts.openapi.dialect import Json
@@ -24,9 +25,22 @@ UPDATE_SCHEME = "operationSecret"
 
 _FILTER = parts.Parameter(
     "filter",
-    "`status` and `kind` with `eq`, `and`, `or` and parentheses: `status eq 'Running' and kind eq 'a:b'`",
-    {"type": "string", "maxLength": 2000},
+    "`status`, `kind` and `errorCode` with `eq`, `ne`, `in`; `id` with `eq`; `createdDateTime` and "
+    "`lastActionDateTime` with `eq`, `ge`, `gt`, `le`, `lt`; `startswith(kind,'a:')`; `labels/any(l:l eq 'x')`; "
+    "joined by `and`, `or` and parentheses.",
+    {"type": "string", "maxLength": filters.MAX_FILTER},
 )
+_ORDER = parts.Parameter(
+    "orderby",
+    "The oldest first, where the filter admits only operations that are not over.",
+    {"type": "string", "enum": ["createdDateTime desc", listing.OLDEST_FIRST]},
+)
+_OWNER = parts.Parameter(
+    "owner",
+    "For operators: whose operation it is, as 16 hex digits from a row of a list; in a list, `*` for everybody's.",
+    {"type": "string", "pattern": "^([0-9a-f]{16}|\\*)$"},
+)
+_COUNT = parts.Parameter("count", "Whether to say how many there are.", {"type": "boolean"})
 _WAIT = ("Retry-After",)
 _METHODS = {
     "GET": ("The monitor, whatever the state.", (400, 404, 405)),
@@ -91,11 +105,12 @@ def monitor(
 
 def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
     """The monitors that every app has."""
-    parameters = [version(scope), OPERATION]
+    owner = [_OWNER] if scope.settings.trust_platform_auth else []
+    parameters = [version(scope), OPERATION, *owner]
     yield parts.DescribedOperation(
         functions.STATUS_LIST,
         "List operations, the newest first",
-        parameters=[version(scope), _FILTER, *parts.paging()],
+        parameters=[version(scope), _FILTER, _ORDER, _COUNT, *owner, *parts.paging()],
         answers={200: parts.Answer("A page.", scope.schemas.of(_LIST))},
         errors=(400, 405),
         extensions=parts.PAGEABLE,
@@ -103,6 +118,20 @@ def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
     yield monitor(scope, functions.STATUS, "Read an operation", parameters)
     yield monitor(scope, functions.STATUS_CANCEL, "Cancel one", parameters)
     yield monitor(scope, functions.STATUS_DELETE, "Forget one", parameters)
+    yield parts.DescribedOperation(
+        functions.STATUS_RETRY,
+        "Run one again",
+        "A new operation does what a failed or canceled one was started to do, with the same input; its monitor names "
+        "that one in `retryOf`.",
+        parameters=[*parameters, parts.OPERATION_ID],
+        answers={
+            202: parts.Answer(
+                "Started: the monitor of the new operation.", scope.schemas.of(_SHAPE), parts.START_HEADERS
+            )
+        },
+        errors=(400, 404, 409),
+        other_error=True,
+    )
     yield parts.DescribedOperation(
         functions.STATUS_RESULT,
         "Read an operation's result",
@@ -115,7 +144,7 @@ def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
         functions.STATUS_UPDATE,
         "Move an operation on",
         "For operations that another system works on: it says how they go, with the secret it was given.",
-        parameters=parameters,
+        parameters=[version(scope), OPERATION],
         body=parts.body_of(scope.schemas.of(_UPDATE), required=True),
         answers={200: parts.Answer("The monitor, without a result.", scope.schemas.of(_SHAPE), _WAIT)},
         errors=(400, 404, 409, *parts.BODY_ERRORS),

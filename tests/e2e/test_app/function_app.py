@@ -1,51 +1,8 @@
 """The tests' own function app. Beside the sample's it has actions that fail and take long, and a timing of its own."""
 
-import gc
+from pathlib import Path
 
-# While modules load, nothing is garbage: the collections would cost a cold start about 50 ms and find nothing.
-gc.disable()
-try:
-    import json
-    import os
-    from dataclasses import replace
-    from datetime import timedelta
-    from pathlib import Path
-    from typing import Any
+import actions
+from tests.support.trial_app import compose
 
-    import azure.functions as func
-
-    import actions
-    import blueprints
-    from blueprints.durable import DFApp
-    from shared.actions.registry import discover
-    from shared.composition import Application
-    from shared.model.timing import Timing
-    from shared.settings import function_timeout
-
-    def timing() -> Timing:
-        """That of users' apps, but for what `TRIAL_TIMING` names: seconds by field, or lists of them."""
-        usual = Timing()
-        given: dict[str, Any] = json.loads(os.environ.get("TRIAL_TIMING", "{}"))
-        return replace(
-            usual,
-            **{
-                name: timedelta(seconds=seconds) if isinstance(getattr(usual, name), timedelta) else seconds
-                for name, seconds in given.items()
-            },
-        )
-
-    host_json = Path(__file__).with_name("host.json")
-    application = Application(
-        discover(actions),
-        host_json=host_json,
-        function_timeout=function_timeout(host_json, os.environ),
-        timing=timing(),
-    )
-    app = DFApp(http_auth_level=func.AuthLevel[application.settings_at_import.http_auth_level.upper()])
-    for blueprint in blueprints.build(application):
-        app.register_functions(blueprint)
-
-    # Nor is any of it later: left out, it does not make full collections hold up every request for some 30 ms.
-    gc.freeze()
-finally:
-    gc.enable()
+application, app = compose(actions, Path(__file__).with_name("host.json"))

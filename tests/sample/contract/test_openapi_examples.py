@@ -1,4 +1,4 @@
-"""The examples in the description come from real runs: the same is run again here, on both stores, and compared."""
+"""The examples in the description come from real runs: the same is run again here, and compared."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from shared.composition import Application
 from shared.contracts.openapi.examples import read_examples, with_examples
 from tests.sample.described import Json, answer, described, operations, resolved, sample, validator
 from tests.sample.record_examples import FILE, record, write
-from tests.support.host import STORES, LocalHost
+from tests.support.host import LocalHost
 
 RECORDED: Json = json.loads(FILE.read_text(encoding="utf-8"))
 JSON = "application/json"
@@ -40,13 +40,12 @@ def shape(value: Any) -> Any:
     return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
-@pytest.mark.parametrize("store", STORES)
-def test_a_run_gives_the_same(store: str, tmp_path: Any) -> None:
+def test_a_run_gives_the_same(tmp_path: Any) -> None:
     """Every recorded request is answered as recorded, but for ids, times and addresses.
 
     What the run does not call was written by hand. No start of the sample is among that.
     """
-    with LocalHost(tmp_path, store=store) as host:
+    with LocalHost(tmp_path) as host:
         found = record(host.url)
         served = httpx.get(f"{host.url}/openapi.json").json()
     recorded = {name: RECORDED.get(name) for name in found}

@@ -45,6 +45,7 @@ EXPECTED = {
     "longRunningActions",
     "status",
     "status_cancel",
+    "status_retry",
     "status_delete",
     "status_list",
     "status_result",

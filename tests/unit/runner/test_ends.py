@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 from pydantic import Field, field_serializer, field_validator
 
-from shared.actions import ActionContext, ActionFailed, Context, ErrorDetail, Model, RequestError, Retry, action
+from shared.actions import (
+    ActionContext,
+    ActionFailed,
+    Context,
+    ErrorDetail,
+    Model,
+    RequestError,
+    Retry,
+    SyncActionContext,
+    action,
+)
 from shared.actions.declaration import Action
 from shared.engine.port import Work
 from shared.model.operation import Operation, Status
@@ -24,7 +34,7 @@ from tests.unit.runner.handlers import Output, claim_elsewhere, echo, error_code
 async def test_succeed(make: Callable[..., World], sync: bool) -> None:
     """A result is stored as JSON with its wire names; nothing is left to do, and a further delivery does nothing."""
 
-    def blocking(context: ActionContext, request: Input) -> Output:
+    def blocking(context: SyncActionContext, request: Input) -> Output:
         assert threading.current_thread() is not threading.main_thread()
         return Output(file_name=request.file_name)
 
@@ -288,7 +298,7 @@ async def test_unexpected_exception(
     async def handler(context: ActionContext, request: Input) -> None:
         raise error
 
-    def blocking(context: ActionContext, request: Input) -> None:
+    def blocking(context: SyncActionContext, request: Input) -> None:
         raise error
 
     world = make(blocking if sync else handler)
@@ -327,7 +337,7 @@ async def test_the_error_of_a_request(
     async def handler(context: ActionContext, request: Input) -> None:
         raise error
 
-    def blocking(context: ActionContext, request: Input) -> None:
+    def blocking(context: SyncActionContext, request: Input) -> None:
         raise error
 
     world = make(blocking if sync else handler, retry=Retry(max_attempts=2))
