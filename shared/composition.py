@@ -29,7 +29,6 @@ from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping
 from shared.operations.inline import InlineRuns
 from shared.operations.invocations import InvocationThreads
-from shared.operations.journal import Journal
 from shared.operations.lists import OperationLists
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
@@ -307,10 +306,6 @@ class Application:
             actions.add_internal_action(BATCH_ACTION, lambda: self.odata.batches.action)
         return actions
 
-    def journal(self, run_id: str) -> Journal:
-        """What the attempts of this run have finished."""
-        return Journal(self.records, self.storage.table("journals"), run_id, clock=self.clock)
-
     # Endpoints
 
     @cached_property
@@ -374,7 +369,6 @@ class Application:
             inline=self.inline,
             after_end=self.after_end,
             services=self.services,
-            journal=self.journal,
             longest_attempt=self.function_timeout - HOST_MARGIN if self.function_timeout else None,
             admission=self.admission,
         )

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, cast
 
 from shared.model.operation import NO_PAYLOAD, Payload
@@ -11,9 +10,24 @@ from shared.storage.ports import Scalar
 
 def input_columns(input: Payload) -> dict[str, Scalar]:
     """The columns of an operation's input."""
-    described = asdict(input)
-    text = described.pop("text") or ""
-    return {"input_text": text, "input": dump_json(described)}
+    return payload_columns("input", input)
+
+
+def payload_columns(name: str, payload: Payload | None) -> dict[str, Scalar]:
+    """The columns of a payload: `{name}` and `{name}_text`; empty ones where there is none."""
+    if payload is None:
+        return {f"{name}_text": "", name: ""}
+    return {f"{name}_text": payload.text or "", name: dump_json(described(payload))}
+
+
+def described(payload: Payload) -> dict[str, Any]:
+    """What is known of a payload, without its text."""
+    return {
+        "content_type": payload.content_type,
+        "size": payload.size,
+        "sha256": payload.sha256,
+        "blob": payload.blob,
+    }
 
 
 def stored_input(values: Mapping[str, Scalar]) -> Payload:

@@ -153,6 +153,7 @@ class OperationService:
         if started.replayed:
             return started
         operation = started.operation
+        self._live.starts.keep(operation)
         try:
             await engine.start(operation.instance_id, Work.of(operation))
         except EngineError as error:
@@ -329,7 +330,7 @@ class OperationService:
             input=NO_PAYLOAD,
             created=now,
             changed=now,
-            deadline=now + self._timing.total_deadline,
+            deadline=now + (request.action.deadline or self._timing.total_deadline),
             keep=request.action.keep,
             retry_after=request.retry_after or request.action.retry_after,
             profile=request.profile,

@@ -228,6 +228,9 @@ class FaultyContainer:
     async def delete(self, name: str) -> bool:
         return await self.faults.around(lambda: self.inner.delete(name))
 
+    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
+        return await self.inner.list(prefix, limit=limit)
+
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         return await self.inner.upload_url(name, lifetime_seconds=lifetime_seconds)
 

@@ -40,7 +40,20 @@ def claim(kind: Any, value: Any) -> dict[str, Any]:
         (base64.b64encode(b"[" * 100_000).decode(), set()),
         ("", set()),
     ],
-    ids=str,
+    ids=[
+        "several",
+        "by-uri",
+        "by-its-own-type",
+        "odd-values",
+        "an-object",
+        "nulls",
+        "a-list",
+        "no-base64",
+        "no-json",
+        "no-text",
+        "too-deep",
+        "nothing",
+    ],
 )
 def test_roles(said: Any, expected: set[str]) -> None:
     """Role claims by either name, or by the one that the principal gives; what cannot be read has none."""
