@@ -7,6 +7,9 @@ HEALTH = Endpoint("health", READ, "health", "blueprints.discovery")
 OPENAPI = Endpoint("openapi", READ, "openapi.json", "blueprints.description")
 DOCS = Endpoint("docs", READ, "docs", "blueprints.description")
 DOCS_FILE = Endpoint("docs_file", READ, "docs/{file}", "blueprints.description")
+PAUSES = Endpoint("pauses", READ, "pauses", "blueprints.pauses")
+PAUSE = Endpoint("pauses_pause", ("POST",), "pauses:pause", "blueprints.pauses")
+RESUME = Endpoint("pauses_resume", ("POST",), "pauses:resume", "blueprints.pauses")
 STATUS = Endpoint("status", READ, "status/{operation_id}", "blueprints.status")
 STATUS_CANCEL = Endpoint("status_cancel", ("POST",), f"{STATUS.route}:cancel", "blueprints.status")
 STATUS_DELETE = Endpoint("status_delete", ("DELETE",), STATUS.route, "blueprints.status")
@@ -20,6 +23,9 @@ BUILT_IN = (
     OPENAPI,
     DOCS,
     DOCS_FILE,
+    PAUSES,
+    PAUSE,
+    RESUME,
     STATUS,
     STATUS_CANCEL,
     STATUS_DELETE,

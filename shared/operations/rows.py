@@ -169,7 +169,11 @@ def from_row(row: Row) -> Operation:
 
 def insertions(operation: Operation) -> list[Change]:
     """The rows of a new operation; what is not set has no column yet."""
-    columns = {name: value for name, value in to_columns(operation).items() if value != ""}
+    columns = {
+        name: value
+        for name, value in to_columns(operation).items()
+        if value != "" and not (value == 0 and name in _NUMBERS)
+    }
     return [
         Insert(operation.locator.record_key, columns),
         *_inserted(_found_by(operation)),

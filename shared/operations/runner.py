@@ -32,6 +32,7 @@ from shared.operations.attempt import LiveAttempt, LiveAttempts
 from shared.operations.handler_runs import Conclusion, HandlerRuns, Interrupted, give_back
 from shared.operations.handler_threads import HandlerThreads
 from shared.operations.log_lines import about
+from shared.operations.pauses import Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.tasks import ends_within
 from shared.telemetry import Kind
@@ -75,9 +76,11 @@ class Runner:
         function_timeout: timedelta | None,
         instance: str,
         randomness: Callable[[], float],
+        pauses: Pauses | None = None,
     ) -> None:
         """`instance` is a short hash of this one, shown with its attempts; `randomness` gives 0 up to 1."""
         self._instance = instance
+        self._pauses = pauses
         self._loss_wait = partial(timing.loss_wait, randomness=randomness)
         self._records = records
         self._actions = actions
@@ -142,14 +145,21 @@ class Runner:
             return operation.not_before
         if action is None:
             return await self._meet_unknown_action(operation, now)
-        if self._live.is_stopping:
-            return now + timedelta(seconds=self._timing.stop_within)
+        if wait := await self._held_back(operation):
+            # Its deadline goes on, and is met in time.
+            return min(now + wait, max(now, operation.deadline))
         attributes = {measures.ACTION: operation.action, measures.OPERATION_ID: operation.id}
         span = telemetry.span(
             f"attempt {operation.action}", attributes, kind=Kind.CONSUMER, continues=operation.traceparent
         )
         with self._live.counted(), span:
             return await self._next_attempt(action, delivery)
+
+    async def _held_back(self, operation: Operation) -> timedelta | None:
+        """When to come back, where nothing is claimed now."""
+        if self._live.is_stopping:
+            return timedelta(seconds=self._timing.stop_within)
+        return await self._pauses.holds(operation.action) if self._pauses is not None else None
 
     async def _next_attempt(self, action: Action, delivery: _Delivery) -> datetime | None:
         claimed = delivery.operation = await self._claim(delivery, action)

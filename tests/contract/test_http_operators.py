@@ -205,3 +205,53 @@ def test_roles_count_only_where_principals_are_trusted(settings_host: LocalHost)
     version = {"api-version": "2026-01-01"}
     with httpx.Client(verify=False, base_url=settings_host.url, params=version, headers=headers) as client:
         assert client.get("/status", params={"owner": "*"}).json()["error"]["code"] == "UnknownQueryParameter"
+
+
+SWITCH = {
+    "list": ("GET", "/pauses", (READ, CANCEL)),
+    "pause": ("POST", "/pauses:pause", (CANCEL,)),
+    "resume": ("POST", "/pauses:resume", (CANCEL,)),
+}
+
+
+@pytest.mark.parametrize("roles", CALLERS.values(), ids=CALLERS)
+@pytest.mark.parametrize("act", SWITCH)
+def test_switch_by_caller(host: LocalHost, act: str, roles: tuple[str, ...]) -> None:
+    """Who has no role is told which one to ask for, and nothing is paused."""
+    method, path, needed = SWITCH[act]
+    with with_roles(host, *roles) as operator:
+        body = {"action": "trial:tick"} if method == "POST" else None
+        answer = operator.request(method, path, json=body)
+        try:
+            if set(needed) & set(roles):
+                assert answer.status_code == 200, answer.text
+                return
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "RoleRequired")
+            assert needed[0] in answer.json()["error"]["message"]
+            assert "paused" not in operator.get("/health").json()
+        finally:
+            if act == "pause" and CANCEL in roles:
+                operator.post("/pauses:resume", json={"action": "trial:tick"})
+
+
+def test_pause_and_resume(host: LocalHost, client: httpx.Client) -> None:
+    """A paused action starts nothing, is shown with who paused it, and goes on once resumed; the log has both."""
+    with with_roles(host, CANCEL) as operator:
+        who = f"aad:{operator.headers['x-ms-client-principal-id']}"
+        try:
+            (pause,) = operator.post("/pauses:pause", json={"action": "trial:nothing"}).json()["value"]
+            assert (pause["action"], pause["by"]) == ("trial:nothing", who)
+            refused = client.post("/trial/t1:nothing")
+            assert (refused.status_code, refused.headers["x-ms-error-code"]) == (503, "ActionPaused")
+            assert refused.headers["retry-after"] == "30"
+            begun = client.post("/trial/t1:wait", json={"seconds": 0})
+            assert begun.status_code == 202
+            assert operator.get("/pauses").json()["value"] == [pause]
+            assert client.get("/health").json() == {"status": "Healthy", "paused": ["trial:nothing"]}
+        finally:
+            assert operator.post("/pauses:resume", json={"action": "trial:nothing"}).json() == {"value": []}
+        assert f"Paused: trial:nothing ({who})" in host.log
+        assert f"Resumed: trial:nothing ({who})" in host.log
+        for body in ({"action": "no:such"}, {"action": ""}, {}, {"action": "*", "more": 1}):
+            assert operator.post("/pauses:pause", json=body).status_code == 400
+    begin(client, "/trial/t1:nothing")

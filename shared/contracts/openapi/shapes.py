@@ -137,3 +137,18 @@ class Health(TypedDict):
 
     status: Literal["Healthy", "Unhealthy"]
     problems: NotRequired[list[str]]
+    paused: NotRequired[list[str]]
+
+
+class PausedAction(TypedDict):
+    """An action that starts and claims nothing, or `*` for all of them; without `since` a setting says so."""
+
+    action: str
+    by: str
+    since: NotRequired[datetime]
+
+
+class PauseList(TypedDict):
+    """All that is paused."""
+
+    value: list[PausedAction]
