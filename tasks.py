@@ -35,6 +35,10 @@ PARAMETERS = {
     "DURABLE_HOST_REQUIRED": "",
     # Of load on each store, in `chaos`.
     "CHAOS_SECONDS": "120",
+    # How often `bench` takes each figure, whether beside rivals, and where it writes them.
+    "ROUNDS": "5",
+    "RIVALS": "",
+    "REPORT": "",
     # More workers than cores: most of the tests wait for a host, a lease or another process.
     "WORKERS": "5",
 }
@@ -193,11 +197,24 @@ def chaos() -> None:
     t.run(t.python, "-m", "tests.chaos", "--seconds", t["CHAOS_SECONDS"], *store, shown=False)
 
 
-@t.task("Print the figures: import time, storage requests, operations per second, latency")
+@t.task("Print the figures with their goals (RIVALS=1: beside Celery and DBOS; ROUNDS, REPORT=file)")
 def bench() -> None:
     dev()
     installed.azurite()
-    t.run(t.python, "-m", "bench")
+    if t["RIVALS"]:
+        rivals()
+    report = ("--report", t["REPORT"]) if t["REPORT"] else ()
+    more = ("--rivals", *report) if t["RIVALS"] else report
+    t.run(t.python, "-m", "bench", "--rounds", t["ROUNDS"], *more, shown=False)
+
+
+def rivals() -> None:
+    venv, pinned = Path(".build/rivals"), Path("bench/rivals/requirements.txt")
+    if t.is_stale(venv / ".installed", [pinned, "tasks.py"]):
+        t.run(sys.executable, "-m", "venv", "--clear", venv)
+        python = venv / ("Scripts/python.exe" if t.windows else "bin/python")
+        t.run(python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "-r", pinned)
+        t.touch(venv / ".installed")
 
 
 @t.task("Fetch the files of the page at /docs, or mend them")

@@ -62,6 +62,7 @@ RULES: tuple[tuple[str, Kind], ...] = (
     # This repository.
     ("docs/features.md", Kind.REPOSITORY),
     ("docs/reliability.*", Kind.REPOSITORY),
+    ("docs/performance.*", Kind.REPOSITORY),
     ("docs/", Kind.FRAMEWORK),
     ("tests/", Kind.REPOSITORY),
     ("bench/", Kind.REPOSITORY),

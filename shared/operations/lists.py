@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product, starmap
 
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.operation import TERMINAL, Status
@@ -175,19 +176,21 @@ class OperationLists:
                     yield row
 
     async def _markers(self, owner_hash: str | None, selection: Selection) -> list[Marker]:
-        """Those of all active operations that the selection may show, in no order."""
+        """Those of all active operations, parked ones included, that the selection may show, in no order."""
         for_all = owner_hash is None
-        prefix = "a" if for_all else f"a!{owner_hash}"
 
-        async def of(partition: str) -> list[Marker]:
+        async def of(partition: str, kind: str) -> list[Marker]:
             found: list[Marker] = []
+            prefix = kind if for_all else f"{kind}!{owner_hash}"
             async for page in row_pages(self._table, partition, lower=f"{prefix}!", upper=f'{prefix}"'):
                 for locator, created in readable_rows(page, rows.read_active_row):
                     if selection.spans(created):
                         found.append((rows.list_position(locator, created, for_all=for_all), locator))
             return found
 
-        return [each for found in await asyncio.gather(*map(of, PARTITIONS)) for each in found]
+        kinds = product(PARTITIONS, ("a", "p"))
+        # One that is parked or woken between two of the reads has both markers.
+        return list({each for found in await asyncio.gather(*starmap(of, kinds)) for each in found})
 
     async def _read(self, locators: Sequence[Locator], *, for_all: bool = False) -> list[ListRow | None]:
         """The records themselves, each by a point read; None for one that is gone."""

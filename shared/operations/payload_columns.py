@@ -10,7 +10,14 @@ from shared.storage.ports import Scalar
 
 def input_columns(input: Payload) -> dict[str, Scalar]:
     """The columns of an operation's input."""
-    return {"input_text": input.text or "", "input": dump_json(described(input))}
+    return payload_columns("input", input)
+
+
+def payload_columns(name: str, payload: Payload | None) -> dict[str, Scalar]:
+    """The columns of a payload: `{name}` and `{name}_text`; empty ones where there is none."""
+    if payload is None:
+        return {f"{name}_text": "", name: ""}
+    return {f"{name}_text": payload.text or "", name: dump_json(described(payload))}
 
 
 def described(payload: Payload) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 One operation's rows share a partition, so every change is one entity-group transaction:
 
     o!{owner hash}!{id}                          the record
-    a!{owner hash}!{id}                          active marker, until terminal
+    a!{owner hash}!{id}                          active marker, until terminal: housekeeping looks at it in every pass
+    p!{owner hash}!{id}                          instead of it while the operation is parked
     l!{owner hash}!{inverted creation time}!{id} what a list shows, newest first
     g!{inverted creation time}!{owner hash}!{id} the same for lists over all owners, where principals are trusted
-    x!{expiry}!{owner hash}!{id}                 once terminal: what housekeeping removes
-    x!{due}!{owner hash}!{id}!{run id}           once removed, instead of all others: what is still to be cleared, and
-                                                 when; or, until the record is there, its input that is a blob
-    x!{due}!{owner hash}!{id}!{run id}!{result}  until the record names it: a reported result that is a blob
+    j!{owner hash}!{id}!{run id}!{step}          the result of a step that is done once (`shared.operations.steps`)
+    t!{time}!{owner hash}!{id}!{kind}            a due row: housekeeping looks at it then
+        look                                     while it is parked: it is woken
+        expire                                   once terminal: it is removed
+        clear!{run id}                           once removed, instead of all others: what is still to be cleared; or,
+                                                 until the record is there, its input that is a blob
+        clear!{run id}!{result}                  until the record names it: a reported result that is a blob
 
 Readers are tolerant: unknown columns are passed over and absent ones mean their default, so rows written by an older
 version keep loading (tests/unit/test_rows.py holds frozen ones).
@@ -26,8 +30,15 @@ from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
-from shared.operations.payload_columns import described, dump_json, input_columns, load_json, payload_of, stored_input
-from shared.operations.remains import Remains
+from shared.operations.payload_columns import (
+    described,
+    dump_json,
+    load_json,
+    payload_columns,
+    payload_of,
+    stored_input,
+)
+from shared.operations.remains import CLEAR, Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
 
 _TIMES = (
@@ -41,16 +52,28 @@ _TIMES = (
     "attempt_deadline",
     "unknown_since",
     "expires",
+    "scheduled",
+    "waiting_since",
+    "look_at",
 )
-_TEXTS = ("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource")
-_NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence", "dispatch_failures")
+_TEXTS = (
+    *("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource"),
+    "waiting_for",
+)
+_NUMBERS = (
+    *("retry_after", "generation", "attempt", "failures", "losses", "forgiven", "fence", "dispatch_failures"),
+    *("saved_fence", "idle_slices", "steps", "purged"),
+)
 
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error", "labels", "listed_for_all"),
+    *("external", "attempts", "last_error", "labels", "listed_for_all", "retry_of"),
 )
-"""All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
+"""All a status monitor needs: everything but the input, the checkpoint, and the hash of an external operation's
+secret."""
+
+_EXPIRE, _LOOK = "expire", "look"
 
 LIST_COLUMNS = (
     *("v", "id", "owner", "action", "status", "created", "changed", "deadline", "started", "attempt", "labels"),
@@ -60,6 +83,13 @@ LIST_COLUMNS = (
 
 _MAX_TICKS = 10**16
 """Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A parked operation whose time has come."""
+
+    locator: Locator
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +151,14 @@ def from_row(row: Row) -> Operation:
         profile_state=load_json(values, "profile_state") or {},
         traceparent=str(values.get("traceparent", "")),
         labels=_read_labels(values),
+        retry_of=str(values.get("retry_of", "")),
         listed_for_all=bool(values.get("listed_for_all", False)),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
         status=Status(str(values["status"])),
         keep=timedelta(seconds=float(values.get("keep", 86_400))),
         input=stored_input(values),
+        saved=payload_of(load_json(values, "saved"), values.get("saved_text")),
         progress=_progress(load_json(values, "progress")),
         outcome=_outcome(load_json(values, "outcome"), values.get("result_text")),
         last_error=_error(load_json(values, "last_error")),
@@ -137,11 +169,14 @@ def from_row(row: Row) -> Operation:
 
 def insertions(operation: Operation) -> list[Change]:
     """The rows of a new operation; what is not set has no column yet."""
-    locator = operation.locator
-    columns = {name: value for name, value in to_columns(operation).items() if value != ""}
+    columns = {
+        name: value
+        for name, value in to_columns(operation).items()
+        if value != "" and not (value == 0 and name in _NUMBERS)
+    }
     return [
-        Insert(locator.record_key, columns),
-        Insert(locator.active_key, {"created": write_time(operation.created)}),
+        Insert(operation.locator.record_key, columns),
+        *_inserted(_found_by(operation)),
         *(Insert(key, _list_columns(operation)) for key in _list_keys(operation)),
     ]
 
@@ -152,10 +187,24 @@ def updates(old: Operation, new: Operation) -> list[Change]:
     changes: list[Change] = [Merge(locator.record_key, _changed_columns(old, new), if_match=old.etag)]
     if new.status is not old.status:
         changes += [Merge(key, _list_columns(new)) for key in _list_keys(new)]
-        if new.status.is_terminal:
-            changes.append(Delete(locator.active_key))
-            changes.append(Insert(expiry_key(new), {}))
+        found, finds = _found_by(old), _found_by(new)
+        changes += [Delete(key) for key in found if key not in finds]
+        changes += _inserted({key: values for key, values in finds.items() if key not in found})
     return changes
+
+
+def _found_by(operation: Operation) -> dict[str, dict[str, Scalar]]:
+    """The rows by which housekeeping finds it, with their columns."""
+    if operation.status.is_terminal:
+        return {expiry_key(operation): {}}
+    created: dict[str, Scalar] = {"created": write_time(operation.created)}
+    if operation.look_at is None:
+        return {operation.locator.active_key: created}
+    return {operation.locator.parked_key: created, look_key(operation): {}}
+
+
+def _inserted(rows: Mapping[str, Mapping[str, Scalar]]) -> list[Change]:
+    return [Insert(key, values) for key, values in rows.items()]
 
 
 def removal(operation: Operation, remains: Remains) -> list[Change]:
@@ -186,17 +235,27 @@ def list_key(operation: Operation) -> str:
 
 def expiry_key(operation: Operation) -> str:
     assert operation.expires is not None, "only a terminal operation expires"
-    return f"x!{write_time(operation.expires)}!{operation.locator}"
+    return f"t!{write_time(operation.expires)}!{operation.locator}!{_EXPIRE}"
 
 
-def read_expiry_row(row: Row) -> Locator | Remains:
-    """Which operation is to be removed, or what one that was has left. Raises ValueError or KeyError."""
-    _, moment, owner_hash, id, *rest = row.key.split("!")
+def look_key(operation: Operation) -> str:
+    assert operation.look_at is not None, "only a parked operation is looked at by its time"
+    return f"t!{write_time(operation.look_at)}!{operation.locator}!{_LOOK}"
+
+
+def read_due_row(row: Row) -> Look | Locator | Remains:
+    """Which operation is to be looked at, or to be removed, or what one that was has left.
+
+    Raises ValueError or KeyError.
+    """
+    _, moment, owner_hash, id, kind, *rest = row.key.split("!")
     locator = Locator.parse(f"{owner_hash}!{id}")
-    if not rest:
-        return locator
-    run_id, *result = rest
-    return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+    if kind == CLEAR and rest:
+        run_id, *result = rest
+        return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+    if rest or kind not in (_EXPIRE, _LOOK):
+        raise ValueError(f"a due row of another kind: {kind}")
+    return locator if kind == _EXPIRE else Look(locator)
 
 
 def read_active_row(row: Row) -> tuple[Locator, datetime]:
@@ -337,9 +396,10 @@ _WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
     "progress": _progress_columns,
     "last_error": _error_columns,
     "attempts": _attempts_columns,
-    "input": lambda _, payload: input_columns(payload),
+    "input": payload_columns,
+    "saved": payload_columns,
     "outcome": _outcome_columns,
-    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent"), _if_set),
+    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent", "retry_of"), _if_set),
     "labels": lambda _, labels: _label_columns(labels),
 }
 """The columns of each field. No two fields have one in common, so what did not change is not written."""

@@ -124,6 +124,13 @@ def check_blob_name(name: str) -> None:
         )
 
 
+def check_blob_prefix(prefix: str) -> None:
+    """Raise StorageRefused unless `prefix` begins with a whole segment: what the embedded store finds blobs by."""
+    check_blob_name(f"{prefix}x")
+    if "/" not in prefix:
+        raise StorageRefused(f"{prefix[:80]!r} is no prefix to list blobs by: it has to hold a whole first segment")
+
+
 def _value_bytes(key: str, column: str, value: Scalar) -> int:
     """Bytes the service counts for the value, or StorageRefused where it cannot hold it."""
     if isinstance(value, bool):

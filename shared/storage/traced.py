@@ -107,6 +107,10 @@ class _TracedContainer:
         with _call("delete", self._name, self._system):
             return await self._container.delete(name)
 
+    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
+        with _call("list", self._name, self._system):
+            return await self._container.list(prefix, limit=limit)
+
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         with _call("upload_url", self._name, self._system):
             return await self._container.upload_url(name, lifetime_seconds=lifetime_seconds)

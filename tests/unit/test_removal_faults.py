@@ -137,12 +137,15 @@ async def test_an_engine_that_fails_oddly(world: World, way: str, caplog: pytest
 
 
 UNREADABLE: list[tuple[str, dict[str, Any]]] = [
-    ("x!2020!0123456789abcdef!gone!run!more", {}),
-    ("x!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!run", {}),
-    ("x!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!run", {"generations": "many", "blobs": "[]"}),
-    ("x!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!run", {"generations": 1, "blobs": "{"}),
-    ("x!0!0123456789abcdef!gone!run", {"generations": 1, "blobs": "[]"}),
-    ("x!2020", {}),
+    ("t!2020!0123456789abcdef!gone!clear!run!more", {}),
+    ("t!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!clear!run", {}),
+    ("t!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!clear!run", {"generations": "many", "blobs": "[]"}),
+    ("t!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!clear!run", {"generations": 1, "blobs": "{"}),
+    ("t!0!0123456789abcdef!gone!clear!run", {"generations": 1, "blobs": "[]"}),
+    ("t!2020", {}),
+    ("t!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!dance", {}),
+    ("t!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!clear", {}),
+    ("t!2020-01-01T00:00:00.000000Z!0123456789abcdef!gone!expire!more", {}),
     ("a!0123456789abcdef", {"created": "2020-01-01T00:00:00.000000Z"}),
     ("a!0123456789abcdef!gone", {"created": "long ago"}),
     ("a!0123456789abcdef!gone", {}),

@@ -204,7 +204,7 @@ async def test_a_new_file_is_numbered_before_anything_is_in_it(tmp_path: Path) -
 
 async def test_a_finished_operation_takes_little_room(tmp_path: Path) -> None:
     """All its rows, their index and what the file wastes are 2.5 KB at most, without its payloads."""
-    count = 100
+    count = 400
 
     @action("test:work", post="thing:work")
     async def work(context: ActionContext) -> None:

@@ -96,6 +96,7 @@ class OperationMonitor(TypedDict):
     createdDateTime: datetime
     lastActionDateTime: datetime
     attempt: Annotated[int, Field(ge=0)]
+    retryOf: NotRequired[Id]
     labels: NotRequired[list[str]]
     percentComplete: NotRequired[Percent]
     progress: NotRequired[OperationProgress]
@@ -136,3 +137,18 @@ class Health(TypedDict):
 
     status: Literal["Healthy", "Unhealthy"]
     problems: NotRequired[list[str]]
+    paused: NotRequired[list[str]]
+
+
+class PausedAction(TypedDict):
+    """An action that starts and claims nothing, or `*` for all of them; without `since` a setting says so."""
+
+    action: str
+    by: str
+    since: NotRequired[datetime]
+
+
+class PauseList(TypedDict):
+    """All that is paused."""
+
+    value: list[PausedAction]
