@@ -30,6 +30,7 @@ from shared.operations.housekeeping import Housekeeping
 from shared.operations.inline import InlineRuns
 from shared.operations.invocations import InvocationThreads
 from shared.operations.journal import Journal
+from shared.operations.lists import OperationLists
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
 from shared.operations.records import OperationRecords
@@ -310,7 +311,7 @@ class Application:
     def data_plane(self) -> "DataPlane":
         from shared.endpoints.dataplane.routes import DataPlane  # noqa: PLC0415
 
-        return DataPlane(self.service, self.services, self.endpoints)
+        return DataPlane(self.service, OperationLists(self.storage), self.services, self.endpoints)
 
     @cached_property
     def calls(self) -> "Calls":

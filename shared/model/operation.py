@@ -161,6 +161,8 @@ class Operation:
     """What the start answered; a replay answers the same."""
     profile_state: dict[str, Any] = field(default_factory=dict[str, Any])
     """What the profile has to remember of the start: small JSON values, never a secret."""
+    labels: tuple[str, ...] = ()
+    """Given at the start, to find it by in lists; at most five."""
     external: bool = False
     """Delegated to another system (`shared.operations.external`): never claimed, no lease, only deadlines."""
     secret_hash: str = ""

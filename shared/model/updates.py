@@ -61,6 +61,7 @@ class Origin:
     profile: str = "data-plane"
     profile_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
     start_status: int = 202
+    labels: tuple[str, ...] = ()
 
 
 NO_REQUEST = Origin()

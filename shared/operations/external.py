@@ -105,6 +105,7 @@ class ExternalOperations(DelegatedOperations):
             resource=resource,
             start_status=origin.start_status,
             profile_state=dict(origin.profile_state),
+            labels=origin.labels,
             external=True,
             secret_hash=external_secret.fingerprint(secret),
         )

@@ -1,11 +1,10 @@
 """Operations in a store: one table of rows, one container for large payloads."""
 
 import asyncio
-import heapq
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import TypeVar
@@ -20,7 +19,6 @@ from shared.model.timing import Clock, Timing
 from shared.operations import rows
 from shared.operations.off_loop import off_loop
 from shared.operations.remains import Remains, postponement, result_name
-from shared.operations.rows import ListRow
 from shared.operations.verdict_clock import VerdictClock
 from shared.storage.contention import backoff
 from shared.storage.ports import Container, Delete, Insert, Row, Storage, Table
@@ -35,14 +33,6 @@ _T = TypeVar("_T")
 
 _TRIES = 12
 """Conflicts in a row before a change gives up; each means that somebody else made progress."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListPage:
-    """`position` is where the next page starts; None when the list ends here."""
-
-    rows: tuple[ListRow, ...]
-    position: str | None
 
 
 class OperationRecords:
@@ -157,34 +147,6 @@ class OperationRecords:
             changes = postponement(remains, due)
             await write_once(self._table, remains.locator.partition, changes, sleep=self._clock.sleep)
 
-    async def page(
-        self, owner: str, *, position: str | None, limit: int, matches: Callable[[ListRow], bool], budget: int = 1000
-    ) -> ListPage:
-        """The owner's operations, newest first, merged from the partitions' ordered ranges.
-
-        At most about `budget` rows are looked at, so a filter that matches little answers short pages.
-        """
-        owner_hash = Locator.of(owner, "x").owner_hash
-        streams = [_Range(self._table, p, owner_hash, position, limit=max(limit // 4, 8)) for p in PARTITIONS]
-        await asyncio.gather(*(stream.fill() for stream in streams))
-        found: list[ListRow] = []
-        last = position
-        heads = [(stream.head.position, i) for i, stream in enumerate(streams) if stream.head]
-        heapq.heapify(heads)
-        seen = 0
-        while heads:
-            if len(found) == limit or seen == budget:
-                return ListPage(tuple(found), last)
-            _, i = heapq.heappop(heads)
-            row = await streams[i].take()
-            seen += 1
-            last = row.position
-            if matches(row):
-                found.append(row)
-            if head := streams[i].head:
-                heapq.heappush(heads, (head.position, i))
-        return ListPage(tuple(found), None)
-
     async def active(self, *, start: float = 0.0) -> AsyncIterator[tuple[Locator, datetime]]:
         """Every operation that is not terminal, with its creation time; see `_sweep` for `start`."""
         async for found in self._sweep("a!", 'a"', rows.read_active_row, start):
@@ -206,7 +168,7 @@ class OperationRecords:
         for partition, page_one in zip(partitions, firsts, strict=True):
             page = page_one
             while True:
-                for each in _readable(_rotated(page.rows, int(part * len(page.rows))), read):
+                for each in readable_rows(_rotated(page.rows, int(part * len(page.rows))), read):
                     yield each
                 if page.continuation is None:
                     break
@@ -305,7 +267,7 @@ def _inline(content_type: str, content: bytes) -> Payload | None:
     return Payload(content_type, len(content), _digest(content), text=text)
 
 
-def _readable(found: Iterable[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
+def readable_rows(found: Iterable[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
     """Without rows that cannot be read: one of them must keep neither a pass nor a list from all others."""
     for row in found:
         try:
@@ -319,45 +281,3 @@ def _readable(found: Iterable[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
 
 def _rotated(found: Sequence[_T], first: int) -> Sequence[_T]:
     return [*found[first:], *found[:first]]
-
-
-class _Range:
-    """One partition's part of a list, read ahead page by page."""
-
-    def __init__(self, table: Table, partition: str, owner_hash: str, position: str | None, *, limit: int) -> None:
-        self._table = table
-        self._partition = partition
-        prefix = f"l!{owner_hash}!"
-        # `!` sorts below every character of an id, so this is the first key after `position`.
-        self._lower = f"{prefix}{position}!" if position else prefix
-        self._upper = f'l!{owner_hash}"'
-        self._limit = limit
-        self._continuation: str | None = None
-        self._rows: Sequence[ListRow] = ()
-        self._next = 0
-
-    @property
-    def head(self) -> ListRow | None:
-        return self._rows[self._next] if self._next < len(self._rows) else None
-
-    async def fill(self) -> None:
-        """Read pages until there is a row or the range ends: a page may be empty and yet not the last."""
-        while True:
-            page = await self._table.page(
-                self._partition,
-                lower=self._lower,
-                upper=self._upper,
-                limit=self._limit,
-                continuation=self._continuation,
-            )
-            self._rows, self._next = list(_readable(page.rows, rows.read_list_row)), 0
-            self._continuation = page.continuation
-            if self._rows or self._continuation is None:
-                return
-
-    async def take(self) -> ListRow:
-        row = self._rows[self._next]
-        self._next += 1
-        if self._next == len(self._rows) and self._continuation is not None:
-            await self.fill()
-        return row

@@ -47,9 +47,15 @@ _NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error"),
+    *("external", "attempts", "last_error", "labels"),
 )
 """All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
+
+LIST_COLUMNS = (
+    *("v", "id", "owner", "action", "status", "created", "changed", "deadline", "started", "attempt", "labels"),
+    *("progress", "outcome"),
+)
+"""All a list needs of a record that it reads itself."""
 
 _MAX_TICKS = 10**16
 """Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
@@ -64,7 +70,17 @@ class ListRow:
     status: Status
     created: datetime
     changed: datetime
+    """When its status last changed; of a terminal one, its end."""
     position: str
+    error_code: str = ""
+    attempt: int = 0
+    """Of a row that is not terminal as it was at the last change of its status."""
+    started: datetime | None = None
+    """When its first attempt began."""
+    labels: tuple[str, ...] = ()
+    percent: float | None = None
+    is_read_itself: bool = False
+    """Whether it comes from the record, with how far that is."""
 
 
 def to_columns(operation: Operation) -> dict[str, Scalar]:
@@ -85,7 +101,7 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
     columns["outcome"] = json.dumps(outcome) if outcome else ""
     if operation.external:
         columns |= {"external": True, "secret_hash": operation.secret_hash}
-    return columns
+    return columns | _label_columns(operation)
 
 
 def from_row(row: Row) -> Operation:
@@ -105,6 +121,7 @@ def from_row(row: Row) -> Operation:
         profile=str(values.get("profile", "data-plane")),
         start_status=int(values.get("start_status", 202)),
         profile_state=load_json(values, "profile_state") or {},
+        labels=_read_labels(values),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
         status=Status(str(values["status"])),
@@ -152,8 +169,13 @@ def removal(operation: Operation, remains: Remains) -> list[Change]:
     ]
 
 
+def list_position(locator: Locator, created: datetime) -> str:
+    """Where an operation stands in its owner's list."""
+    return f"{inverted(created)}!{locator.id}"
+
+
 def list_key(operation: Operation) -> str:
-    return f"l!{operation.locator.owner_hash}!{_inverted(operation.created)}!{operation.id}"
+    return f"l!{operation.locator.owner_hash}!{inverted(operation.created)}!{operation.id}"
 
 
 def expiry_key(operation: Operation) -> str:
@@ -178,26 +200,71 @@ def read_active_row(row: Row) -> tuple[Locator, datetime]:
 
 def read_list_row(row: Row) -> ListRow:
     _, _, inverted, id = row.key.split("!")
+    values = row.values
     return ListRow(
         id=id,
-        kind=str(row.values["kind"]),
-        status=Status(str(row.values["status"])),
-        created=read_time(str(row.values["created"])),
-        changed=read_time(str(row.values["changed"])),
+        kind=str(values["kind"]),
+        status=Status(str(values["status"])),
+        created=read_time(str(values["created"])),
+        changed=read_time(str(values["changed"])),
         position=f"{inverted}!{id}",
+        error_code=str(values.get("error_code", "")),
+        attempt=int(values.get("attempt", 0)),
+        started=read_time(str(values["started"])) if values.get("started") else None,
+        labels=_read_labels(values),
+    )
+
+
+def list_row(operation: Operation) -> ListRow:
+    """What a list shows of a record that was read itself, with how far it is."""
+    return ListRow(
+        id=operation.id,
+        kind=operation.action,
+        status=operation.status,
+        created=operation.created,
+        changed=operation.changed,
+        position=list_position(operation.locator, operation.created),
+        error_code=_error_code(operation),
+        attempt=operation.attempt,
+        started=operation.started,
+        labels=operation.labels,
+        percent=operation.progress.percent if operation.progress else None,
+        is_read_itself=True,
     )
 
 
 def _list_columns(operation: Operation) -> dict[str, Scalar]:
-    return {
+    columns: dict[str, Scalar] = {
         "kind": operation.action,
         "status": operation.status.value,
         "created": write_time(operation.created),
         "changed": write_time(operation.changed),
+        "attempt": operation.attempt,
     }
+    if operation.started is not None:
+        columns["started"] = write_time(operation.started)
+    if code := _error_code(operation):
+        columns["error_code"] = code
+    return columns | _label_columns(operation)
 
 
-def _inverted(moment: datetime) -> str:
+def _error_code(operation: Operation) -> str:
+    error = operation.outcome.error if operation.outcome else None
+    return error.code if error and operation.status is not Status.SUCCEEDED else ""
+
+
+def _label_columns(operation: Operation) -> dict[str, Scalar]:
+    """No label has a comma."""
+    return {"labels": ",".join(operation.labels)} if operation.labels else {}
+
+
+def _read_labels(values: Mapping[str, Scalar]) -> tuple[str, ...]:
+    text = str(values.get("labels", ""))
+    return tuple(text.split(",")) if text else ()
+
+
+def inverted(moment: datetime) -> str:
+    """A time in the keys of lists: the later, the smaller."""
     microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return f"{_MAX_TICKS - microseconds:017d}"
 

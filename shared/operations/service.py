@@ -1,4 +1,4 @@
-"""The use cases behind every profile: start, get, list, cancel, delete.
+"""The use cases behind every profile: start, get, cancel, delete.
 
 No request and no SDK is known here. What a caller may not do is a RequestError, which has an HTTP status code.
 """
@@ -22,10 +22,9 @@ from shared.model.timing import Clock, Timing
 from shared.operations.attempt import LiveAttempts
 from shared.operations.locks import Locks, ResourceLocked
 from shared.operations.log_lines import about
-from shared.operations.records import ListPage, OperationRecords
+from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
-from shared.operations.rows import ListRow
 from shared.operations.waiting import wait_for_end, wait_for_young
 
 _log = logging.getLogger(__name__)
@@ -58,6 +57,8 @@ class StartRequest:
     """Whether `resource` is held by this operation, so that no other one starts on it until this one has ended."""
     is_repeatable: bool = False
     """Whether the same request once more, while this operation holds the resource, finds this operation."""
+    labels: tuple[str, ...] = ()
+    """No part of what makes two starts the same: a replay finds the operation as it was labelled first."""
     decide_status: Callable[[], Awaitable[int]] | None = None
     """Says the `start_status` of a new operation, after the preconditions; not asked for a replay."""
 
@@ -248,11 +249,6 @@ class OperationService:
             return None
         return await self._records.load_payload(body)
 
-    async def list(
-        self, owner: str, *, position: str | None, limit: int, matches: Callable[[ListRow], bool]
-    ) -> ListPage:
-        return await self._records.page(owner, position=position, limit=limit, matches=matches)
-
     async def cancel(
         self, owner: str, operation_id: str, *, profile_state: Mapping[str, Any] | None = None
     ) -> Operation:
@@ -315,6 +311,7 @@ class OperationService:
             resource=request.resource,
             start_status=request.start_status,
             profile_state=dict(request.profile_state),
+            labels=request.labels,
         )
         return await self._records.with_input(operation, request.input_json)
 

@@ -5,6 +5,7 @@ Rules: Azure REST API Guidelines, "Pattern to List Status Monitors" and "Collect
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -38,13 +39,22 @@ def shelf(host: LocalHost) -> Iterator[Shelf]:
 
 
 def test_newest_first_in_short_form(shelf: Shelf) -> None:
-    """Everything once, newest first, with the members of the monitor that cost nothing to read."""
+    """Everything once, newest first, with the members of the monitor that a list has, and what only a list has."""
     body = shelf.client.get("/status").json()
     assert set(body) == {"value"}
     assert [item["id"] for item in body["value"]] == shelf.newest_first
     for item, state in zip(body["value"], reversed(shelf.states), strict=True):
-        assert item == {name: state[name] for name in item}
-        assert set(item) == {"id", "kind", "status", "createdDateTime", "lastActionDateTime"}
+        same = {"id", "kind", "status", "createdDateTime", "lastActionDateTime", "attempt"}
+        assert {name: item[name] for name in same} == {name: state[name] for name in same}
+        assert item.get("errorCode") == state.get("error", {}).get("code")
+        assert set(item) - {"errorCode"} == same | {"operationLocation", "durationSeconds"}
+        began, ended = state["attempts"][0]["began"], state["attempts"][-1]["ended"]
+        assert item["durationSeconds"] == pytest.approx(seconds_between(began, ended), abs=0.01)
+        assert shelf.client.get(item["operationLocation"]).json() == state
+
+
+def seconds_between(one: str, other: str) -> float:
+    return (datetime.fromisoformat(other) - datetime.fromisoformat(one)).total_seconds()
 
 
 def test_empty(client: httpx.Client) -> None:
@@ -61,7 +71,9 @@ def test_pages(host: LocalHost, shelf: Shelf, top: int) -> None:
         answer = shelf.client.get(link)
         pages.append([item["id"] for item in answer.json()["value"]])
         link = answer.json().get("nextLink")
+        assert ("lookedBackTo" in answer.json()) == ("nextLink" in answer.json())
         if link:
+            assert answer.json()["lookedBackTo"] == answer.json()["value"][-1]["createdDateTime"]
             assert link.startswith(f"{host.url}/status?api-version=2026-01-01&")
     assert all(len(page) <= top for page in pages)
     assert [each for page in pages for each in page] == shelf.newest_first
@@ -80,6 +92,9 @@ def test_pages(host: LocalHost, shelf: Shelf, top: int) -> None:
         ("status eq 'Succeeded' and kind eq 'trial:flaky' or kind eq 'trial:fail'", {"trial:flaky", "trial:fail"}),
         ("  ( ( kind eq 'trial:flaky' ) )  ", {"trial:flaky"}),
         ("kind eq 'it''s'", set()),
+        ("errorCode ne '' and status ne 'Canceled'", {"trial:fail"}),
+        ("status in ('Succeeded','Running') and startswith(kind,'trial:n')", {"trial:nothing"}),
+        ("createdDateTime ge 2020-01-01T00:00:00Z", {"trial:nothing", "trial:flaky", "trial:fail"}),
     ],
 )
 def test_filter(shelf: Shelf, text: str, wanted: set[str]) -> None:
@@ -97,7 +112,8 @@ def test_filter(shelf: Shelf, text: str, wanted: set[str]) -> None:
         ("filter=status eq Running", "InvalidFilter", "filter"),
         ("filter=status eq 'Completed'", "InvalidFilter", "filter"),
         ("filter=status eq 'running'", "InvalidFilter", "filter"),
-        ("filter=status ne 'Running'", "InvalidFilter", "filter"),
+        ("filter=status is 'Running'", "InvalidFilter", "filter"),
+        ("filter=createdDateTime ge yesterday", "InvalidFilter", "filter"),
         ("filter=attempt eq '1'", "InvalidFilter", "filter"),
         ("filter=kind eq 'a' and", "InvalidFilter", "filter"),
         ("filter=(kind eq 'a'", "InvalidFilter", "filter"),
@@ -113,7 +129,10 @@ def test_filter(shelf: Shelf, text: str, wanted: set[str]) -> None:
         ("top=", "InvalidTop", "top"),
         ("top=1&top=2", "InvalidTop", "top"),
         ("skipToken=nonsense", "InvalidSkipToken", "skipToken"),
-        ("orderby=kind", "UnknownQueryParameter", "orderby"),
+        ("orderby=kind", "InvalidOrderBy", "orderby"),
+        ("orderby=createdDateTime asc", "InvalidOrderBy", "orderby"),
+        ("count=yes", "InvalidCount", "count"),
+        ("order=kind", "UnknownQueryParameter", "order"),
         ("$filter=status eq 'Failed'", "UnknownQueryParameter", "$filter"),
         ("api-version=2026-01-01&limit=5", "UnknownQueryParameter", "limit"),
     ],
@@ -132,3 +151,30 @@ def test_new_operations_do_not_move_the_pages(client: httpx.Client) -> None:
     run(client, "/trial/t1:nothing")
     second = client.get(first["nextLink"]).json()
     assert [item["id"] for item in first["value"] + second["value"]] == old[::-1]
+
+
+def test_count(shelf: Shelf) -> None:
+    """`count=true` says how many there are, of what the filter selects."""
+    count = shelf.client.get("/status?count=true&top=1").json()["count"]
+    assert count == {
+        "active": 0,
+        "ended": 12,
+        "more": False,
+        "byStatus": {"NotStarted": 0, "Running": 0, "Canceling": 0, "Succeeded": 8, "Failed": 4, "Canceled": 0},
+    }
+    count = shelf.client.get("/status?count=true&filter=status eq 'Failed'").json()["count"]
+    assert (count["active"], count["ended"], count["byStatus"]["Failed"]) == (0, 4, 4)
+    assert "count" not in shelf.client.get("/status?count=false").json()
+
+
+def test_oldest_first_among_active_ones(client: httpx.Client) -> None:
+    """What is not over can be read from its other end, page by page."""
+    ids = [begin(client, f"/trial/t{number}:late")["id"] for number in range(3)]
+    filter = "status in ('NotStarted','Running','Canceling')"
+    try:
+        found = listing(client, filter=filter, orderby="createdDateTime asc", top="2")
+        assert [item["id"] for item in found] == ids
+        assert [item["id"] for item in listing(client, filter=filter, top="2")] == ids[::-1]
+    finally:
+        for operation_id in ids:
+            client.post(f"/status/{operation_id}:cancel")

@@ -159,3 +159,19 @@ def test_no_key_gets_into_a_url(client: httpx.Client) -> None:
     page = client.get("/status?top=1&code=top-secret")
     assert page.status_code == 200
     assert "top-secret" not in str(page.headers) + page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/trial/t1:nothing", {}), ("/odata/TrialNothing", {"prefer": "respond-async"})],
+    ids=["data plane", "OData"],
+)
+def test_labels(client: httpx.Client, path: str, headers: dict[str, str]) -> None:
+    """A start of any profile gives its operation labels, which its monitor and the list show."""
+    label = f"run:{uuid4()}"
+    answer = client.post(path, json={}, headers={**headers, "Operation-Labels": f"team-a, {label}"})
+    assert answer.status_code == 202, answer.text
+    (item,) = listing(client, filter=f"labels/any(l:l eq '{label}')")
+    assert item["labels"] == monitor(client, item["id"])["labels"] == ["team-a", label]
+    refused = client.post(path, json={}, headers={**headers, "Operation-Labels": "a,b,c,d,e,f"})
+    assert (refused.status_code, refused.headers["x-ms-error-code"]) == (400, "InvalidLabels")

@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import ErrorBody, FenceLost, StorageConflict, TransitionError
 from shared.model import lifecycle
-from shared.model.ids import PARTITIONS, Locator
+from shared.model.ids import Locator
 from shared.model.operation import Operation, Outcome, Progress, Status
 from shared.model.timing import Timing
 from shared.operations import rows
@@ -228,61 +228,6 @@ async def test_remove_what_has_changed(records: OperationRecords, other: Operati
     again = await other.insert(replace(ended, run_id=uuid4().hex, status=Status.NOT_STARTED))
     assert await records.remove(ended) is None
     assert await stored(other, again) == again
-
-
-async def test_list(records: OperationRecords) -> None:
-    """Pages of any size give every operation of the owner once, newest first, while new ones arrive."""
-    # One whose 120 operations lie in all partitions, as those of most do.
-    owners = (uuid4().hex for _ in range(100))
-    ids = [f"id-{number % 7}.{number}" for number in range(120)]
-    owner = next(o for o in owners if {Locator.of(o, id).partition for id in ids} == set(PARTITIONS))
-    made: list[str] = []
-    for number in range(120):
-        # Five share each moment.
-        created = T0 + timedelta(seconds=number // 5)
-        operation = make_operation(id=ids[number], owner=owner, created=created)
-        await records.insert(operation)
-        made.append(operation.id)
-    await records.insert(fresh())
-    for size in (7, 50, 1000):
-        found: list[str] = []
-        position: str | None = None
-        times: list[Any] = []
-        for page_number in range(100):
-            page = await records.page(owner, position=position, limit=size, matches=lambda row: True)
-            assert len(page.rows) <= size
-            found += [row.id for row in page.rows]
-            times += [row.created for row in page.rows]
-            position = page.position
-            if position is None:
-                break
-            if size == 50:
-                newer = make_operation(
-                    id=f"new-{page_number}", owner=owner, created=T0 + timedelta(hours=1, seconds=page_number)
-                )
-                await records.insert(newer)
-        assert times == sorted(times, reverse=True)
-        assert sorted(set(found) & set(made)) == sorted(made)
-        assert len(found) == len(set(found))
-
-
-async def test_list_filter_budget(records: OperationRecords) -> None:
-    """A filter that matches little answers short pages with a position, and still finds everything."""
-    owner = uuid4().hex
-    for number in range(40):
-        await records.insert(make_operation(id=f"i{number}", owner=owner, created=T0 + timedelta(seconds=number)))
-    found: list[str] = []
-    position: str | None = None
-    pages = 0
-    while True:
-        page = await records.page(
-            owner, position=position, limit=10, matches=lambda row: row.id in ("i0", "i39"), budget=15
-        )
-        found += [row.id for row in page.rows]
-        position, pages = page.position, pages + 1
-        if position is None:
-            break
-    assert (found, pages) == (["i39", "i0"], 3)
 
 
 @pytest.mark.parametrize("size", [0, 1, 30 * 1024, 30 * 1024 + 1, 5_000_000])

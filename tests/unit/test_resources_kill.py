@@ -13,6 +13,7 @@ from shared.engine.port import Work
 from shared.errors import StorageConflict, StorageUnavailable
 from shared.model.ids import Locator
 from shared.operations.handler_threads import HandlerThreads
+from shared.operations.lists import OperationLists
 from shared.operations.runner import Runner
 from shared.resources.model import Body, ResourceKey, ResourceRow
 from shared.resources.store import ResourceStore
@@ -182,7 +183,7 @@ async def the_operation(api: ArmApi) -> Any:
     row = await ResourceStore(api.storage, clock=api.clock).read(KEY)
     if row is None or row.lock is None:
         # It was rolled forward: the last one of the list.
-        page = await api.application.records.page(KEY.owner, position=None, limit=1, matches=lambda row: True)
+        page = await OperationLists(api.storage).page(KEY.owner, position=None, limit=1)
         locator = Locator.of(KEY.owner, page.rows[0].id)
     else:
         locator = Locator.parse(row.lock.holder)

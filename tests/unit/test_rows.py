@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.contracts.labels import LABEL_PATTERN
 from shared.errors import ErrorBody, ErrorDetail
 from shared.model import lifecycle
 from shared.model.attempts import AttemptOutcome, AttemptRecord
@@ -84,6 +85,7 @@ OPERATIONS = st.builds(
     progress=st.none() | PROGRESS,
     outcome=st.none() | OUTCOMES,
     last_error=st.none() | ERRORS,
+    labels=st.lists(st.from_regex(LABEL_PATTERN, fullmatch=True).filter(str.isascii), max_size=5).map(tuple),
     etag=st.just("e"),
 )
 
@@ -105,6 +107,7 @@ def test_there_and_back(operation: Operation) -> None:
 def test_a_merge_leads_from_any_state_to_any_other(old: Operation, new: Operation) -> None:
     """Merging an update's columns over the stored ones gives the new operation and nothing of the old."""
     new = replace(new, id=old.id, owner=old.owner, created=old.created, expires=new.expires or new.created)
+    new = replace(new, labels=old.labels)
     change = rows.updates(old, new)[0]
     assert isinstance(change, Merge)
     assert rows.from_row(as_row({**rows.to_columns(old), **change.values})) == new
@@ -319,6 +322,24 @@ def test_keys_are_legal(id: str, owner: str, moment: datetime) -> None:
     assert Locator.parse(str(locator)) == locator
     row = Row(locator.partition, rows.list_key(operation), {"kind": "k", "status": "Running"} | times(operation), "e")
     assert (rows.read_list_row(row).id, rows.read_list_row(row).position) == (id, row.key.split("!", 2)[2])
+
+
+@settings(max_examples=50)
+@given(OPERATIONS)
+def test_a_list_shows_the_same_by_its_row_and_by_the_record(operation: Operation) -> None:
+    """A row of the list says what the record itself says, but for how far that is and when it last changed."""
+    listed = rows.insertions(operation)[2]
+    assert isinstance(listed, Insert)
+    row = rows.read_list_row(Row("0", listed.key, json.loads(json.dumps(listed.values)), "e"))
+    assert row == replace(rows.list_row(operation), percent=None, is_read_itself=False)
+
+
+def test_list_rows_of_an_older_version() -> None:
+    """A list row without the columns of later versions is one that has none of them."""
+    operation = make_operation()
+    row = Row("0", rows.list_key(operation), {"kind": "k", "status": "Running"} | times(operation), "e")
+    found = rows.read_list_row(row)
+    assert (found.attempt, found.started, found.error_code, found.labels) == (0, None, "", ())
 
 
 def times(operation: Operation) -> dict[str, str]:

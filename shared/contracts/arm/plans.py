@@ -38,6 +38,7 @@ class WriteRequest:
     caller: Caller
     """Who is signed in; empty where callers share a key."""
     identity: RequestIdentity
+    labels: tuple[str, ...]
     now: datetime
 
     def repeats(self, holder: Operation) -> bool:

@@ -6,17 +6,20 @@ that was put; the monitor always answers 200, a failure is inside it, and no hea
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from shared.actions.patterns import Pattern
+from shared.contracts.dataplane.listing import OLDEST_FIRST, ListRequest
 from shared.contracts.errors import error_json
 from shared.contracts.headers import pace, segment
 from shared.contracts.http import Response, json_response
-from shared.contracts.paging import page_response, write_token
+from shared.contracts.paging import write_token
 from shared.errors import RequestError
 from shared.model.attempts import AttemptRecord
 from shared.model.operation import Operation, Progress, Status
 from shared.model.times import write_time
+from shared.operations.lists import ListCount, ListPage
 from shared.operations.rows import ListRow
 
 PATTERN = "pattern"
@@ -55,6 +58,8 @@ def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None =
         "attempt": operation.attempt,
         **(parameters or {}),
     }
+    if operation.labels:
+        body["labels"] = list(operation.labels)
     if operation.progress is not None:
         if operation.progress.percent is not None:
             body["percentComplete"] = operation.progress.percent
@@ -122,25 +127,49 @@ def result_response(operation: Operation, content: bytes | None) -> Response:
     return Response(status=200, body=content, content_type=body.content_type)
 
 
-def list_response(rows: tuple[ListRow, ...], *, next_link: str | None) -> Response:
-    """One page of monitors, short form ("Pattern to List Status Monitors")."""
-    return page_response([_list_item(row) for row in rows], next_link)
+def list_response(
+    page: ListPage, asked: ListRequest, *, base: str, api_version: str, now: datetime, count: ListCount | None = None
+) -> Response:
+    """One page of monitors, short form ("Pattern to List Status Monitors"), and how far back it looked."""
+    body: dict[str, Any] = {"value": [_list_item(row, base, api_version, now) for row in page.rows]}
+    if count is not None:
+        by_status = {status.value: number for status, number in count.by_status.items()}
+        body["count"] = {"active": count.active, "ended": count.ended, "more": count.more, "byStatus": by_status}
+    if page.position is not None:
+        body["nextLink"] = _next_link(base, page.position, asked, api_version)
+        if page.looked_back_to is not None and not asked.oldest_first:
+            body["lookedBackTo"] = write_time(page.looked_back_to)
+    return json_response(200, body)
 
 
-def next_link(base: str, *, position: str, filter: str | None, top: int, api_version: str) -> str:
-    """Absolute and self-contained ("Collections"): everything the next page needs is in it."""
-    link = f"{base}/status?api-version={api_version}&top={top}&skipToken={write_token(position)}"
-    return f"{link}&filter={segment(filter)}" if filter is not None else link
+def _next_link(base: str, position: str, asked: ListRequest, api_version: str) -> str:
+    """Absolute and self-contained ("Collections"): everything the next page needs is in it. It counts nothing."""
+    link = f"{base}/status?api-version={api_version}&top={asked.top}&skipToken={write_token(position)}"
+    if asked.filter is not None:
+        link = f"{link}&filter={segment(asked.filter)}"
+    return f"{link}&orderby={segment(OLDEST_FIRST)}" if asked.oldest_first else link
 
 
-def _list_item(row: ListRow) -> dict[str, Any]:
-    return {
+def _list_item(row: ListRow, base: str, api_version: str, now: datetime) -> dict[str, Any]:
+    item: dict[str, Any] = {
         "id": row.id,
         "kind": row.kind,
         "status": row.status.value,
         "createdDateTime": write_time(row.created),
         "lastActionDateTime": write_time(row.changed),
+        "attempt": row.attempt,
+        "operationLocation": f"{base}/status/{segment(row.id)}?api-version={api_version}",
     }
+    if row.started is not None:
+        until = row.changed if row.status.is_terminal else now
+        item["durationSeconds"] = round(max(0.0, (until - row.started).total_seconds()), 3)
+    if row.percent is not None and not row.status.is_terminal:
+        item["percentComplete"] = row.percent
+    if row.error_code:
+        item["errorCode"] = row.error_code
+    if row.labels:
+        item["labels"] = list(row.labels)
+    return item
 
 
 def _progress_json(progress: Progress) -> dict[str, Any]:

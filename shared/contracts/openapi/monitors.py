@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint
 from shared.contracts import functions, versions
+from shared.contracts.dataplane import filters, listing
 from shared.contracts.dataplane import updates as external
 from shared.contracts.openapi import parts
 from shared.contracts.openapi.dialect import Json
@@ -24,9 +25,17 @@ UPDATE_SCHEME = "operationSecret"
 
 _FILTER = parts.Parameter(
     "filter",
-    "`status` and `kind` with `eq`, `and`, `or` and parentheses: `status eq 'Running' and kind eq 'a:b'`",
-    {"type": "string", "maxLength": 2000},
+    "`status`, `kind` and `errorCode` with `eq`, `ne`, `in`; `id` with `eq`; `createdDateTime` and "
+    "`lastActionDateTime` with `eq`, `ge`, `gt`, `le`, `lt`; `startswith(kind,'a:')`; `labels/any(l:l eq 'x')`; "
+    "joined by `and`, `or` and parentheses.",
+    {"type": "string", "maxLength": filters.MAX_FILTER},
 )
+_ORDER = parts.Parameter(
+    "orderby",
+    "The oldest first, where the filter admits only operations that are not over.",
+    {"type": "string", "enum": ["createdDateTime desc", listing.OLDEST_FIRST]},
+)
+_COUNT = parts.Parameter("count", "Whether to say how many there are.", {"type": "boolean"})
 _WAIT = ("Retry-After",)
 _METHODS = {
     "GET": ("The monitor, whatever the state.", (400, 404, 405)),
@@ -95,7 +104,7 @@ def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
     yield parts.DescribedOperation(
         functions.STATUS_LIST,
         "List operations, the newest first",
-        parameters=[version(scope), _FILTER, *parts.paging()],
+        parameters=[version(scope), _FILTER, _ORDER, _COUNT, *parts.paging()],
         answers={200: parts.Answer("A page.", scope.schemas.of(_LIST))},
         errors=(400, 405),
         extensions=parts.PAGEABLE,

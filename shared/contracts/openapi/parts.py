@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint
+from shared.contracts import labels
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.schemas import Schemas
 from shared.contracts.paging import MAX_TOP
@@ -116,6 +117,9 @@ def header(name: str, description: str, component: str = "") -> Parameter:
     return Parameter(name, description, place="header", component=component)
 
 
+LABELS = header(
+    labels.HEADER, f"At most {labels.MAX_LABELS} labels with commas between them, to find the operation by in lists."
+)
 KNOWN_ETAG = header("If-None-Match", "An ETag that is known.", "known")
 UNCHANGED = "It still has that ETag."
 

@@ -14,6 +14,7 @@ from shared.model.ids import ID_PATTERN
 from shared.model.operation import Status
 
 Id = Annotated[str, Field(pattern=f"^{ID_PATTERN}$")]
+Uri = Annotated[str, Field(json_schema_extra={"format": "uri"})]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -62,13 +63,23 @@ class OperationAttempt(TypedDict):
 
 
 class OperationItem(TypedDict):
-    """An operation in a list. `lastActionDateTime` is when its status last changed."""
+    """An operation in a list. `lastActionDateTime` is when its status last changed, or the monitor's while it runs.
+
+    `durationSeconds` is from the beginning of the first attempt to the end, or until now. `percentComplete` is there
+    while it runs, for the first hundred of a page that do.
+    """
 
     id: Id
     kind: str
     status: Status
     createdDateTime: datetime
     lastActionDateTime: datetime
+    attempt: Annotated[int, Field(ge=0)]
+    operationLocation: Uri
+    durationSeconds: NotRequired[Annotated[float, Field(ge=0)]]
+    percentComplete: NotRequired[Percent]
+    errorCode: NotRequired[str]
+    labels: NotRequired[list[str]]
 
 
 class OperationMonitor(TypedDict):
@@ -84,6 +95,7 @@ class OperationMonitor(TypedDict):
     createdDateTime: datetime
     lastActionDateTime: datetime
     attempt: Annotated[int, Field(ge=0)]
+    labels: NotRequired[list[str]]
     percentComplete: NotRequired[Percent]
     progress: NotRequired[OperationProgress]
     attempts: NotRequired[list[OperationAttempt]]
@@ -97,11 +109,25 @@ OperationMonitor.__name__ = OperationMonitor.__qualname__ = "Operation"
 # What readers of the description, and clients generated from it, call it.
 
 
+class OperationCount(TypedDict):
+    """How many operations a filter selects. With `more` there may be more than were counted."""
+
+    active: Annotated[int, Field(ge=0)]
+    ended: Annotated[int, Field(ge=0)]
+    more: bool
+    byStatus: dict[Status, int]
+
+
 class OperationList(TypedDict):
-    """Newest first. Without `nextLink` it is the last page; a page may be empty and have one."""
+    """Newest first. Without `nextLink` it is the last page; a page may be empty and have one.
+
+    `lookedBackTo` stands beside `nextLink`: operations created before were not looked at yet.
+    """
 
     value: list[OperationItem]
-    nextLink: NotRequired[Annotated[str, Field(json_schema_extra={"format": "uri"})]]
+    count: NotRequired[OperationCount]
+    nextLink: NotRequired[Uri]
+    lookedBackTo: NotRequired[datetime]
 
 
 class Health(TypedDict):

@@ -16,6 +16,7 @@ from shared.contracts.arm import plans as arm_plans
 from shared.contracts.arm.plans import LockedRow, Plan, WriteRequest, input_of, not_found, system_data
 from shared.contracts.conditions import is_not_modified
 from shared.contracts.http import Request, Response
+from shared.contracts.labels import labels
 from shared.endpoints.arm.delegation import Delegations
 from shared.engine.port import Engine
 from shared.errors import RequestError, StorageConflict
@@ -93,6 +94,7 @@ class Arm:
                 fingerprint=bodies.fingerprint(verb.action.name, request.method, said),
                 condition=headers.condition(request.headers).get(CONDITION, ""),
             ),
+            labels=labels(request.headers),
             now=self._services.clock.now(),
         )
 
@@ -230,6 +232,7 @@ class Arm:
             profile_state=profile_state(location=plan.location, also_locked=plan.keys[1:])
             | headers.condition(request.headers),
             retry_after=write.verb.headers.retry_after,
+            labels=write.labels,
         )
         try:
             if write.verb.delegated is not None:

@@ -18,12 +18,14 @@ from shared.contracts.dataplane import listing
 from shared.contracts.functions import STATUS, STATUS_CANCEL
 from shared.contracts.headers import condition, early_poll
 from shared.contracts.http import Request, Response
+from shared.contracts.labels import labels
 from shared.endpoints.caching import once_ended
 from shared.endpoints.unknown import unknown_route
 from shared.engine.port import Engine
 from shared.errors import RequestError
 from shared.model.ids import ID_PATTERN, is_valid_id
 from shared.model.operation import Operation
+from shared.operations.lists import OperationLists
 from shared.operations.locks import ResourceLocked
 from shared.operations.off_loop import off_loop
 from shared.operations.service import OperationService, Started, StartRequest, not_found
@@ -34,9 +36,12 @@ _ON_A_RESOURCE = (Pattern.PUT_RESOURCE, Pattern.DELETE_RESOURCE)
 class DataPlane:
     """Every data-plane route as a coroutine from Request to Response; errors are raised, the boundary answers them."""
 
-    def __init__(self, service: OperationService, services: Services, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(
+        self, service: OperationService, lists: OperationLists, services: Services, endpoints: Sequence[Endpoint]
+    ) -> None:
         """`endpoints` are all of the app's: they tell what a path means that fits two routes."""
         self._service = service
+        self._lists = lists
         self._services = services
         self._settings = services.settings
         self._endpoints = endpoints
@@ -64,6 +69,7 @@ class DataPlane:
             exclusive=action.exclusive is not None,
             start_status=201 if action.pattern is Pattern.PUT_OPERATION else 202,
             profile_state=dataplane.profile_state_of(action.pattern) | condition(request.headers),
+            labels=labels(request.headers),
             decide_status=first.decide if action.pattern is Pattern.PUT_RESOURCE else None,
             is_repeatable=action.pattern in _ON_A_RESOURCE,
         )
@@ -152,18 +158,23 @@ class DataPlane:
     async def list(self, request: Request) -> Response:
         """`GET status`: the caller's operations, newest first."""
         caller = self._caller(request)
-        query = listing.parse_list(request)
-        page = await self._service.list(caller.owner, position=query.position, limit=query.top, matches=query.matches)
-        link = None
-        if page.position is not None:
-            link = dataplane.next_link(
-                caller.base_url,
-                position=page.position,
-                filter=query.filter,
-                top=query.top,
-                api_version=caller.api_version,
-            )
-        return dataplane.list_response(page.rows, next_link=link)
+        asked = listing.parse_list(request)
+        page = await self._lists.page(
+            caller.owner,
+            position=asked.position,
+            limit=asked.top,
+            selection=asked.selection,
+            oldest_first=asked.oldest_first,
+        )
+        count = await self._lists.count(caller.owner, asked.selection) if asked.count else None
+        return dataplane.list_response(
+            page,
+            asked,
+            base=caller.base_url,
+            api_version=caller.api_version,
+            now=self._services.clock.now(),
+            count=count,
+        )
 
     async def operation_status(self, request: Request, action: Action, engine: Engine | None) -> Response:
         """`GET` where an operation was put: the monitor, with the parameters of the request."""

@@ -12,6 +12,7 @@ from shared.contracts import bodies, preferences
 from shared.contracts.errors import error_json
 from shared.contracts.headers import early_poll
 from shared.contracts.http import Request, Response, json_response
+from shared.contracts.labels import labels
 from shared.contracts.odata import media, monitors, payloads, reading_bodies
 from shared.contracts.odata.arguments import read_arguments
 from shared.contracts.odata.batch.bodies import Format, from_stored, write_batch
@@ -162,4 +163,5 @@ def start_request(
         operation_id=execution.run_id or None,
         profile=monitors.PROFILE,
         profile_state=profile_state.to_profile_state(),
+        labels=labels(request.headers),
     )

@@ -11,7 +11,9 @@ from jsonschema import ValidationError
 
 from shared.contracts.arm import answers as arm
 from shared.contracts.dataplane import answers as dataplane
+from shared.contracts.dataplane.listing import parse_list
 from shared.contracts.errors import error_response
+from shared.contracts.http import Request
 from shared.contracts.openapi.arm_schemas import ArmOperationStatus
 from shared.contracts.openapi.schemas import Schemas
 from shared.contracts.openapi.shapes import (
@@ -25,6 +27,7 @@ from shared.contracts.openapi.shapes import (
 from shared.errors import ErrorBody, ErrorDetail, RequestError
 from shared.model.attempts import AttemptOutcome, AttemptRecord
 from shared.model.operation import Operation, Outcome, Progress, Status
+from shared.operations.lists import ListCount, ListPage
 from shared.operations.rows import ListRow
 from tests.sample.described import described, sample, validator
 from tests.support.parts import T0, make_operation
@@ -53,7 +56,7 @@ def operations() -> Iterator[Operation]:
     for status in Status:
         now = replace(bare, status=status)
         yield now
-        yield replace(now, progress=Progress(12.5, 1, 8, "one of eight", {"page": 1}), attempt=3)
+        yield replace(now, progress=Progress(12.5, 1, 8, "one of eight", {"page": 1}), attempt=3, labels=("a", "b"))
         lost = AttemptRecord(
             number=1, began=T0, ended=T0, outcome=AttemptOutcome.LOST, code="AttemptLost", message="m", instance="aa"
         )
@@ -106,8 +109,15 @@ def test_last_error_is_shown_while_an_attempt_is_waited_for() -> None:
 def test_lists() -> None:
     """A page of the list fits, with and without a link."""
     row = ListRow(id="op-1", kind="a:b", status=Status.RUNNING, created=T0, changed=T0, position="p")
-    for link in (None, "http://h/status?skipToken=x"):
-        strict("list").validate(json.loads(dataplane.list_response((row,), next_link=link).body))
+    full = replace(row, error_code="Broken", attempt=2, started=T0, labels=("a",), percent=40.0)
+    asked = parse_list(Request(method="GET", url="http://h/status"))
+    count = ListCount(active=1, ended=1000, more=True, by_status=dict.fromkeys(Status, 1))
+    given: Any = {"base": "http://h", "api_version": "2026-01-01", "now": T0 + timedelta(seconds=3)}
+    for page in (ListPage((row, full), None), ListPage((), "0!x", T0)):
+        for counted in (None, count):
+            body = json.loads(dataplane.list_response(page, asked, **given, count=counted).body)
+            strict("list").validate(body)
+            assert {"nextLink", "lookedBackTo"} <= body.keys() or page.position is None
 
 
 @pytest.mark.parametrize("details", [(), (ErrorDetail("One", "first", "x"), ErrorDetail("Two", "second"))])
