@@ -7,6 +7,8 @@ HEALTH = Endpoint("health", READ, "health", "blueprints.discovery")
 OPENAPI = Endpoint("openapi", READ, "openapi.json", "blueprints.description")
 DOCS = Endpoint("docs", READ, "docs", "blueprints.description")
 DOCS_FILE = Endpoint("docs_file", READ, "docs/{file}", "blueprints.description")
+OPERATIONS = Endpoint("operations", READ, "operations", "blueprints.description")
+OPERATIONS_FILE = Endpoint("operations_file", READ, "operations/{file}", "blueprints.description")
 STATUS = Endpoint("status", READ, "status/{operation_id}", "blueprints.status")
 STATUS_CANCEL = Endpoint("status_cancel", ("POST",), f"{STATUS.route}:cancel", "blueprints.status")
 STATUS_DELETE = Endpoint("status_delete", ("DELETE",), STATUS.route, "blueprints.status")
@@ -19,6 +21,8 @@ BUILT_IN = (
     OPENAPI,
     DOCS,
     DOCS_FILE,
+    OPERATIONS,
+    OPERATIONS_FILE,
     STATUS,
     STATUS_CANCEL,
     STATUS_DELETE,
