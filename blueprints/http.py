@@ -8,6 +8,7 @@ import azure.functions as func
 from shared.contracts.http import Request, Response
 from shared.endpoints.admission import Admission, Endpoint
 from shared.endpoints.boundary import answer
+from shared.telemetry import continued
 
 Respond = Callable[[func.HttpRequest, Endpoint], Awaitable[func.HttpResponse]]
 
@@ -37,7 +38,8 @@ async def exchange(request: func.HttpRequest, serve: Endpoint) -> func.HttpRespo
     HEAD is served as the GET that it stands for. The host leaves the body out of its answer, and adds no Content-Length
     then (RFC 9110, sections 8.6 and 9.3.2; Kestrel, `HttpProtocol`).
     """
-    response = await serve(_from_sdk(request))
+    with continued(request.headers.get("traceparent")):
+        response = await serve(_from_sdk(request))
     if request.method.upper() == "HEAD" and response.body:
         response = replace(response, headers={**response.headers, "Content-Length": str(len(response.body))})
     return _to_sdk(response)

@@ -38,9 +38,10 @@ def pass_through(context: OrchestrationContext) -> Generator[Any, Any, None]:
             if again is None:
                 return
             due = datetime.fromisoformat(again)
-            if due > context.current_utc_datetime:
-                due += _TIMER_EARLY
-        yield context.create_timer(max(due, context.current_utc_datetime))
+            if due <= context.current_utc_datetime:
+                continue  # The next slice: a timer would only cost it time.
+            due += _TIMER_EARLY
+        yield context.create_timer(due)
     context.continue_as_new(work)
 
 

@@ -60,7 +60,7 @@ var alerts = [
   }
   {
     name: 'not-begun'
-    says: 'Operations are not begun: the task hub did not take them, or lost them before their first attempt.'
+    says: 'An operation has waited five minutes for its first attempt: instances are full, or the task hub did not take it.'
     severity: 1
     query: loadTextContent('alerts/not-begun.kql')
   }

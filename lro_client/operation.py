@@ -15,7 +15,7 @@ from lro_client.errors import (
 )
 from lro_client.messages import Answer
 from lro_client.model import NOTHING, Profile, Snapshot, Status
-from lro_client.reasons import ErrorDetail
+from lro_client.reasons import ErrorDetail, error_of
 from lro_client.steps import Steps, awaited, blocking, drive, drive_async
 from lro_client.tokens import dump, dump_dotnet
 from lro_client.tracker import Tracker, WatchOptions
@@ -211,7 +211,8 @@ class OperationState(Generic[T]):
         answer = yield from tracker.guarded(tracker.forget(tracker.deadline(timeout)))
         # 404 too: either way the service does not know it any more.
         if answer.status_code not in (200, 202, 204, 404):
-            message = f"The service does not delete this operation: {answer.status_code}."
+            error = error_of(answer)
+            message = f"The service does not delete this operation: {answer.status_code}{f' {error}' if error else ''}."
             raise StartRefused(message, monitor_url=self.monitor_url, answer=answer)
 
     def _looks(self, timeout: float | None, interval: float | None) -> Iterator[Steps[Snapshot]]:

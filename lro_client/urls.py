@@ -126,6 +126,11 @@ def same_resource(one: str, other: str) -> bool:
     return origin(one) == origin(other) and paths[0] == paths[1]
 
 
+def is_same_base(one: str, other: str) -> bool:
+    """Whether what lies below the one lies below the other: origin and path, without a slash at its end."""
+    return (origin(one), urlsplit(one).path.rstrip("/")) == (origin(other), urlsplit(other).path.rstrip("/"))
+
+
 def last_segment(url: str) -> str:
     """The last part of the path that is not empty: what SDKs take for the operation's id."""
     return unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])

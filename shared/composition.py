@@ -29,10 +29,10 @@ from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping
 from shared.operations.inline import InlineRuns
 from shared.operations.invocations import InvocationThreads
-from shared.operations.journal import Journal
 from shared.operations.lists import OperationLists
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
+from shared.operations.pauses import Pause, Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from shared.endpoints.health import Health
     from shared.endpoints.odata.service import OData
     from shared.endpoints.operations_ui import OperationsPage
+    from shared.endpoints.pauses import PauseSwitch
     from shared.endpoints.unknown import Unknown
 
 _log = logging.getLogger(__name__)
@@ -147,6 +148,8 @@ class Application:
     async def aclose(self) -> None:
         """Close what this application opened."""
         self.stop.remove()
+        if "pauses" in self.__dict__:
+            self.pauses.close()
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.aclose()
@@ -155,7 +158,9 @@ class Application:
 
     @cached_property
     def records(self) -> OperationRecords:
-        return OperationRecords(self.storage, clock=self.clock, timing=self.timing)
+        return OperationRecords(
+            self.storage, clock=self.clock, timing=self.timing, lists_all=self.settings.trust_platform_auth
+        )
 
     @cached_property
     def site(self) -> Site:
@@ -199,6 +204,10 @@ class Application:
         return Locks(self.storage, self.records, clock=self.clock, timing=self.timing)
 
     @cached_property
+    def pauses(self) -> Pauses:
+        return Pauses(self.storage, self.settings.paused_actions, clock=self.clock, timing=self.timing)
+
+    @cached_property
     def service(self) -> OperationService:
         return OperationService(
             self.records,
@@ -208,6 +217,7 @@ class Application:
             self.locks,
             clock=self.clock,
             timing=self.timing,
+            pauses=self.pauses,
         )
 
     @cached_property
@@ -262,6 +272,7 @@ class Application:
             function_timeout=self.function_timeout,
             instance=_short_hash(self.settings.instance_id or f"{gethostname()}:{os.getpid()}"),
             randomness=random,
+            pauses=self.pauses,
         )
 
     @cached_property
@@ -296,10 +307,6 @@ class Application:
             actions.add_internal_action(BATCH_ACTION, lambda: self.odata.batches.action)
         return actions
 
-    def journal(self, run_id: str) -> Journal:
-        """What the attempts of this run have finished."""
-        return Journal(self.records, self.storage.table("journals"), run_id, clock=self.clock)
-
     # Endpoints
 
     @cached_property
@@ -312,7 +319,15 @@ class Application:
     def data_plane(self) -> "DataPlane":
         from shared.endpoints.dataplane.routes import DataPlane  # noqa: PLC0415
 
-        return DataPlane(self.service, OperationLists(self.storage), self.services, self.endpoints)
+        return DataPlane(
+            self.service, OperationLists(self.storage), self.services, self.endpoints, self.registry.actions
+        )
+
+    @cached_property
+    def pause_switch(self) -> "PauseSwitch":
+        from shared.endpoints.pauses import PauseSwitch  # noqa: PLC0415
+
+        return PauseSwitch(self.pauses, self.settings, lambda: list(self.runnable))
 
     @cached_property
     def calls(self) -> "Calls":
@@ -355,7 +370,6 @@ class Application:
             inline=self.inline,
             after_end=self.after_end,
             services=self.services,
-            journal=self.journal,
             longest_attempt=self.function_timeout - HOST_MARGIN if self.function_timeout else None,
             admission=self.admission,
         )
@@ -378,7 +392,10 @@ class Application:
         from shared.endpoints.health import Health  # noqa: PLC0415
 
         checks = (self._use_storage, self._know_callers, self._have_namespace)
-        return Health(checks, clock=self.clock, timing=self.timing)
+        return Health(checks, self._paused, clock=self.clock, timing=self.timing)
+
+    async def _paused(self) -> Sequence[Pause]:
+        return await self.pauses.current()
 
     async def _use_storage(self) -> None:
         await check_schema(self.storage.table("operations"))

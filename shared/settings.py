@@ -44,6 +44,13 @@ def _is_public_url(value: str | None) -> str | None:
     return value
 
 
+def _as_names(value: object) -> object:
+    """Names with commas between them."""
+    if not isinstance(value, str):
+        return value
+    return tuple(each.strip() for each in value.split(",") if each.strip())
+
+
 _ROUTE_PREFIX = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/(?!\.)[A-Za-z0-9._-]+)*|")
 
 
@@ -120,10 +127,13 @@ class Settings(BaseModel):
     trust_referer: bool = Field(False, alias="TRUST_REFERER")
     trust_platform_auth: bool = Field(False, alias="TRUST_PLATFORM_AUTH")
     platform_auth_enabled: Annotated[bool, BeforeValidator(_is_true)] = Field(False, alias="WEBSITE_AUTH_ENABLED")
+    operator_read_role: str = Field("operations.read.all", alias="OPERATOR_READ_ROLE")
+    operator_cancel_role: str = Field("operations.cancel.all", alias="OPERATOR_CANCEL_ROLE")
     site_hostname: OptionalText = Field(None, alias="WEBSITE_HOSTNAME")
     instance_id: OptionalText = Field(None, alias="WEBSITE_INSTANCE_ID")
     site_name: str = Field("local", alias="WEBSITE_SITE_NAME")
     slot_name: str = Field("Production", alias="WEBSITE_SLOT_NAME")
+    paused_actions: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = Field((), alias="PAUSED_ACTIONS")
     max_body_bytes: int = Field(1_048_576, alias="MAX_BODY_BYTES", ge=1, le=104_857_600)
     max_concurrent_requests: int = Field(200, alias="MAX_CONCURRENT_REQUESTS", ge=1)
     max_upload_bytes: int = Field(268_435_456, alias="MAX_UPLOAD_BYTES", ge=1)

@@ -1,5 +1,7 @@
 """The app with an action that does nothing, and beside it the same on Durable Functions alone, as the rival."""
 
+import gc
+
 import azure.durable_functions as df
 import azure.functions as func
 
@@ -13,6 +15,15 @@ application = Application(discover(actions))
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 for blueprint in blueprints.build(application):
     app.register_functions(blueprint)
+
+
+@app.route(route="empty", methods=["GET"])
+async def empty(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("{}", mimetype="application/json")
+
+
+# As function_app.py of the app itself.
+gc.freeze()
 
 
 @app.route(route="bare", methods=["POST"])

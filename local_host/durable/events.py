@@ -49,4 +49,4 @@ def _event(kind: EventType, now: datetime, **fields: object) -> Event:
 
 def _iso(moment: datetime) -> str:
     """UTC with microseconds, as the extension writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from lro_client.arm import ENDPOINT, SCOPE, ArmClient
+from lro_client.command import examples
 from lro_client.command.following import started
 from lro_client.command.options import Access, Data, FinalStateOption, Header, Manner, Wait, flat, payload
 from lro_client.command.running import Run, begun
@@ -43,7 +44,7 @@ def _on_resource(name: str, method: str, description: str) -> None:
         options = _options(access, endpoint, api_version)
         _send(method, id, options, begun(context, manner), data=data, header=header, wait=wait)
 
-    app.command(name, help=description)(flat(command))
+    app.command(name, help=description, epilog=examples.ARM[name])(flat(command))
 
 
 _on_resource("put", "PUT", "Create or replace a resource.")
@@ -51,7 +52,7 @@ _on_resource("patch", "PATCH", "Change a resource.")
 _on_resource("delete", "DELETE", "Delete a resource.")
 
 
-@app.command()
+@app.command(epilog=examples.ARM["action"])
 @flat
 def action(
     context: typer.Context,

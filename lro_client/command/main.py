@@ -12,7 +12,9 @@ import typer
 
 from lro_client.client import LroClient
 from lro_client.clock import Clock
-from lro_client.command import arm, odata
+from lro_client.command import arm, examples, odata
+from lro_client.command.acting import delete, retry
+from lro_client.command.check import check
 from lro_client.command.following import follow, looked_at, other_ways, started
 from lro_client.command.listing import list_operations
 from lro_client.command.options import (
@@ -39,6 +41,7 @@ from lro_client.command.output import one_line, prepare, say
 from lro_client.command.running import Exit, begun, save, show
 from lro_client.command.settings import located, service
 from lro_client.command.targets import Found, Target, found_in, on_target, token_in, with_client
+from lro_client.command.watching import watch
 from lro_client.errors import CancelRefused, StoppedWaiting, WaitCanceled
 from lro_client.model import Profile
 from lro_client.operation import Operation
@@ -63,7 +66,7 @@ app.add_typer(arm.app, name="arm")
 app.add_typer(odata.app, name="odata")
 
 
-@app.command()
+@app.command(epilog=examples.START)
 @flat
 def start(
     context: typer.Context,
@@ -103,7 +106,7 @@ def start(
     with_client(LroClient, run, lambda client: started(run, client, send, wait=wait), options)
 
 
-@app.command()
+@app.command(epilog=examples.WAIT)
 @flat
 def wait(
     context: typer.Context,
@@ -126,7 +129,7 @@ def wait(
     on_target(run, work, found, access, profile=profile)
 
 
-@app.command()
+@app.command(epilog=examples.RESUME)
 @flat
 def resume(
     context: typer.Context,
@@ -147,7 +150,7 @@ def resume(
     on_target(run, lambda operation: follow(run, operation), found, access, endpoint=endpoint)
 
 
-@app.command()
+@app.command(epilog=examples.STATUS)
 @flat
 def status(
     context: typer.Context,
@@ -168,7 +171,7 @@ def status(
     on_target(run, work, found, access, profile=profile)
 
 
-@app.command()
+@app.command(epilog=examples.CANCEL)
 @flat
 def cancel(
     context: typer.Context,
@@ -211,7 +214,11 @@ def cancel(
     on_target(run, work, found, access, profile=profile)
 
 
-app.command("list")(list_operations)
+app.command(epilog=examples.DELETE)(delete)
+app.command(epilog=examples.RETRY)(retry)
+app.command("list", epilog=examples.LIST)(list_operations)
+app.command(epilog=examples.WATCH)(watch)
+app.command(epilog=examples.CHECK)(check)
 
 
 def _at_most(left: float | None) -> float:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from lro_client.command import examples
 from lro_client.command.following import started
 from lro_client.command.options import Access, Data, Header, Manner, Output, Wait, flat, headers_of, json_of, method_of
 from lro_client.command.output import plain
@@ -25,7 +26,7 @@ Prefer = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog=examples.CALL)
 @flat
 def call(
     context: typer.Context,
@@ -53,7 +54,7 @@ def call(
     with_client(ODataClient, run, lambda client: started(run, client, send, wait=wait), options)
 
 
-@app.command()
+@app.command(epilog=examples.BATCH)
 @flat
 def batch(
     context: typer.Context,

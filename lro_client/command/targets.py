@@ -88,8 +88,21 @@ def on_target(
     profile: Profile = Profile.AUTO,
     endpoint: str | None = None,
 ) -> NoReturn:
-    """Do the work with the operation of what was found. A token of any other origin than that of `endpoint`, or of
-    LRO_ENDPOINT, is refused.
+    """`with_target`, for work that needs the operation alone."""
+    with_target(run, lambda _, operation: work(operation), found, access, profile=profile, endpoint=endpoint)
+
+
+def with_target(
+    run: Run,
+    work: Callable[[LroClient, Operation[Any]], Exit],
+    found: Found,
+    access: Access,
+    *,
+    profile: Profile = Profile.AUTO,
+    endpoint: str | None = None,
+) -> NoReturn:
+    """Do the work with the operation of what was found, and its client. A token of any other origin than that of
+    `endpoint`, or of LRO_ENDPOINT, is refused.
 
     Raises:
         typer.Exit: always, with the exit code.
@@ -97,7 +110,7 @@ def on_target(
     """
     home = found.url or endpoint or service()
     options: dict[str, Any] = {"profile": profile} | ({} if found.url else {"endpoint": home})
-    with_client(LroClient, run, lambda client: work(found.opened(run, client)), access.options(home) | options)
+    with_client(LroClient, run, lambda client: work(client, found.opened(run, client)), access.options(home) | options)
 
 
 def with_client(kind: type[C], run: Run, work: Callable[[C], Exit], options: dict[str, Any]) -> NoReturn:

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     )
     from shared.actions.arm.models import ArmTrackedResource, SystemData
     from shared.actions.arm.resource import ArmResource
+    from shared.actions.attempt_context import ActionContext, Attempt, AttemptContext, SyncActionContext
     from shared.actions.calls import call
     from shared.actions.context import (
-        ActionContext,
-        Attempt,
         Context,
         RemovalContext,
         RequestContext,
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from shared.actions.odata.service import ODataService
     from shared.actions.patterns import Accepted
     from shared.actions.policies import Duration, Policies, PollingPolicies, Retry
+    from shared.actions.slices import ContinueLater
     from shared.actions.sweeps import sweep
     from shared.errors import (
         ActionCanceled,
@@ -64,9 +64,8 @@ _MODULES = {
     "shared.actions.arm.models": "ArmTrackedResource SystemData",
     "shared.actions.arm.resource": "ArmResource",
     "shared.actions.calls": "call",
-    "shared.actions.context": (
-        "ActionContext Attempt Context RemovalContext RequestContext ResourceTable ResourceView"
-    ),
+    "shared.actions.attempt_context": "ActionContext Attempt AttemptContext SyncActionContext",
+    "shared.actions.context": "Context RemovalContext RequestContext ResourceTable ResourceView",
     "shared.actions.declaration": "Action action read",
     "shared.actions.delegation": "Delegation",
     "shared.actions.models": "Content Model read_only read_only_names",
@@ -74,6 +73,7 @@ _MODULES = {
     "shared.actions.odata.service": "ODataService",
     "shared.actions.patterns": "Accepted",
     "shared.actions.policies": "Duration Policies PollingPolicies Retry",
+    "shared.actions.slices": "ContinueLater",
     "shared.actions.sweeps": "sweep",
     "shared.errors": (
         "ActionCanceled ActionFailed DeclarationError ErrorBody ErrorDetail RequestError validation_error wording"

@@ -2,11 +2,12 @@
 
 Context          everywhere: storage, settings, clock, ARM resources, operations that are delegated
 ├── RequestContext   in a request: reads, calls, preconditions, hooks that make the first answer, entity sources
-├── ActionContext    in an attempt: progress, cancellation, locks
+├── AttemptContext   in an attempt (`shared.actions.attempt_context`): progress, cancellation, checkpoints, steps, locks
+│   ├── ActionContext      of an async handler
+│   └── SyncActionContext  of a def handler
 └── RemovalContext   once an operation was removed: which one it was
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,23 +15,12 @@ from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from shared.actions.policies import Duration
-from shared.actions.progress import cut_to_fit
-from shared.errors import ActionCanceled
 from shared.model.ids import Locator
-from shared.model.operation import Operation, Progress
+from shared.model.operation import Operation
 from shared.model.timing import Clock
 from shared.model.updates import NO_REQUEST, CreatedOperation, Origin, Update
 from shared.settings import Settings
 from shared.storage.ports import Storage
-
-
-class Attempt(Protocol):
-    """The running attempt behind a context. Both members may be used from any thread."""
-
-    @property
-    def cancel_requested(self) -> bool: ...
-
-    def report(self, progress: Progress) -> None: ...
 
 
 class LockTable(Protocol):
@@ -152,66 +142,3 @@ class RemovalContext(Context):
     """Another operation may have this id by now; the `run_id` is never used again."""
     run_id: str
     created: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionContext(Context):
-    """One attempt, as its handler sees it. Safe to use from the handler's own thread."""
-
-    operation_id: str
-    run_id: str
-    """The same over all attempts of one operation and never used again: derive names of what you create from it."""
-    action: str
-    attempt: int
-    """1 for the first."""
-    deadline: datetime
-    """When this attempt is stopped (aware, UTC)."""
-    logger: logging.LoggerAdapter[logging.Logger]
-    """Puts the operation's id, action and attempt before each line."""
-    attempt_state: Attempt = field(repr=False)
-    _logged_mistakes: set[str] = field(default_factory=set[str], init=False, repr=False, compare=False)
-
-    async def lock(self, resource: str) -> None:
-        """Have `resource`, such as `book/moby-dick`, written by this operation alone until it has ended.
-
-        Nothing has to be released. Raises RequestError 409 OperationInProgress while another operation holds it.
-        """
-        await self.services.locks.take(resource, Locator.of(self.owner, self.operation_id), self.run_id)
-
-    async def save_properties(self, resource_id: str, properties: Mapping[str, Any]) -> bool:
-        """Change properties of an ARM resource that this operation works on; False where it does so no more."""
-        holder = Locator.of(self.owner, self.operation_id)
-        return await self.services.resources.save_properties_of(resource_id, holder, properties)
-
-    @property
-    def cancel_requested(self) -> bool:
-        """Whether the operation was asked to stop, or this attempt is over its deadline."""
-        return self.attempt_state.cancel_requested
-
-    def raise_if_canceled(self) -> None:
-        """Raise ActionCanceled once the handler should stop. Call it between steps of a sync handler."""
-        if self.cancel_requested:
-            raise ActionCanceled(f"operation {self.operation_id} was asked to stop")
-
-    def report_progress(
-        self,
-        *,
-        percent: float | None = None,
-        done: int | None = None,
-        total: int | None = None,
-        message: str | None = None,
-        data: Any = None,
-    ) -> None:
-        """Show how far the work is. Costs nothing to call often: at most one write a second reaches the store.
-
-        `percent` is 0 to 100 and follows from `done` and `total` where it is not given; `message` is cut after
-        500 characters; `data` is any JSON value of up to 4 KiB, for it is stored in the record.
-
-        A mistake here ends no work: a number out of range is moved into it, what is no number, or no JSON of that
-        size, is left out. The log says so, once for each of the parameters.
-        """
-        progress, mistakes = cut_to_fit(percent=percent, done=done, total=total, message=message, data=data)
-        for name in mistakes.keys() - self._logged_mistakes:
-            self._logged_mistakes.add(name)
-            self.logger.warning("Progress does not fit and was cut: %s", mistakes[name])
-        self.attempt_state.report(progress)

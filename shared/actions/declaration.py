@@ -13,7 +13,8 @@ from typing import Any, Unpack
 from pydantic import BaseModel, TypeAdapter
 
 from shared.actions import patterns, routes
-from shared.actions.context import ActionContext, Context, RemovalContext, RequestContext
+from shared.actions.attempt_context import ActionContext
+from shared.actions.context import Context, RemovalContext, RequestContext
 from shared.actions.hooks import Hook, hook
 from shared.actions.input_models import check_texts
 from shared.actions.parameters import RESOURCE_TEMPLATE, ROUTE, Rule, decorator, matches
@@ -62,6 +63,8 @@ class Action:
     """`module.function`, for messages."""
     max_lost: int = DEFAULT_MAX_LOST
     """The lost attempt with this number ends the operation, whatever `retry` says."""
+    deadline: timedelta | None = None
+    """What the operation may take over all its attempts, waits included; None for `Timing.total_deadline`."""
     at_most_once: bool = False
     """Whether the handler must never run twice: it is neither tried again nor given back once it has begun."""
     after_end: Callable[[Context, Operation], Awaitable[None]] | None = None
@@ -98,6 +101,7 @@ class Action:
             timeout=duration(policies.get("timeout", "5m"), what=f"timeout of {where}"),
             retry=retry_policy(policies.get("retry", NO_RETRY)),
             max_lost=lost_limit(policies, where),
+            deadline=_deadline(policies, where),
             at_most_once=policies.get("at_most_once", False),
             keep=duration(policies.get("keep", "24h"), what=f"keep of {where}"),
             retry_after=policies.get("retry_after", 1),
@@ -169,6 +173,13 @@ class Action:
         if not isinstance(result, Accepted):
             raise TypeError(f"the accepted hook of {self.where} returned {type(result).__name__}, not Accepted")
         return result
+
+    def read_input(self, content: bytes) -> BaseModel | None:
+        """What was stored of a start. Raises ValueError where it does not fit any more.
+
+        Names are the aliases; unknown fields come from another version.
+        """
+        return self.input_model.model_validate_json(content) if self.input_model is not None else None
 
     def check_complete(self) -> None:
         """Raise DeclarationError for what only shows once the module was read."""
@@ -244,9 +255,10 @@ def action(
     resource, such as `book/{id}`, on which one operation at a time may work; it has to be a part of the route.
     `timeout` is what one attempt may take (5 minutes), `retry` the number of attempts or a `Retry` (one attempt).
     `max_lost` is the number of lost attempts after which the operation is given up (5); with `at_most_once` the handler
-    never runs twice, not even after a loss. `keep` is how long the record stays after the end (24 hours), `retry_after`
-    the seconds that clients wait between polls (1). The input model and the output are read from the annotations; every
-    parameter of the route must be a field of the input model. Raises DeclarationError.
+    never runs twice, not even after a loss. `deadline` is what the operation may take in all (24 hours). `keep` is how
+    long the record stays after the end (24 hours), `retry_after` the seconds that clients wait between polls (1). The
+    input model and the output are read from the annotations; every parameter of the route must be a field of the input
+    model. Raises DeclarationError.
     """
 
     def declare(handler: Callable[..., Any]) -> Action:
@@ -278,6 +290,11 @@ def read(name: str, *, get: str) -> Callable[[Callable[..., Awaitable[Any]]], Re
         return declared
 
     return declare
+
+
+def _deadline(policies: PollingPolicies, where: str) -> timedelta | None:
+    declared = policies.get("deadline")
+    return None if declared is None else duration(declared, what=f"deadline of {where}")
 
 
 def answered_at_once(name: str, route: str, handler: Callable[..., Awaitable[Any]]) -> Read:

@@ -20,8 +20,8 @@ _LONGEST = timedelta(days=36_525)
 _STEEPEST = 1000
 
 
-def duration(value: Duration, *, what: str) -> timedelta:
-    """Read a duration greater than zero, of a hundred years at most; `what` names it in the error."""
+def duration(value: Duration, *, what: str, or_none: bool = False) -> timedelta:
+    """Read a duration greater than zero, or `or_none`, of a hundred years at most; `what` names it in the error."""
     if isinstance(value, timedelta):
         length = value
     else:
@@ -29,7 +29,7 @@ def duration(value: Duration, *, what: str) -> timedelta:
             raise DeclarationError(f"{what} is {value!r}: write a duration such as '90s', '5m', '1h30m' or '7d'")
         seconds = sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(value))
         length = timedelta(seconds=min(seconds, _LONGEST.total_seconds() + 1))
-    if length <= timedelta(0):
+    if length < timedelta(0) or not (length or or_none):
         raise DeclarationError(f"{what} is {value!r}: it must be longer than zero")
     if length > _LONGEST:
         raise DeclarationError(f"{what} is {value!r}: it must be a hundred years at most")
@@ -106,6 +106,8 @@ class Policies(TypedDict, total=False):
     """A number is that of the attempts."""
     max_lost: int
     """Lost attempts, after which the operation is given up: the last one of so many ends it."""
+    deadline: Duration
+    """What the operation may take in all, over all its attempts and waits."""
     at_most_once: bool
     """Never run the handler again, also where its instance was lost."""
     keep: Duration
@@ -128,6 +130,7 @@ POLICY_RULES = {
     ),
     "max_lost": Rule("a whole number of lost attempts, at least 1", ("5",), is_count),
     "at_most_once": Rule("a truth value", ("True",), lambda value: isinstance(value, bool)),
+    "deadline": DURATION,
     "keep": DURATION,
 }
 POLLING_RULES = {**POLICY_RULES, "retry_after": RETRY_AFTER}

@@ -107,10 +107,11 @@ class Registry:
 
     def check_timeouts(self, function_timeout: timedelta | None, *, total_deadline: timedelta | None = None) -> None:
         """Refuse an attempt that could outlive its operation or the host's functionTimeout (None: unbounded)."""
-        total = total_deadline or Timing().total_deadline
+        default = total_deadline or Timing().total_deadline
         longest = None if function_timeout is None else function_timeout - HOST_MARGIN
         for action in self.runnable.values():
             written = f"{action.where}: timeout {write_duration(action.timeout)}"
+            total = action.deadline or default
             if action.timeout > total:
                 raise DeclarationError(
                     f"{written} is longer than an operation may take from its start to its end; declare at most "

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter
 
-from shared.actions.context import ActionContext, RequestContext
+from shared.actions.attempt_context import ActionContext, SyncActionContext
+from shared.actions.context import RequestContext
 from shared.actions.input_models import check_model
 from shared.actions.models import Content
 from shared.actions.parameters import is_model, where_of
@@ -32,12 +33,14 @@ class Signature:
 
 def read_signature(
     function: Callable[..., Any],
-    context: type[ActionContext | RequestContext],
+    context: type[ActionContext | SyncActionContext | RequestContext],
     *,
     resource: Any = None,
     takes_input: bool = True,
 ) -> Signature:
     """The signature of a handler, or of a read, which is an async function. Raises DeclarationError.
+
+    `context` is what an async one takes first: a `def` handler of an ActionContext takes a SyncActionContext.
 
     A handler of an ARM `resource` takes that after its context.
     """
@@ -48,6 +51,13 @@ def read_signature(
     except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise DeclarationError(f"{where}: its annotations cannot be read: {error}") from None
     names = list(inspect.signature(function).parameters)
+    if context is ActionContext and not inspect.iscoroutinefunction(function):
+        given_context, context = hints.get(names[0]) if names else None, SyncActionContext
+        if given_context is ActionContext:
+            raise DeclarationError(
+                f"{where}: the context of a `def` handler is `context: SyncActionContext`, whose `save` and `once` are "
+                "called without `await`; write that, or `async def`"
+            )
     given = [context] if resource is None else [context, resource]
     if [hints.get(name) for name in names[: len(given)]] != given:
         if resource is None:
@@ -65,7 +75,7 @@ def read_signature(
     if names:
         check_model(annotation, where)
     returns: Any = None if hints["return"] is type(None) else hints["return"]
-    if context is ActionContext:
+    if context is not RequestContext:
         _refuse_files(returns, where)
     return Signature(
         function=function,
@@ -84,7 +94,9 @@ def adapter_of(annotation: Any, where: str) -> TypeAdapter[Any]:
         raise DeclarationError(f"{where}: what it returns cannot be written as JSON: {error}") from None
 
 
-def _check_kind(function: Callable[..., Any], context: type[ActionContext | RequestContext], where: str) -> None:
+def _check_kind(
+    function: Callable[..., Any], context: type[ActionContext | SyncActionContext | RequestContext], where: str
+) -> None:
     if not inspect.isroutine(function):
         raise DeclarationError(f"{where}: a declaration is put on a function; write `async def`, or `def`")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):

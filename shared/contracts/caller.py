@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.actions.context import RequestContext, Services
-from shared.contracts import headers, versions
+from shared.contracts import headers, principal, versions
 from shared.contracts.http import Request
 from shared.settings import Settings
 
@@ -18,6 +18,10 @@ class Caller:
     """The public address of the app, without a slash at its end."""
     api_version: str
     """Of the profile's route; empty where the profile has none."""
+    may_read_all: bool = False
+    """Whether the operations of all owners may be listed and read."""
+    may_change_all: bool = False
+    """Whether they may be canceled, deleted and run again."""
 
     def context(self, services: Services) -> RequestContext:
         """What the code of actions is given inside the request."""
@@ -27,7 +31,14 @@ class Caller:
 def caller_of(request: Request, settings: Settings, *, api_version: str = "") -> Caller:
     """Raises RequestError 401 for who has to sign in first, 400 InvalidHost where the request names no usable host."""
     owner = headers.owner(request, settings)
-    return Caller(owner=owner, base_url=headers.base_url(request, settings), api_version=api_version)
+    roles = principal.roles(request, settings)
+    return Caller(
+        owner=owner,
+        base_url=headers.base_url(request, settings),
+        api_version=api_version,
+        may_read_all=settings.operator_read_role in roles,
+        may_change_all=settings.operator_cancel_role in roles,
+    )
 
 
 def dataplane_caller(request: Request, settings: Settings) -> Caller:

@@ -33,7 +33,10 @@ class Work:
 
 
 class Starter(Protocol):
-    """Starts orchestrations. Every call raises EngineError and returns within ten seconds."""
+    """Starts orchestrations, and forgets those that have ended.
+
+    Every call raises EngineError and returns within ten seconds.
+    """
 
     async def start(self, instance_id: str, work: Work) -> None:
         """Start one; an instance of that id that exists already counts as started."""
@@ -43,13 +46,13 @@ class Starter(Protocol):
         """Whether the instance exists and has not finished."""
         ...
 
-
-class Engine(Starter, Protocol):
-    """Starts orchestrations, and forgets them."""
-
     async def purge(self, instance_id: str) -> bool:
         """Have it keep nothing of the instance, nor of one that it does not know; False where that has not ended."""
         ...
+
+
+class Engine(Starter, Protocol):
+    """The whole of it."""
 
     async def terminate(self, instance_id: str) -> None:
         """Have an instance end without doing more; what has ended, or is not known, stays as it is."""

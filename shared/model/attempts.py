@@ -25,6 +25,8 @@ class AttemptOutcome(StrEnum):
     """Its instance went away: its lease ran out."""
     GIVEN_BACK = "GivenBack"
     """Its instance is stopping, or could not load the input: this counts as nothing."""
+    CONTINUED = "Continued"
+    """Its slice ended on purpose, and another one goes on: this counts as nothing."""
     CANCELED = "Canceled"
 
 

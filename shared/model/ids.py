@@ -64,3 +64,7 @@ class Locator:
     @property
     def active_key(self) -> str:
         return f"a!{self}"
+
+    @property
+    def parked_key(self) -> str:
+        return f"p!{self}"

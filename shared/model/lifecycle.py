@@ -24,7 +24,15 @@ from shared.errors import ErrorBody, FenceLost, TransitionError
 from shared.model import attempts
 from shared.model.attempts import AttemptOutcome
 from shared.model.leases import Leases
-from shared.model.operation import Operation, Outcome, Progress, Status
+from shared.model.operation import (
+    WAITING_FOR_RETRY,
+    WAITING_FOR_TIME,
+    Operation,
+    Outcome,
+    Payload,
+    Progress,
+    Status,
+)
 from shared.model.transitions import Event, target
 
 CANCELED_ERROR = ErrorBody("OperationCanceled", "The operation was canceled at the caller's request.")
@@ -56,12 +64,14 @@ def claim(
     status = target(Event.CLAIM, operation.status)
     if operation.external:
         raise TransitionError(Event.CLAIM, "delegated")
+    if operation.is_parked:
+        raise TransitionError(Event.CLAIM, "parked")
     if leases.are_live(operation, now):
         raise TransitionError(Event.CLAIM, "held by another attempt")
     if operation.not_before is not None and now < operation.not_before:
         raise TransitionError(Event.CLAIM, "waiting for its next attempt")
     operation = count_loss(operation, now, leases=leases)
-    number = operation.failures + operation.losses + 1
+    number = operation.forgiven + operation.failures + operation.losses + 1
     return replace(
         operation,
         status=status,
@@ -72,6 +82,8 @@ def claim(
         started=operation.started or now,
         changed=now,
         not_before=None,
+        waiting_for="",
+        waiting_since=None,
         lease_until=leases.end(now),
         attempt_deadline=now + timeout,
         unknown_since=None,
@@ -86,14 +98,17 @@ def heartbeat(
     fence: int,
     leases: Leases,
     progress: Progress | None = None,
+    saved: Payload | None = None,
     attempt_deadline: datetime | None = None,
 ) -> Operation:
-    """Renew the lease, and store progress if there is any. A holder past its lease may still write.
+    """Renew the lease, and store progress and a checkpoint if there are any. A holder past its lease may still write.
 
     `attempt_deadline` is another one than it was claimed with, because the clock was set.
     """
     target(Event.HEARTBEAT, operation.status)
     _check_holds(operation, fence)
+    if saved is not None:
+        operation = _with_checkpoint(operation, saved)
     return replace(
         operation,
         lease_until=leases.end(now),
@@ -103,20 +118,113 @@ def heartbeat(
     )
 
 
+def _with_checkpoint(operation: Operation, saved: Payload) -> Operation:
+    """Work that got further is not given up for what went wrong before: failures and losses are counted anew."""
+    if operation.saved is not None and operation.saved.sha256 == saved.sha256:
+        return operation
+    return replace(
+        operation,
+        saved=saved,
+        saved_fence=operation.fence,
+        forgiven=operation.forgiven + operation.failures + operation.losses,
+        failures=0,
+        losses=0,
+        idle_slices=0,
+    )
+
+
+def note_step(operation: Operation, now: datetime, *, fence: int, leases: Leases) -> Operation:
+    """The attempt stores, beside this, the result of one more step that is done once."""
+    return replace(heartbeat(operation, now, fence=fence, leases=leases), steps=operation.steps + 1)
+
+
 def retry_later(
-    operation: Operation, now: datetime, *, fence: int, not_before: datetime, error: ErrorBody | None = None
+    operation: Operation,
+    now: datetime,
+    *,
+    fence: int,
+    not_before: datetime,
+    error: ErrorBody | None = None,
+    park_after: timedelta | None = None,
 ) -> Operation:
-    """The attempt failed and another one follows, not before the given time."""
+    """The attempt failed and another one follows, not before the given time; a wait above `park_after` is parked."""
     _check_holds(operation, fence)
     failed = replace(operation, failures=operation.failures + 1, last_error=error)
-    return _release(failed, Event.RETRY_LATER, now, fence=fence, not_before=not_before, outcome=AttemptOutcome.FAILED)
+    event, outcome = Event.RETRY_LATER, AttemptOutcome.FAILED
+    waiting = _release(failed, event, now, fence=fence, not_before=not_before, outcome=outcome)
+    return _waiting(waiting, now, WAITING_FOR_RETRY, park_after)
 
 
-def continue_later(operation: Operation, now: datetime, *, fence: int, not_before: datetime) -> Operation:
+def continue_later(
+    operation: Operation,
+    now: datetime,
+    *,
+    fence: int,
+    after: timedelta = timedelta(0),
+    brief: timedelta = timedelta(0),
+    idle_wait: Callable[[int], timedelta] = lambda idle: timedelta(0),
+    park_after: timedelta | None = None,
+) -> Operation:
+    """The slice ends on purpose, and another one follows `after` that long: neither a failure nor a loss.
+
+    One that has got nowhere within `brief` is followed after `idle_wait` of the number of such slices in a row.
+    """
+    _check_holds(operation, fence)
+    began = operation.attempts[-1].began if operation.attempts else now
+    is_idle = operation.saved_fence != fence and now - began < brief
+    idle = operation.idle_slices + 1 if is_idle else 0
+    event, outcome = Event.CONTINUE_LATER, AttemptOutcome.CONTINUED
+    not_before = now + max(after, idle_wait(idle))
+    ended = replace(operation, idle_slices=idle)
+    waiting = _release(ended, event, now, fence=fence, not_before=not_before, outcome=outcome)
+    return _waiting(waiting, now, WAITING_FOR_TIME, park_after)
+
+
+def give_back(operation: Operation, now: datetime, *, fence: int, not_before: datetime) -> Operation:
     """The attempt gives the operation back without having failed (the host is stopping, or lacks the action)."""
     _check_holds(operation, fence)
     outcome = AttemptOutcome.GIVEN_BACK
-    return _release(operation, Event.CONTINUE_LATER, now, fence=fence, not_before=not_before, outcome=outcome)
+    return _release(operation, Event.GIVE_BACK, now, fence=fence, not_before=not_before, outcome=outcome)
+
+
+def scheduled(operation: Operation, moment: datetime, *, park_after: timedelta) -> Operation:
+    """A new operation whose first attempt is not to begin before; a time that is past is as good as none."""
+    operation = replace(operation, scheduled=moment)
+    if moment <= operation.created:
+        return operation
+    return _waiting(replace(operation, not_before=moment), operation.created, WAITING_FOR_TIME, park_after)
+
+
+def _waiting(operation: Operation, now: datetime, reason: str, park_after: timedelta | None) -> Operation:
+    """With the reason why its next attempt is not yet due, if it is not; parked where that takes long."""
+    due = operation.not_before
+    if operation.status.is_terminal or due is None or due <= now:
+        return operation
+    is_long = park_after is not None and due - now > park_after
+    # Past its deadline there is nothing to wait for: it is looked at then, and given up.
+    look_at = min(due, operation.deadline) if is_long else None
+    return replace(operation, waiting_for=reason, waiting_since=now, look_at=look_at)
+
+
+def wake(operation: Operation, now: datetime, *, seen: Operation, purged: int = 0) -> Operation:
+    """What was parked, as it was `seen`, is active again: a new orchestration is started.
+
+    `purged` says how many generations, the first ones, the engine keeps nothing of.
+    """
+    status = target(Event.WAKE, operation.status)
+    if operation.look_at is None or operation.look_at != seen.look_at or operation.generation != seen.generation:
+        raise TransitionError(Event.WAKE, "parked no more")
+    return replace(
+        operation,
+        status=status,
+        generation=operation.generation + 1,
+        purged=max(operation.purged, purged),
+        changed=now,
+        not_before=now,
+        waiting_for="",
+        waiting_since=None,
+        look_at=None,
+    )
 
 
 def _release(
@@ -196,6 +304,8 @@ def restart(operation: Operation, now: datetime, *, leases: Leases, wait: LossWa
     target(Event.RESTART, operation.status)
     if operation.external:
         raise TransitionError(Event.RESTART, "delegated")
+    if operation.is_parked:
+        raise TransitionError(Event.RESTART, "parked")
     if leases.are_live(operation, now):
         raise TransitionError(Event.RESTART, "held by a live attempt")
     lost = count_loss(operation, now, leases=leases)
@@ -335,5 +445,8 @@ def _end(operation: Operation, status: Status, now: datetime, outcome: Outcome) 
         lease_until=None,
         attempt_deadline=None,
         not_before=None,
+        waiting_for="",
+        waiting_since=None,
+        look_at=None,
         holder="",
     )

@@ -13,7 +13,7 @@ from shared.errors import ErrorBody
 from shared.model.attempts import Attempts
 from shared.model.ids import Locator
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of what is stored: names of tables and columns, and what they hold. A store of another number is refused."""
 
 
@@ -76,6 +76,11 @@ class Progress:
     message: str | None = None
     data: Any = None
 
+
+WAITING_FOR_RETRY = "retry"
+"""In `Operation.waiting_for`: the last attempt has failed."""
+WAITING_FOR_TIME = "time"
+"""There: its caller, or its handler, has named a time."""
 
 CONDITION = "condition"
 """In `Operation.profile_state`, a hash of the condition of the request that started it, where it had one."""
@@ -161,8 +166,14 @@ class Operation:
     """What the start answered; a replay answers the same."""
     profile_state: dict[str, Any] = field(default_factory=dict[str, Any])
     """What the profile has to remember of the start: small JSON values, never a secret."""
+    traceparent: str = ""
+    """The span that started it (W3C Trace Context), which all attempts continue; empty where nothing is traced."""
     labels: tuple[str, ...] = ()
     """Given at the start, to find it by in lists; at most five."""
+    retry_of: str = ""
+    """The id of its owner's operation that it runs again."""
+    listed_for_all: bool = False
+    """Whether it has a row for lists over all owners."""
     external: bool = False
     """Delegated to another system (`shared.operations.external`): never claimed, no lease, only deadlines."""
     secret_hash: str = ""
@@ -175,7 +186,10 @@ class Operation:
     failures: int = 0
     """Attempts that failed."""
     losses: int = 0
-    """Attempts whose lease ran out; the next claim is attempt `failures + losses + 1`."""
+    """Attempts whose lease ran out."""
+    forgiven: int = 0
+    """Failures and losses before the last changed checkpoint, which count no more; the next claim is attempt
+    `forgiven + failures + losses + 1`."""
     attempts: Attempts = ()
     """The last failures and losses, and the latest attempt."""
     fence: int = 0
@@ -184,7 +198,14 @@ class Operation:
     """Random id of the claim that holds the lease."""
     started: datetime | None = None
     ended: datetime | None = None
+    scheduled: datetime | None = None
+    """When its caller has asked for its first attempt; None for at once."""
     not_before: datetime | None = None
+    waiting_for: str = ""
+    """What the next attempt waits for (`WAITING_FOR_...`); empty where it waits for nothing but its turn."""
+    waiting_since: datetime | None = None
+    look_at: datetime | None = None
+    """Set while it is parked: it has no orchestration, and is looked at then."""
     lease_until: datetime | None = None
     """Whether it still counts: `shared.model.leases`."""
     attempt_deadline: datetime | None = None
@@ -193,6 +214,16 @@ class Operation:
     unknown_since: datetime | None = None
     """When an instance first found that it has no such action."""
     expires: datetime | None = None
+    saved: Payload | None = None
+    """The last checkpoint, which the next slice goes on from; None in what was read for a monitor."""
+    saved_fence: int = 0
+    """The claim that has stored it."""
+    idle_slices: int = 0
+    """Slices in a row that ended at once, on purpose, without a new checkpoint."""
+    steps: int = 0
+    """Rows of steps that are done once."""
+    purged: int = 0
+    """Generations, the first ones, of which the engine keeps nothing any more."""
     progress: Progress | None = None
     outcome: Outcome | None = None
     last_error: ErrorBody | None = None
@@ -203,6 +234,11 @@ class Operation:
     def is_waiting(self) -> bool:
         """Whether no attempt holds it and one is to come."""
         return not self.status.is_terminal and self.lease_until is None and not self.external
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it waits without an orchestration, until `look_at`."""
+        return self.look_at is not None
 
     @property
     def locator(self) -> Locator:

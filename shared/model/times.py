@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 def write_time(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds: sorts as text."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def read_time(text: str) -> datetime:

@@ -75,6 +75,8 @@ class Timing:
     tending_within: float = 90.0
     """Seconds that a pass of housekeeping takes for what is active, so that removals get their turn before the next
     pass. An engine that fails slowly takes seconds for each."""
+    backlog_shown: float = 180.0
+    """Seconds for which the counts of a pass are told as metrics: the next pass may be on another instance."""
     removals_within: float = 30.0
     """Seconds that a pass of housekeeping takes for removals: an engine that hangs must not hold up the next pass."""
     removal_patience: timedelta = timedelta(seconds=60)
@@ -104,8 +106,25 @@ class Timing:
     """During a rolling deployment an old instance meets a new action; new instances get it within this time."""
     unknown_action_wait: timedelta = timedelta(seconds=15)
     """Between two looks at an operation whose action is unknown here."""
+    pause_look: float = 5.0
+    """Seconds between two looks of a process at what is paused."""
+    pause_wait: timedelta = timedelta(seconds=30)
+    """Until what is due of a paused action comes back, and what callers of a start are told to wait."""
     dispatch_waits: tuple[float, ...] = (5.0, 30.0)
     """Between tries to run an attempt where the app fails around the handler; then the operation has failed."""
+    park_after: timedelta = timedelta(minutes=10)
+    """A wait that is longer is parked: it ends the orchestration, and a due row wakes the operation. Shorter ones are
+    timers of the engine."""
+    brief_slice: timedelta = timedelta(seconds=1)
+    """A slice that ends within this time without a new checkpoint has got nowhere: the next one waits."""
+    idle_slice_wait: tuple[float, float] = (1.0, 60.0)
+    """Seconds after the first such slice in a row, doubled with each one more, and the longest wait."""
+    checkpoint_interval: float = 1.0
+    """Seconds: a checkpoint of up to `small_checkpoint` bytes reaches the store within this time."""
+    large_checkpoint_interval: float = 10.0
+    """Seconds: a larger one does so within this time."""
+    small_checkpoint: int = 64 * 1024
+    """Bytes."""
     loss_waits: tuple[float, ...] = (0.0, 5.0, 30.0, 120.0)
     """Seconds from the first, second, ... lost attempt to the next claim; the last one holds for all that follow."""
     loss_jitter: float = 0.5
@@ -139,6 +158,11 @@ class Timing:
     """Seconds between two measurements of the event loop while attempts run."""
     loop_lag: float = 1.0
     """Seconds: a lag of the event loop above this is logged."""
+
+    def slice_wait(self, idle: int) -> timedelta:
+        """How long the next slice waits after so many in a row that got nowhere."""
+        first, longest = self.idle_slice_wait
+        return timedelta(seconds=min(longest, first * 2.0 ** min(idle - 1, 64)) if idle else 0)
 
     def loss_wait(self, losses: int, randomness: Callable[[], float]) -> timedelta:
         """How long the next claim waits after so many lost attempts, at least one; `randomness` is 0 up to 1."""

@@ -16,6 +16,8 @@ class Event(StrEnum):
     HEARTBEAT = "heartbeat"
     RETRY_LATER = "retry_later"
     CONTINUE_LATER = "continue_later"
+    GIVE_BACK = "give_back"
+    WAKE = "wake"
     RESTART = "restart"
     NOTE_LOSS = "note_loss"
     NOTE_UNKNOWN_ACTION = "note_unknown_action"
@@ -39,6 +41,10 @@ TRANSITIONS: dict[tuple[Event, Status], Status] = {
     (Event.RETRY_LATER, _G): _C,
     (Event.CONTINUE_LATER, _R): _R,
     (Event.CONTINUE_LATER, _G): _C,
+    (Event.GIVE_BACK, _R): _R,
+    (Event.GIVE_BACK, _G): _C,
+    (Event.WAKE, _N): _N,
+    (Event.WAKE, _R): _R,
     (Event.RESTART, _N): _N,
     (Event.RESTART, _R): _R,
     (Event.NOTE_LOSS, _R): _R,

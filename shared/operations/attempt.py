@@ -2,31 +2,49 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
-from shared.errors import FenceLost, StorageError, TransitionError
+from shared.actions.attempt_context import StepResult
+from shared.errors import ActionCanceled, FenceLost, StorageError, TransitionError
 from shared.model import lifecycle
 from shared.model.ids import Locator
-from shared.model.operation import Operation, Progress, Status
+from shared.model.operation import Operation, Payload, Progress, Status
 from shared.model.timing import Clock, Timing
+from shared.operations.checkpoints import Checkpoints
 from shared.operations.durations import Durations
 from shared.operations.invocations import current
 from shared.operations.log_lines import about
 from shared.operations.loop_watch import watch_loop
+from shared.operations.recent_starts import RecentStarts
 from shared.operations.records import OperationRecords
+from shared.operations.snapshots import CHECKPOINT, MAX_CHECKPOINT_BYTES, snapshot
+from shared.operations.steps import Steps
 from shared.operations.tasks import is_set_within
 from shared.operations.waiting import Completions
+from shared.settings import MAX_RESULT_BYTES
+from shared.storage.ports import Change
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class LiveAttempt:
     """Keeps the lease of one claimed operation. The handler's side may be used from any thread."""
 
-    def __init__(self, records: OperationRecords, operation: Operation, *, clock: Clock, timing: Timing) -> None:
+    def __init__(
+        self,
+        records: OperationRecords,
+        operation: Operation,
+        *,
+        clock: Clock,
+        timing: Timing,
+        max_step_bytes: int = MAX_RESULT_BYTES,
+    ) -> None:
         self.operation = operation
         self._records = records
         self._clock = clock
@@ -40,6 +58,11 @@ class LiveAttempt:
         self._wake = asyncio.Event()
         self._closed = asyncio.Event()
         self._progress: Progress | None = None
+        self._writing = asyncio.Lock()
+        """One write of the record at a time: two would meet each other as conflicts."""
+        time: dict[str, Any] = {"clock": clock, "timing": timing}
+        self.checkpoints = Checkpoints(records, operation, **time, wake=self._wake.set)
+        self.steps = Steps(records, self, limit=max_step_bytes, pause=self._pause)
         self.is_canceled = False
         """Whether the handler is to stop for good: the operation was canceled or lost, or the time is up."""
         self.is_given_back = False
@@ -61,6 +84,59 @@ class LiveAttempt:
     def report(self, progress: Progress) -> None:
         self._progress = progress
         self._loop.call_soon_threadsafe(self._wake.set)
+
+    @property
+    def saved(self) -> Any:
+        return self.checkpoints.value
+
+    @property
+    def time_left(self) -> timedelta:
+        return timedelta(seconds=max(0.0, self._ends - self._clock.monotonic()))
+
+    async def save(self, state: Any, *, flush: bool) -> None:
+        self.checkpoints.check_open()
+        self.checkpoints.replace(await snapshot(state, CHECKPOINT, limit=MAX_CHECKPOINT_BYTES))
+        if flush:
+            await self.checkpoints.flush()
+
+    async def find_step(self, key: str, function: str) -> StepResult | None:
+        self.checkpoints.check_open()
+        return await self.steps.find(key, function)
+
+    async def keep_step(self, key: str, function: str, value: Any) -> Any:
+        return await self.steps.keep(key, function, value)
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def note_step(self, also: Sequence[Change]) -> None:
+        """As `shared.operations.steps.StepWriter` has it."""
+        self.checkpoints.check_open()
+        fence, leases = self.fence, self._records.leases
+
+        def note(operation: Operation) -> Operation:
+            return lifecycle.note_step(operation, self._clock.now(), fence=fence, leases=leases)
+
+        try:
+            async with self._writing:
+                self.operation = await self._records.change(self.operation, note, also=also)
+        except (FenceLost, TransitionError) as error:
+            self._lose(error)
+            raise ActionCanceled(f"operation {self.operation.id} went to another attempt") from error
+        if self.operation.status is Status.CANCELING:
+            self.cancel()
+
+    async def refresh(self) -> None:
+        async with self._writing:
+            found = await self._records.read(self.operation.locator)
+            if found is not None and found.fence == self.fence:
+                self.operation = found
+
+    async def _pause(self, tried: int) -> None:
+        self.checkpoints.check_open()
+        waits = self._timing.settle_waits
+        await is_set_within(self._closed, waits[min(tried, len(waits) - 1)], self._clock)
+        self.checkpoints.check_open()
 
     def stop_with(self, interrupt: Callable[[], object], *, let_go: Callable[[], bool]) -> None:
         """How the handler is reached: `interrupt` cancels an async one's task, `let_go` has it given back.
@@ -95,45 +171,65 @@ class LiveAttempt:
         A write that meets another status learns of a cancel request made on another instance; one that meets another
         fence has lost the operation and stops the handler.
         """
-        clock, timing = self._clock, self._timing
-        written = clock.monotonic()
-        while True:
-            await is_set_within(self._wake, written + timing.heartbeat - clock.monotonic(), clock)
-            if await is_set_within(self._closed, written + timing.progress_interval - clock.monotonic(), clock):
-                return
-            self._wake.clear()
+        clock, written = self._clock, self._clock.monotonic()
+        while not self._closed.is_set():
+            left = self._due(written) - clock.monotonic()
+            if left > 0:
+                self._wake.clear()
+                await is_set_within(self._wake, left, clock)
+                continue
+            self.checkpoints.advance()
+            if self._due(written) > clock.monotonic():
+                continue  # What was due is on its way to a blob first.
             written = clock.monotonic()
             try:
                 await self._beat()
             except (FenceLost, TransitionError) as error:
-                about(_log, self.operation, "attempt_lost").warning("Lost an operation: %s", error)
-                self._lost = True
-                self.cancel()
+                self._lose(error)
                 return
             except StorageError as error:
+                self.checkpoints.failed()
                 line = about(_log, self.operation, "heartbeat_failed")
                 line.warning("A heartbeat did not reach the store: %s", error)
 
+    def _due(self, written: float) -> float:
+        """When there is something to do for the heartbeat, which has written last at that time."""
+        due = written + (self._timing.heartbeat if self._progress is None else self._timing.progress_interval)
+        saved = self.checkpoints.due(written)
+        return due if saved is None else min(due, saved)
+
+    def _lose(self, error: Exception) -> None:
+        if not self._lost:
+            about(_log, self.operation, "attempt_lost").warning("Lost an operation: %s", error)
+        self._lost = True
+        self.cancel()
+
     async def _beat(self) -> None:
         progress, self._progress = self._progress, None
+        saved = self.checkpoints.ready
         try:
-            self.operation = await self._records.change(
-                self.operation,
-                lambda o: self._renewed(o, self._clock.now(), progress),
-            )
+            async with self._writing:
+                self.operation = await self._records.change(
+                    self.operation,
+                    lambda o: self._renewed(o, self._clock.now(), progress, saved),
+                )
         except StorageError:
             self._progress = self._progress or progress
             raise
+        self.checkpoints.written(saved)
         if self.operation.status is Status.CANCELING:
             self.cancel()
 
-    def _renewed(self, operation: Operation, now: datetime, progress: Progress | None) -> Operation:
+    def _renewed(
+        self, operation: Operation, now: datetime, progress: Progress | None, saved: Payload | None
+    ) -> Operation:
         return lifecycle.heartbeat(
             operation,
             now,
             fence=self.fence,
             leases=self._records.leases,
             progress=progress,
+            saved=saved,
             attempt_deadline=self._moved_deadline(operation, now),
         )
 
@@ -149,36 +245,45 @@ class LiveAttempt:
         self._closed.set()
         self._wake.set()
         await asyncio.wait({keeper})
+        self.checkpoints.close()
         if not keeper.cancelled() and (error := keeper.exception()):
             raise error
 
     async def settle(self, conclusion: Callable[[Operation, datetime, int], Operation]) -> datetime | None:
-        """Write how the attempt ended, together with progress that was not written yet; when to come back, if ever."""
+        """Write how the attempt ended, with progress and a checkpoint that were not written yet; when to come back, if
+        ever."""
         if self._lost:
+            self.checkpoints.abandon()
             raise FenceLost(f"operation {self.operation.id} went to another attempt")
         progress = self._progress
+        saved: Payload | None = None
         tried: list[Operation] = []
 
         def apply(operation: Operation) -> Operation:
             if any(replace(operation, etag=one.etag) == one for one in tried):
                 return operation  # an earlier try was done after all, only its answer was lost
             now = self._clock.now()
-            if progress is not None:
-                operation = self._renewed(operation, now, progress)
+            if progress is not None or saved is not None:
+                operation = self._renewed(operation, now, progress, saved)
             settled = conclusion(operation, now, self.fence)
             tried.append(settled)
             return settled
 
         for wait in (*self._timing.settle_waits, None):
             try:
+                saved = await self.checkpoints.finish()
                 self.operation = await self._records.change(self.operation, apply)
                 break
             except StorageError:
+                self.checkpoints.failed()
                 # Work that is done is not given up for one failed write: nobody else claims while the lease lives.
                 if wait is None:
                     raise
                 await self._clock.sleep(wait)
-        return None if self.operation.status.is_terminal else self.operation.not_before
+        self.checkpoints.written(saved)
+        await self.checkpoints.tidied()
+        is_over = self.operation.status.is_terminal or self.operation.is_parked
+        return None if is_over else self.operation.not_before
 
 
 class LiveAttempts:
@@ -190,6 +295,7 @@ class LiveAttempts:
         self.completions = Completions()
         """Who waits on this instance for an operation to end."""
         self.durations = Durations()
+        self.starts = RecentStarts(clock=clock)
         self.is_stopping = False
         """Whether the instance is stopping: nothing is claimed any more."""
         self._count = 0

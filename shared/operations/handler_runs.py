@@ -6,14 +6,19 @@ What a handler does never fails the orchestration: it becomes a stored outcome, 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
-from shared.actions.context import ActionContext, Attempt, Services
+from shared import telemetry
+from shared.actions.attempt_context import ActionContext, Attempt, AttemptContext, SyncActionContext
+from shared.actions.context import Services
 from shared.actions.declaration import Action
 from shared.actions.registry import HOST_MARGIN
+from shared.actions.slices import ContinueLater
 from shared.errors import (
     ActionCanceled,
     ActionFailed,
@@ -27,6 +32,7 @@ from shared.errors import (
 from shared.model import lifecycle
 from shared.model.operation import Operation, Outcome, Status
 from shared.model.timing import Clock, Timing
+from shared.operations import measures
 from shared.operations.attempt import LiveAttempt
 from shared.operations.containment import Escaped, contained
 from shared.operations.handler_threads import HandlerAbandoned, HandlerThreads, wait_for_end
@@ -58,10 +64,11 @@ class Interrupted(Exception):
 
 
 def handler_context(
-    services: Services, operation: Operation, *, deadline: datetime, attempt_state: Attempt
-) -> ActionContext:
-    """What a handler is given for one attempt at `operation`, in the app and in a test of it."""
-    return ActionContext(
+    services: Services, operation: Operation, *, is_async: bool, deadline: datetime, attempt_state: Attempt
+) -> ActionContext | SyncActionContext:
+    """What a handler is given for one slice of an attempt at `operation`, in the app and in a test of it."""
+    kind = ActionContext if is_async else SyncActionContext
+    return kind(
         services=services,
         base_url=services.settings.own_url,
         api_version=operation.api_version,
@@ -104,9 +111,16 @@ class HandlerRuns:
         except ValueError as error:
             message = f"The stored input no longer fits the action: {_problem(error)}"
             return self._final(ErrorBody("InvalidStoredInput", message))
+        if operation.saved is not None:
+            content = await self._records.load_payload(operation.saved)
+            if content is None:
+                # To begin anew would be to do again what is done.
+                return self._final(ErrorBody("CheckpointGone", "The blob of the last checkpoint is not there."))
+            attempt.checkpoints.value = await off_loop(len(content), from_json, content)
         context = handler_context(
             self._services,
             operation,
+            is_async=action.is_async,
             deadline=operation.attempt_deadline or self._clock.now() + action.timeout,
             attempt_state=attempt,
         )
@@ -128,7 +142,9 @@ class HandlerRuns:
             return await self._time_out(action, attempt, task, began)
         return await self._judge(action, attempt, task)
 
-    async def _call(self, action: Action, attempt: LiveAttempt, context: ActionContext, input: BaseModel | None) -> Any:
+    async def _call(
+        self, action: Action, attempt: LiveAttempt, context: AttemptContext, input: BaseModel | None
+    ) -> Any:
         arguments = (context,) if action.input_model is None else (context, input)
 
         def begins() -> None:
@@ -136,15 +152,20 @@ class HandlerRuns:
 
         if action.is_async:
             begins()
-            with contained():
+            with contained(), self._span(action):
                 return await action.handler(*arguments)
 
         def unless_stopped() -> Any:
             # The wait for a thread may have been long; asyncio's cancellation does not reach what waits to start.
             context.raise_if_canceled()
-            return action.handler(*arguments)
+            with self._span(action):
+                return action.handler(*arguments)
 
         return await self._threads.run(unless_stopped, operation=attempt.operation, begins=begins)
+
+    @staticmethod
+    def _span(action: Action) -> AbstractContextManager[object]:
+        return telemetry.span(f"handler {action.name}", {measures.ACTION: action.name})
 
     async def _load_input(self, action: Action, operation: Operation) -> BaseModel | None:
         if action.input_model is None:
@@ -172,7 +193,7 @@ class HandlerRuns:
             return _confirm
         seconds = action.timeout.total_seconds()
         error = ErrorBody("AttemptTimedOut", f"The attempt did not end within {seconds:g} seconds.")
-        return self._retry_or_fail(action, attempt.operation, error)
+        return self._retry_or_fail(action, error)
 
     async def _judge(self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> Conclusion:
         operation = attempt.operation
@@ -183,20 +204,20 @@ class HandlerRuns:
         except (ActionCanceled, asyncio.CancelledError):
             if attempt.is_canceled:
                 return _confirm
-            return self._retry_or_fail(
-                action, operation, ErrorBody("AttemptInterrupted", "The attempt stopped itself.")
-            )
+            return self._retry_or_fail(action, ErrorBody("AttemptInterrupted", "The attempt stopped itself."))
+        except ContinueLater as later:
+            return _confirm if attempt.is_canceled else self._continue(later.after)
         except ActionFailed as failure:
-            return self._fail_as(action, operation, failure, failure.status_code, retryable=failure.retryable)
+            return self._fail_as(action, failure, failure.status_code, retryable=failure.retryable)
         except RequestError as failure:
             # The words of a request, from code that both have: what a request would be told to send again is retried.
             retryable = failure.status in _SENT_AGAIN or failure.status >= 500 or "Retry-After" in failure.headers
-            return self._fail_as(action, operation, failure, failure.status, retryable=retryable)
+            return self._fail_as(action, failure, failure.status, retryable=retryable)
         except Exception as error:
             about(_log, operation, "handler_raised").exception("The handler raised")
             raised = error.raised if isinstance(error, Escaped) else error
             message = f"The action failed unexpectedly ({type(raised).__name__}); the app's log has more."
-            return self._retry_or_fail(action, operation, ErrorBody("ActionError", message))
+            return self._retry_or_fail(action, ErrorBody("ActionError", message))
         return await self._store_result(action, operation, value)
 
     async def _store_result(self, action: Action, operation: Operation, value: Any) -> Conclusion:
@@ -218,12 +239,11 @@ class HandlerRuns:
                 if wait is not None:
                     await self._clock.sleep(wait)
         error = ErrorBody("ResultNotStored", "The action ended, but storage did not take its result.")
-        return self._retry_or_fail(action, operation, error)
+        return self._retry_or_fail(action, error)
 
     def _fail_as(
         self,
         action: Action,
-        operation: Operation,
         failure: ActionFailed | RequestError,
         status_code: int,
         *,
@@ -231,22 +251,39 @@ class HandlerRuns:
     ) -> Conclusion:
         error = ErrorBody(failure.code, failure.message, failure.target, failure.details)
         if retryable:
-            return self._retry_or_fail(action, operation, error, status_code)
+            return self._retry_or_fail(action, error, status_code)
         return self._final(error, status_code)
 
     def _final(self, error: ErrorBody, status_code: int = 500) -> Conclusion:
         outcome = Outcome(status_code, error=bounded(error))
         return lambda o, now, fence: lifecycle.fail(o, now, fence=fence, outcome=outcome)
 
-    def _retry_or_fail(
-        self, action: Action, operation: Operation, error: ErrorBody, status_code: int = 500
-    ) -> Conclusion:
-        failures = operation.failures + 1
-        again = self._clock.now() + action.retry.wait_after(failures)
-        if failures >= action.retry.max_attempts or again >= operation.deadline:
-            return self._final(error, status_code)
-        kept = bounded(error)
-        return lambda o, now, fence: lifecycle.retry_later(o, now, fence=fence, not_before=again, error=kept)
+    def _retry_or_fail(self, action: Action, error: ErrorBody, status_code: int = 500) -> Conclusion:
+        kept, final, park_after = bounded(error), self._final(error, status_code), self._timing.park_after
+
+        def conclude(operation: Operation, now: datetime, fence: int) -> Operation:
+            # A checkpoint that goes in the same write has the failures before it count no more.
+            failures = operation.failures + 1
+            again = now + action.retry.wait_after(failures)
+            if failures >= action.retry.max_attempts or again >= operation.deadline:
+                return final(operation, now, fence)
+            return lifecycle.retry_later(
+                operation, now, fence=fence, not_before=again, error=kept, park_after=park_after
+            )
+
+        return conclude
+
+    def _continue(self, after: timedelta) -> Conclusion:
+        timing = self._timing
+        return lambda o, now, fence: lifecycle.continue_later(
+            o,
+            now,
+            fence=fence,
+            after=after,
+            brief=timing.brief_slice,
+            idle_wait=timing.slice_wait,
+            park_after=timing.park_after,
+        )
 
 
 def _was_interrupted(action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> bool:
@@ -279,7 +316,7 @@ def _let_go(action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> bo
 
 def give_back(operation: Operation, now: datetime, fence: int) -> Operation:
     """The conclusion on an attempt that did not get to do its work: the next one may follow at once."""
-    return lifecycle.continue_later(operation, now, fence=fence, not_before=now)
+    return lifecycle.give_back(operation, now, fence=fence, not_before=now)
 
 
 def _lose(operation: Operation, now: datetime, fence: int) -> Operation:

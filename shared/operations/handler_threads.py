@@ -14,6 +14,7 @@ from typing import Any
 
 from shared.model.operation import Operation
 from shared.model.timing import Clock
+from shared.operations import measures
 from shared.operations.containment import Escaped
 from shared.operations.invocations import attributed
 from shared.operations.log_lines import about
@@ -75,6 +76,7 @@ class HandlerThreads:
             except asyncio.CancelledError:
                 if not done.done() or done.cancelled():
                     self.abandoned += 1
+                    measures.ABANDONED.add(1, {measures.ACTION: operation.action})
                     line = about(_log, operation, "handler_abandoned")
                     line.error("Abandoned a handler's thread that did not stop", extra={"abandoned": self.abandoned})
                 raise

@@ -1,4 +1,4 @@
-"""What keeps operations moving when something was lost: restarts, deadlines, abandoned cancels, expiry; and the sweeps.
+"""What keeps operations moving: restarts, wakes, deadlines, abandoned cancels, expiry; and the sweeps.
 
 The same pass runs on Azure and on the local host. An idle one costs 33 queries however many records there are.
 """
@@ -16,11 +16,13 @@ from shared.model.ids import Locator
 from shared.model.operation import Operation
 from shared.model.timing import Clock, Timing
 from shared.operations.after_end import AfterEnd
+from shared.operations.backlog import Backlog, BacklogReport
 from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery, Verdict, is_overdue
 from shared.operations.remains import Remains
 from shared.operations.removal import Removals
+from shared.operations.rows import Look
 from shared.operations.site import Site
 
 _PARALLEL = 8
@@ -34,6 +36,7 @@ class Report:
 
     looked_at: int = 0
     restarted: int = 0
+    woken: int = 0
     canceled: int = 0
     failed: int = 0
     removed: int = 0
@@ -43,6 +46,8 @@ class Report:
         match done:
             case Verdict.RESTART | Verdict.RESTART_UNLESS_LIVE | Verdict.DELEGATE:
                 self.restarted += 1
+            case Verdict.WAKE:
+                self.woken += 1
             case Verdict.CONFIRM_CANCEL:
                 self.canceled += 1
             case Verdict.EXCEED_DEADLINE | Verdict.GIVE_UP_STUCK | Verdict.GIVE_UP_LOST:
@@ -52,7 +57,7 @@ class Report:
 
     @property
     def did_something(self) -> bool:
-        return bool(self.restarted or self.canceled or self.failed or self.removed)
+        return bool(self.restarted or self.woken or self.canceled or self.failed or self.removed)
 
     def __str__(self) -> str:
         return ", ".join(f"{field.name} {getattr(self, field.name)}" for field in fields(self))
@@ -89,16 +94,22 @@ class Housekeeping:
         self._randomness = randomness
         self._after_end = after_end
         self._sweeps = sweeps
+        self._backlog = BacklogReport(clock=clock, timing=timing)
 
     async def run(self, engine: Engine) -> Report:
-        report = Report()
+        report, backlog = Report(), Backlog()
         if not await self._site.hold():
             return report
         now, start, timing = self._records.verdict_clock.now(), self._randomness(), self._timing
-        tending = _side_by_side(self._due(now, start), lambda locator: self._tend(locator, engine, report))
+        due = self._records.due(now, start=start)
+        looks = (each.locator async for each in due if isinstance(each, Look))
+        tended = _in_turns(self._active(now, start, backlog), looks)
+        tending = _side_by_side(tended, lambda locator: self._tend(locator, engine, report, backlog))
         if not await self._ends_within(timing.tending_within, tending):
+            backlog.is_complete = False
             _log.warning("Not all that is active was looked at in this pass", extra={"event": "tending_unfinished"})
-        expired = self._records.expired(now, start=start)
+        self._backlog.tell(backlog)
+        expired = (each async for each in due if not isinstance(each, Look))
         removals = _side_by_side(expired, lambda each: self._remove(each, engine, report))
         if not await self._ends_within(timing.removals_within, removals):
             _log.warning("Not all that has expired was removed in this pass", extra={"event": "removals_unfinished"})
@@ -115,18 +126,21 @@ class Housekeeping:
             return False
         return True
 
-    async def _due(self, now: datetime, start: float) -> AsyncIterator[Locator]:
+    async def _active(self, now: datetime, start: float, backlog: Backlog) -> AsyncIterator[Locator]:
         async for locator, created in self._records.active(start=start):
             # One that was created later than now may be old: the clock was set back.
             if created > now or is_overdue(created, now, self._timing, self._records.leases):
                 yield locator
+            else:
+                backlog.young += 1
 
-    async def _tend(self, locator: Locator, engine: Engine, report: Report) -> None:
+    async def _tend(self, locator: Locator, engine: Engine, report: Report, backlog: Backlog) -> None:
         operation: Operation | None = None
         try:
             operation = await self._records.read(locator, for_monitor=True)
             if operation is not None:
                 report.looked_at += 1
+                backlog.note(operation, self._records.verdict_clock.now())
                 _, done = await self._recovery.recover(operation, engine)
                 report.count(done)
         except (FenceLost, TransitionError, StorageConflict):
@@ -172,6 +186,17 @@ class Housekeeping:
 
 
 _T = TypeVar("_T")
+
+
+async def _in_turns(*streams: AsyncIterator[_T]) -> AsyncIterator[_T]:
+    """One of each in turn, so that none has to wait for the end of another."""
+    left = list(streams)
+    while left:
+        for stream in tuple(left):
+            try:
+                yield await anext(stream)
+            except StopAsyncIteration:
+                left.remove(stream)
 
 
 async def _side_by_side(stream: AsyncIterator[_T], work: Callable[[_T], Awaitable[None]]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import product, starmap
 
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.operation import TERMINAL, Status
@@ -90,7 +91,7 @@ class OperationLists:
 
     async def page(
         self,
-        owner: str,
+        owner_hash: str | None,
         *,
         position: str | None,
         limit: int,
@@ -98,12 +99,12 @@ class OperationLists:
         oldest_first: bool = False,
         budget: int = BUDGET,
     ) -> ListPage:
-        """The owner's operations, newest first; `oldest_first` only where the selection is active.
+        """The owner's operations, newest first, or those of all owners; `oldest_first` only where the selection is
+        active.
 
         At most `budget` rows are looked at, so a filter that matches little answers short pages.
         """
-        owner_hash = Locator.of(owner, "x").owner_hash
-        if selection.id is not None:
+        if selection.id is not None and owner_hash is not None:
             return await self._one(Locator(owner_hash, selection.id), selection, position)
         if selection.is_active:
             found = self._active(owner_hash, selection, position, oldest_first)
@@ -111,16 +112,15 @@ class OperationLists:
             size = max(limit // 4, 8) if selection.is_all else _SCAN
             found = self._rows(owner_hash, selection, position, size)
         page = await _page(found, selection.matches, limit, budget)
-        return replace(page, rows=await self._with_progress(owner_hash, page.rows))
+        return replace(page, rows=await self._with_progress(page.rows))
 
-    async def count(self, owner: str, selection: Selection = ALL) -> ListCount:
+    async def count(self, owner_hash: str | None, selection: Selection = ALL) -> ListCount:
         """How many of them the selection shows.
 
         The active ones are counted by their markers, and looked at where that is not enough; of the others the newest
         `BUDGET`, and of what is active and older than those as many.
         """
-        owner_hash = Locator.of(owner, "x").owner_hash
-        if selection.id is not None:
+        if selection.id is not None and owner_hash is not None:
             one = (await self._one(Locator(owner_hash, selection.id), selection, None)).rows
             return _count(one, active=len([row for row in one if row.status in ACTIVE]), more=False)
         markers = await self._markers(owner_hash, selection)
@@ -150,10 +150,12 @@ class OperationLists:
         found = [row for row in await self._read([locator]) if row is not None and selection.matches(row)]
         return ListPage(tuple(row for row in found if position is None or row.position > position), None)
 
-    def _rows(self, owner_hash: str, selection: Selection, position: str | None, size: int) -> AsyncGenerator[ListRow]:
+    def _rows(
+        self, owner_hash: str | None, selection: Selection, position: str | None, size: int
+    ) -> AsyncGenerator[ListRow]:
         return newest_first(
             self._table,
-            f"l!{owner_hash}!",
+            "g!" if owner_hash is None else f"l!{owner_hash}!",
             position=position,
             since=selection.since,
             until=selection.until,
@@ -161,7 +163,7 @@ class OperationLists:
         )
 
     async def _active(
-        self, owner_hash: str, selection: Selection, position: str | None, oldest_first: bool
+        self, owner_hash: str | None, selection: Selection, position: str | None, oldest_first: bool
     ) -> AsyncGenerator[ListRow]:
         """Those that are not over, by their markers, each read as its turn comes."""
         markers = sorted(await self._markers(owner_hash, selection), key=lambda each: each[0], reverse=oldest_first)
@@ -169,44 +171,48 @@ class OperationLists:
             markers = [each for each in markers if (each[0] < position if oldest_first else each[0] > position)]
         for first in range(0, len(markers), _READS_AT_ONCE):
             some = markers[first : first + _READS_AT_ONCE]
-            for row in await self._read([locator for _, locator in some]):
+            for row in await self._read([locator for _, locator in some], for_all=owner_hash is None):
                 if row is not None:
                     yield row
 
-    async def _markers(self, owner_hash: str, selection: Selection) -> list[Marker]:
-        """Those of all active operations that the selection may show, in no order."""
+    async def _markers(self, owner_hash: str | None, selection: Selection) -> list[Marker]:
+        """Those of all active operations, parked ones included, that the selection may show, in no order."""
+        for_all = owner_hash is None
 
-        async def of(partition: str) -> list[Marker]:
+        async def of(partition: str, kind: str) -> list[Marker]:
             found: list[Marker] = []
-            async for page in row_pages(self._table, partition, lower=f"a!{owner_hash}!", upper=f'a!{owner_hash}"'):
+            prefix = kind if for_all else f"{kind}!{owner_hash}"
+            async for page in row_pages(self._table, partition, lower=f"{prefix}!", upper=f'{prefix}"'):
                 for locator, created in readable_rows(page, rows.read_active_row):
                     if selection.spans(created):
-                        found.append((rows.list_position(locator, created), locator))
+                        found.append((rows.list_position(locator, created, for_all=for_all), locator))
             return found
 
-        return [each for found in await asyncio.gather(*map(of, PARTITIONS)) for each in found]
+        kinds = product(PARTITIONS, ("a", "p"))
+        # One that is parked or woken between two of the reads has both markers.
+        return list({each for found in await asyncio.gather(*starmap(of, kinds)) for each in found})
 
-    async def _read(self, locators: Sequence[Locator]) -> list[ListRow | None]:
+    async def _read(self, locators: Sequence[Locator], *, for_all: bool = False) -> list[ListRow | None]:
         """The records themselves, each by a point read; None for one that is gone."""
         at_once = asyncio.Semaphore(_READS_AT_ONCE)
 
         async def read(locator: Locator) -> ListRow | None:
             async with at_once:
                 row = await self._table.read(locator.partition, locator.record_key, columns=rows.LIST_COLUMNS)
-            return rows.list_row(rows.from_row(row)) if row else None
+            return rows.list_row(rows.from_row(row), for_all=for_all) if row else None
 
         return list(await asyncio.gather(*map(read, locators)))
 
-    async def _with_progress(self, owner_hash: str, found: Sequence[ListRow]) -> tuple[ListRow, ...]:
+    async def _with_progress(self, found: Sequence[ListRow]) -> tuple[ListRow, ...]:
         """With the progress of those that run, of the first hundred of them, where their records still say so."""
         running = [row for row in found if row.status in (Status.RUNNING, Status.CANCELING) and not row.is_read_itself][
             :_SHOWN_WITH_PROGRESS
         ]
-        read = await self._read([Locator(owner_hash, row.id) for row in running])
-        newer = {row.position: row for row in read if row is not None}
+        read = await self._read([Locator(row.owner_hash, row.id) for row in running])
+        newer = {(row.owner_hash, row.id): row for row in read if row is not None}
         return tuple(
             replace(row, attempt=now.attempt, percent=now.percent, changed=now.changed)
-            if (now := newer.get(row.position)) is not None and now.status is row.status
+            if (now := newer.get((row.owner_hash, row.id))) is not None and now.status is row.status
             else row
             for row in found
         )

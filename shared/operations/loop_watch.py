@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from shared.model.timing import Clock, Timing
+from shared.operations import measures
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ async def watch_loop(
         before, used_before = clock.monotonic(), clock.thread_time()
         await clock.sleep(timing.loop_watch_interval)
         lag = clock.monotonic() - before - timing.loop_watch_interval
+        measures.LOOP_LAG.record(max(0.0, lag), {})
         if lag > timing.loop_lag:
             cpu = clock.thread_time() - used_before
             names = sorted(set(suspects()))

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, cast
 
 from shared.model.operation import NO_PAYLOAD, Payload
@@ -11,9 +10,24 @@ from shared.storage.ports import Scalar
 
 def input_columns(input: Payload) -> dict[str, Scalar]:
     """The columns of an operation's input."""
-    described = asdict(input)
-    text = described.pop("text") or ""
-    return {"input_text": text, "input": json.dumps(described)}
+    return payload_columns("input", input)
+
+
+def payload_columns(name: str, payload: Payload | None) -> dict[str, Scalar]:
+    """The columns of a payload: `{name}` and `{name}_text`; empty ones where there is none."""
+    if payload is None:
+        return {f"{name}_text": "", name: ""}
+    return {f"{name}_text": payload.text or "", name: dump_json(described(payload))}
+
+
+def described(payload: Payload) -> dict[str, Any]:
+    """What is known of a payload, without its text."""
+    return {
+        "content_type": payload.content_type,
+        "size": payload.size,
+        "sha256": payload.sha256,
+        "blob": payload.blob,
+    }
 
 
 def stored_input(values: Mapping[str, Scalar]) -> Payload:
@@ -32,6 +46,11 @@ def payload_of(value: dict[str, Any] | None, text: Scalar | None) -> Payload | N
         text=None if blob else str(text or ""),
         blob=blob,
     )
+
+
+def dump_json(value: Mapping[str, Any]) -> str:
+    """Without its members that are None, which is what an absent one means."""
+    return json.dumps({name: each for name, each in value.items() if each is not None}, separators=(",", ":"))
 
 
 def load_json(values: Mapping[str, Scalar], name: str) -> dict[str, Any] | None:

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
-from typing import TypeVar
+from typing import Generic, TypeVar
 from uuid import uuid4
 
 from shared.errors import FenceLost, StorageConflict, StorageUnavailable
@@ -16,12 +17,14 @@ from shared.model.leases import Leases
 from shared.model.lifecycle import Transition
 from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
-from shared.operations import rows
+from shared.operations import measures, rows
 from shared.operations.off_loop import off_loop
 from shared.operations.remains import Remains, postponement, result_name
+from shared.operations.rows import Look
 from shared.operations.verdict_clock import VerdictClock
 from shared.storage.contention import backoff
-from shared.storage.ports import Container, Delete, Insert, Row, Storage, Table
+from shared.storage.pages import row_pages
+from shared.storage.ports import Change, Container, Delete, Insert, Page, Row, Storage, Table
 from shared.storage.writes import write_once
 
 INLINE_LIMIT = 30 * 1024
@@ -31,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
+_REMOVED = 90
+"""Rows that one transaction removes: below its limit of 100."""
+
 _TRIES = 12
 """Conflicts in a row before a change gives up; each means that somebody else made progress."""
 
@@ -38,7 +44,9 @@ _TRIES = 12
 class OperationRecords:
     """Reads and changes records; every change is one storage request unless somebody else was faster."""
 
-    def __init__(self, storage: Storage, *, clock: Clock, timing: Timing) -> None:
+    def __init__(self, storage: Storage, *, clock: Clock, timing: Timing, lists_all: bool = False) -> None:
+        """`lists_all`: new operations are in the lists over all owners, too."""
+        self._lists_all = lists_all
         self._clock = clock
         self._timing = timing
         self._exclusive_since = storage.exclusive_since
@@ -66,6 +74,7 @@ class OperationRecords:
         What told of its input that is a blob goes in the same transaction: from here on the record does. Where the
         answer got lost, it comes back as it is by now: housekeeping, or a poll, may have moved it on.
         """
+        operation = replace(operation, listed_for_all=self._lists_all)
         insertions = rows.insertions(operation)
         if operation.input.blob is not None:
             insertions.append(Delete(self._unrecorded(operation).key))
@@ -75,17 +84,24 @@ class OperationRecords:
             stored = await self.read(operation.locator)
             if stored is None or stored.run_id != operation.run_id:
                 raise
+            measures.count_start(operation)
             return stored
+        measures.count_start(operation)
         return replace(operation, etag=etags[0] or "")
 
     async def change(
-        self, operation: Operation, transition: Transition, *, announced: Remains | None = None
+        self,
+        operation: Operation,
+        transition: Transition,
+        *,
+        announced: Remains | None = None,
+        also: Sequence[Change] = (),
     ) -> Operation:
         """Apply `transition` to the record as stored, starting from the copy at hand.
 
         After a conflict the record is read again and the transition decides anew: it raises FenceLost or
         TransitionError when it no longer fits. A transition that returns its argument writes nothing. What told of a
-        result (`announced`) goes in the same transaction: from here on the record does.
+        result (`announced`) goes in the same transaction: from here on the record does. `also` comes with it.
         """
         for tried in range(_TRIES):
             await backoff(tried, sleep=self._clock.sleep)
@@ -96,6 +112,7 @@ class OperationRecords:
                 updates = rows.updates(operation, changed)
                 if announced is not None:
                     updates.append(Delete(announced.key))
+                updates += also
                 etags = await write_once(self._table, operation.locator.partition, updates, sleep=self._clock.sleep)
             except StorageConflict:
                 current = await self.read(operation.locator)
@@ -103,6 +120,7 @@ class OperationRecords:
                     raise FenceLost(f"operation {operation.id} is gone") from None
                 operation = current
             else:
+                measures.count_change(operation, changed)
                 return replace(changed, etag=etags[0] or "")
         raise StorageConflict(f"operation {operation.id} kept changing")
 
@@ -128,13 +146,29 @@ class OperationRecords:
         raise StorageConflict(f"operation {operation.id} kept changing")
 
     async def discard(self, remains: Remains) -> None:
-        """Remove the payloads, and then the row that tells of them; a reported result that the record names stays."""
+        """Remove steps and payloads, then the row that tells of them; a reported result that the record names stays."""
         named = await self._named_result(remains.locator) if remains.result else None
-        for blob in remains.blob_names:
+        if remains.steps:
+            await self._remove_rows(remains.locator.partition, f"j!{remains.locator}!{remains.run_id}!")
+        for blob in remains.blobs:
             if blob != named:
+                await self._payloads.delete(blob)
+        while remains.all_blobs and (found := await self._payloads.list(f"{remains.run_id}/")):
+            for blob in found:
                 await self._payloads.delete(blob)
         with suppress(StorageConflict):  # somebody else was faster
             await self._table.write(remains.locator.partition, [Delete(remains.key)])
+
+    async def _remove_rows(self, partition: str, prefix: str) -> None:
+        """Remove all rows whose keys begin so, in bounded transactions."""
+        lower, upper = prefix, f'{prefix[:-1]}"'
+        async for found in row_pages(self._table, partition, lower=lower, upper=upper, columns=["w"], limit=_REMOVED):
+            try:
+                await self._table.write(partition, [Delete(row.key) for row in found])
+            except StorageConflict:  # somebody else removes them as well
+                for row in found:
+                    with suppress(StorageConflict):
+                        await self._table.write(partition, [Delete(row.key)])
 
     async def _named_result(self, locator: Locator) -> str | None:
         operation = await self.read(locator, for_monitor=True)
@@ -148,31 +182,14 @@ class OperationRecords:
             await write_once(self._table, remains.locator.partition, changes, sleep=self._clock.sleep)
 
     async def active(self, *, start: float = 0.0) -> AsyncIterator[tuple[Locator, datetime]]:
-        """Every operation that is not terminal, with its creation time; see `_sweep` for `start`."""
-        async for found in self._sweep("a!", 'a"', rows.read_active_row, start):
+        """Every operation that is not terminal, with its creation time; see `DueRows` for `start`."""
+        async for found in DueRows(self._table, "a!", 'a"', rows.read_active_row, start):
             yield found
 
-    async def expired(self, now: datetime, *, start: float = 0.0) -> AsyncIterator[Locator | Remains]:
-        """Every terminal operation whose time to stay is over, and what removed ones have left."""
-        async for found in self._sweep("x!", f"x!{rows.write_time(now)}", rows.read_expiry_row, start):
-            yield found
-
-    async def _sweep(self, lower: str, upper: str, read: Callable[[Row], _T], start: float) -> AsyncIterator[_T]:
-        """`start`, 0 up to 1, is where it begins: at a partition, and at a row of each page; the rest follows.
-
-        Who breaks off before the end, and begins somewhere else the next time, gets to each of them in the end.
-        """
-        first, part = divmod(start * len(PARTITIONS), 1)
-        partitions = _rotated(PARTITIONS, int(first))
-        firsts = await asyncio.gather(*(self._table.page(p, lower=lower, upper=upper) for p in partitions))
-        for partition, page_one in zip(partitions, firsts, strict=True):
-            page = page_one
-            while True:
-                for each in readable_rows(_rotated(page.rows, int(part * len(page.rows))), read):
-                    yield each
-                if page.continuation is None:
-                    break
-                page = await self._table.page(partition, lower=lower, upper=upper, continuation=page.continuation)
+    def due(self, now: datetime, *, start: float = 0.0) -> "DueRows[Look | Locator | Remains]":
+        """Whoever is parked and has to be woken; every terminal operation whose time to stay is over; and what removed
+        ones have left. Each time it is gone through it goes on from the first pages that it has read."""
+        return DueRows(self._table, "t!", f"t!{rows.write_time(now)}", rows.read_due_row, start)
 
     async def with_input(self, operation: Operation, content: bytes) -> Operation:
         """A new operation with the JSON that it was started with; not yet recorded.
@@ -219,6 +236,26 @@ class OperationRecords:
         await self._payloads.put(blob, content, content_type=content_type)
         return Payload(content_type, len(content), digest, blob=blob)
 
+    async def read_row(self, locator: Locator, key: str) -> Row | None:
+        """A row of the operation's partition, by one point read."""
+        return await self._table.read(locator.partition, key)
+
+    def inline(self, content: bytes, digest: str) -> Payload | None:
+        """JSON as a row holds it; None where it becomes a blob."""
+        return _inline("application/json", content, digest)
+
+    async def store_checkpoint(self, blob: str, content: bytes, digest: str) -> Payload:
+        """Keep JSON as the blob of this name, which is below the operation's `run_id`."""
+        await self._payloads.put(blob, content, content_type="application/json")
+        return Payload("application/json", len(content), digest, blob=blob)
+
+    async def blobs(self, prefix: str) -> Sequence[str]:
+        """The names of its blobs that begin so, the first thousand."""
+        return await self._payloads.list(prefix)
+
+    async def drop_blob(self, name: str) -> None:
+        await self._payloads.delete(name)
+
     async def store_result(self, operation: Operation, content_type: str, content: bytes) -> Payload:
         """Keep an attempt's result; every claim has a name of its own for it."""
         return await self._store(result_name(operation.run_id, operation.fence), content_type, content)
@@ -256,7 +293,7 @@ def _digest(content: bytes) -> str:
     return sha256(content).hexdigest()
 
 
-def _inline(content_type: str, content: bytes) -> Payload | None:
+def _inline(content_type: str, content: bytes, digest: str = "") -> Payload | None:
     """The content as a row holds it; None where it becomes a blob."""
     if len(content) > INLINE_LIMIT:
         return None
@@ -264,7 +301,7 @@ def _inline(content_type: str, content: bytes) -> Payload | None:
         text = content.decode()
     except UnicodeDecodeError:
         return None
-    return Payload(content_type, len(content), _digest(content), text=text)
+    return Payload(content_type, len(content), digest or _digest(content), text=text)
 
 
 def readable_rows(found: Iterable[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
@@ -281,3 +318,35 @@ def readable_rows(found: Iterable[Row], read: Callable[[Row], _T]) -> Iterator[_
 
 def _rotated(found: Sequence[_T], first: int) -> Sequence[_T]:
     return [*found[first:], *found[:first]]
+
+
+class DueRows(Generic[_T]):
+    """Rows of all partitions between two keys. Read when it is first gone through; later ones re-use the first pages.
+
+    `start`, 0 up to 1, is where it begins: at a partition, and at a row of each page; the rest follows. Who breaks off
+    before the end, and begins somewhere else the next time, gets to each of them in the end.
+    """
+
+    def __init__(self, table: Table, lower: str, upper: str, read: Callable[[Row], _T], start: float) -> None:
+        first, self._part = divmod(start * len(PARTITIONS), 1)
+        self._partitions = _rotated(PARTITIONS, int(first))
+        self._page = partial(table.page, lower=lower, upper=upper)
+        self._read = read
+        self._firsts: Sequence[tuple[list[_T], str | None]] | None = None
+
+    async def __aiter__(self) -> AsyncIterator[_T]:
+        if self._firsts is None:
+            pages = await asyncio.gather(*(self._page(partition) for partition in self._partitions))
+            self._firsts = [(self._found(page), page.continuation) for page in pages]
+        for partition, (firsts, first_end) in zip(self._partitions, self._firsts, strict=True):
+            for each in firsts:
+                yield each
+            continuation = first_end
+            while continuation is not None:
+                page = await self._page(partition, continuation=continuation)
+                for each in self._found(page):
+                    yield each
+                continuation = page.continuation
+
+    def _found(self, page: Page) -> list[_T]:
+        return list(readable_rows(_rotated(page.rows, int(self._part * len(page.rows))), self._read))

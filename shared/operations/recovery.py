@@ -15,12 +15,15 @@ from shared.errors import EngineError, FenceLost, StorageConflict, StorageError,
 from shared.model import lifecycle
 from shared.model.leases import Leases
 from shared.model.lifecycle import Transition
-from shared.model.operation import Operation, Status
+from shared.model.operation import Operation, Status, instance_id
 from shared.model.timing import Clock, Timing
 from shared.operations.lease_watch import LeaseWatch, end_lease
 from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
 from shared.operations.site import Site
+
+_PURGED_AT_ONCE = 4
+"""Instances that a wake purges at most: mostly there is one, and those of lost attempts."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Verdict(Enum):
     GIVE_UP_LOST = "give_up_lost"
     RESTART = "restart"
     RESTART_UNLESS_LIVE = "restart_unless_live"
+    WAKE = "wake"
     DELEGATE = "delegate"
 
 
@@ -57,6 +61,13 @@ def judge(
         return Verdict.GIVE_UP_LOST
     if operation.status is Status.RUNNING and operation.lease_until is not None:
         return Verdict.RESTART
+    return _judge_waiting(operation, now, timing, leases)
+
+
+def _judge_waiting(operation: Operation, now: datetime, timing: Timing, leases: Leases) -> Verdict:
+    """What waits for an attempt: parked ones are woken at their time, and others left to the engine for some time."""
+    if operation.look_at is not None:
+        return Verdict.WAKE if now >= operation.look_at else Verdict.NOTHING
     due = max(operation.created, operation.not_before or operation.created)
     return Verdict.RESTART_UNLESS_LIVE if is_overdue(due, now, timing, leases) else Verdict.NOTHING
 
@@ -118,6 +129,8 @@ class Recovery:
                 return operation, verdict
             case Verdict.RESTART | Verdict.RESTART_UNLESS_LIVE:
                 return await self._restart(operation, engine, verdict)
+            case Verdict.WAKE:
+                return await self._wake(operation, engine)
             case Verdict.DELEGATE:
                 return await self._delegate(operation), verdict
             case _:
@@ -192,10 +205,44 @@ class Recovery:
             return lifecycle.restart(o, self._clock.now(), leases=self._records.leases, wait=self._loss_wait)
 
         restarted = await self._records.change(operation, restart)
-        try:
-            await engine.start(restarted.instance_id, Work.of(restarted))
-        except EngineError as error:
-            about(_log, restarted, "restart_failed").warning("Could not restart an operation: %s", error)
+        if not await self._started(restarted, engine):
             return restarted, Verdict.NOTHING
         about(_log, restarted, "restarted").warning("Restarted an operation")
         return restarted, verdict
+
+    async def _started(self, operation: Operation, engine: Starter) -> bool:
+        """Whether the engine has taken its latest generation; otherwise a later pass starts another one."""
+        try:
+            await engine.start(operation.instance_id, Work.of(operation))
+        except EngineError as error:
+            about(_log, operation, "restart_failed").warning("Could not restart an operation: %s", error)
+            return False
+        return True
+
+    async def _wake(self, operation: Operation, engine: Starter | None) -> tuple[Operation, Verdict]:
+        """Start a parked one whose time has come. A crash behind the write leaves it active: then it is started again.
+
+        The instance before has ended when it was parked. It is purged here, so that the removal need not purge as many
+        as an operation has slept.
+        """
+        if engine is None:
+            return operation, Verdict.NOTHING
+        seen, purged = operation, operation.purged
+        for generation in range(purged + 1, min(operation.generation, purged + _PURGED_AT_ONCE) + 1):
+            if not await _is_purged(instance_id(operation.run_id, generation), engine):
+                break
+            purged = generation
+        woken = await self._records.change(
+            operation, lambda o: lifecycle.wake(o, self._clock.now(), seen=seen, purged=purged)
+        )
+        if not await self._started(woken, engine):
+            return woken, Verdict.NOTHING
+        about(_log, woken, "woken").info("Woke an operation")
+        return woken, Verdict.WAKE
+
+
+async def _is_purged(instance_id: str, engine: Starter) -> bool:
+    try:
+        return await engine.purge(instance_id)
+    except EngineError:
+        return False  # The removal does it.

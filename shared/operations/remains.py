@@ -14,6 +14,9 @@ from shared.model.times import read_time, write_time
 from shared.operations.payload_columns import input_columns, stored_input
 from shared.storage.ports import Change, Delete, Insert, Scalar
 
+CLEAR = "clear"
+"""The kind of a due row that tells what is left."""
+
 
 @dataclass(frozen=True, slots=True)
 class RemovedOperation:
@@ -36,8 +39,12 @@ class Remains:
     generations: int
     """How often it was started in the engine, with success or not."""
     blobs: tuple[str, ...]
-    claims: int = 0
-    """How many attempts may each have stored a result without getting to say so; 0 where none has."""
+    steps: int = 0
+    """Rows of steps that are done once."""
+    purged: int = 0
+    """Generations, the first ones, that the engine keeps nothing of."""
+    all_blobs: bool = False
+    """Whether the run may have stored blobs that no record names: results, checkpoints, results of steps."""
     hooked: RemovedOperation | None = None
     """Set until the hooks of its action have run; None where there are none."""
     due: datetime | None = None
@@ -55,6 +62,7 @@ class Remains:
         # A claim shows that the only start has arrived; of several, one that was given up may be taken later.
         all_arrived = generations == 0 or (generations == 1 and operation.fence > 0)
         is_plain = operation.status is Status.SUCCEEDED and operation.fence <= 1
+        is_plain = is_plain and operation.saved is None and not operation.steps
         hooked = RemovedOperation(
             operation.action, operation.owner, operation.api_version, operation.created, operation.input
         )
@@ -64,7 +72,9 @@ class Remains:
             now,
             generations=generations,
             blobs=blobs,
-            claims=0 if is_plain else operation.fence,
+            steps=operation.steps,
+            purged=operation.purged,
+            all_blobs=operation.fence > 0 and not is_plain,
             hooked=hooked if has_hooks else None,
             open_since=None if all_arrived else operation.ended,
         )
@@ -100,7 +110,9 @@ class Remains:
             removed,
             generations=int(values["generations"]),
             blobs=tuple(json.loads(str(values["blobs"]))),
-            claims=int(values.get("claims", 0)),
+            steps=int(values.get("steps", 0)),
+            purged=int(values.get("purged", 0)),
+            all_blobs=bool(values.get("all_blobs", False)),
             hooked=hooked,
             due=None if due == removed else due,
             open_since=read_time(str(values["open_since"])) if values.get("open_since") else None,
@@ -111,7 +123,7 @@ class Remains:
     def key(self) -> str:
         # Several results may be reported at one time, each with a row of its own.
         suffix = f"!{self.result}" if self.result else ""
-        return f"x!{write_time(self.due or self.removed)}!{self.locator}!{self.run_id}{suffix}"
+        return f"t!{write_time(self.due or self.removed)}!{self.locator}!{CLEAR}!{self.run_id}{suffix}"
 
     @property
     def columns(self) -> dict[str, Scalar]:
@@ -119,7 +131,9 @@ class Remains:
             "removed": write_time(self.removed),
             "generations": self.generations,
             "blobs": json.dumps(self.blobs),
-            "claims": self.claims,
+            "steps": self.steps,
+            "purged": self.purged,
+            "all_blobs": self.all_blobs,
             "open_since": write_time(self.open_since) if self.open_since else "",
         }
         if self.hooked is not None:
@@ -130,13 +144,7 @@ class Remains:
 
     @property
     def instance_ids(self) -> list[str]:
-        return [instance_id(self.run_id, generation) for generation in range(1, self.generations + 1)]
-
-    @property
-    def blob_names(self) -> list[str]:
-        """Every blob that may be there, each once."""
-        results = (result_name(self.run_id, claim) for claim in range(1, self.claims + 1))
-        return list(dict.fromkeys((*self.blobs, *results)))
+        return [instance_id(self.run_id, generation) for generation in range(self.purged + 1, self.generations + 1)]
 
 
 def result_name(run_id: str, fence: int) -> str:

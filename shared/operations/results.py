@@ -67,7 +67,7 @@ async def any_json(value: Any, *, limit: int) -> bytes:
 
 
 async def _made(make: Callable[[], bytes], value: Any, limit: int) -> bytes:
-    size, is_known = _estimated(value, _SMALL)
+    size, is_known = estimated(value, _SMALL)
     content = make() if is_known and size <= _SMALL else await asyncio.to_thread(make)
     if len(content) > limit:
         raise _too_large(limit)
@@ -91,11 +91,11 @@ def _without_cause(message: str) -> str:
 
 
 def _check_estimate(value: Any, limit: int) -> None:
-    if _estimated(value, limit)[0] > limit:
+    if estimated(value, limit)[0] > limit:
         raise _too_large(limit)
 
 
-def _estimated(value: Any, limit: int) -> tuple[int, bool]:
+def estimated(value: Any, limit: int) -> tuple[int, bool]:
     """Bytes that the JSON of `value` has at least, counted up to `limit`, and whether all of it was understood.
 
     What is nested too deeply to be written is not looked at to its end.

@@ -3,19 +3,24 @@
 One operation's rows share a partition, so every change is one entity-group transaction:
 
     o!{owner hash}!{id}                          the record
-    a!{owner hash}!{id}                          active marker, until terminal
+    a!{owner hash}!{id}                          active marker, until terminal: housekeeping looks at it in every pass
+    p!{owner hash}!{id}                          instead of it while the operation is parked
     l!{owner hash}!{inverted creation time}!{id} what a list shows, newest first
-    x!{expiry}!{owner hash}!{id}                 once terminal: what housekeeping removes
-    x!{due}!{owner hash}!{id}!{run id}           once removed, instead of all others: what is still to be cleared, and
-                                                 when; or, until the record is there, its input that is a blob
-    x!{due}!{owner hash}!{id}!{run id}!{result}  until the record names it: a reported result that is a blob
+    g!{inverted creation time}!{owner hash}!{id} the same for lists over all owners, where principals are trusted
+    j!{owner hash}!{id}!{run id}!{step}          the result of a step that is done once (`shared.operations.steps`)
+    t!{time}!{owner hash}!{id}!{kind}            a due row: housekeeping looks at it then
+        look                                     while it is parked: it is woken
+        expire                                   once terminal: it is removed
+        clear!{run id}                           once removed, instead of all others: what is still to be cleared; or,
+                                                 until the record is there, its input that is a blob
+        clear!{run id}!{result}                  until the record names it: a reported result that is a blob
 
 Readers are tolerant: unknown columns are passed over and absent ones mean their default, so rows written by an older
 version keep loading (tests/unit/test_rows.py holds frozen ones).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -25,8 +30,15 @@ from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
-from shared.operations.payload_columns import input_columns, load_json, payload_of, stored_input
-from shared.operations.remains import Remains
+from shared.operations.payload_columns import (
+    described,
+    dump_json,
+    load_json,
+    payload_columns,
+    payload_of,
+    stored_input,
+)
+from shared.operations.remains import CLEAR, Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
 
 _TIMES = (
@@ -40,16 +52,28 @@ _TIMES = (
     "attempt_deadline",
     "unknown_since",
     "expires",
+    "scheduled",
+    "waiting_since",
+    "look_at",
 )
-_TEXTS = ("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource")
-_NUMBERS = ("retry_after", "generation", "attempt", "failures", "losses", "fence", "dispatch_failures")
+_TEXTS = (
+    *("id", "owner", "run_id", "action", "method", "path", "api_version", "fingerprint", "holder", "resource"),
+    "waiting_for",
+)
+_NUMBERS = (
+    *("retry_after", "generation", "attempt", "failures", "losses", "forgiven", "fence", "dispatch_failures"),
+    *("saved_fence", "idle_slices", "steps", "purged"),
+)
 
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error", "labels"),
+    *("external", "attempts", "last_error", "labels", "listed_for_all", "retry_of"),
 )
-"""All a status monitor needs: everything but the input, and the hash of an external operation's secret."""
+"""All a status monitor needs: everything but the input, the checkpoint, and the hash of an external operation's
+secret."""
+
+_EXPIRE, _LOOK = "expire", "look"
 
 LIST_COLUMNS = (
     *("v", "id", "owner", "action", "status", "created", "changed", "deadline", "started", "attempt", "labels"),
@@ -62,9 +86,17 @@ _MAX_TICKS = 10**16
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A parked operation whose time has come."""
+
+    locator: Locator
+
+
+@dataclass(frozen=True, slots=True)
 class ListRow:
     """One operation as a list shows it, and where the list goes on after it."""
 
+    owner_hash: str
     id: str
     kind: str
     status: Status
@@ -85,23 +117,19 @@ class ListRow:
 
 def to_columns(operation: Operation) -> dict[str, Scalar]:
     """The columns of the record row. What is not set is an empty string: a merge cannot remove a column."""
-    columns: dict[str, Scalar] = {"v": SCHEMA_VERSION, "status": operation.status.value}
-    columns |= {name: getattr(operation, name) for name in (*_TEXTS, *_NUMBERS)}
-    columns |= {name: write_time(at) if (at := getattr(operation, name)) else "" for name in _TIMES}
-    columns["profile"] = operation.profile
-    columns["start_status"] = operation.start_status
-    columns["profile_state"] = json.dumps(operation.profile_state) if operation.profile_state else ""
-    columns["keep"] = operation.keep.total_seconds()
-    columns["progress"] = _dump(operation.progress)
-    columns["last_error"] = _dump(operation.last_error)
-    columns["attempts"] = _dump_attempts(operation.attempts)
-    columns |= input_columns(operation.input)
-    outcome = asdict(operation.outcome) if operation.outcome else None
-    columns["result_text"] = (outcome["body"].pop("text") or "") if outcome and outcome["body"] else ""
-    columns["outcome"] = json.dumps(outcome) if outcome else ""
-    if operation.external:
-        columns |= {"external": True, "secret_hash": operation.secret_hash}
-    return columns | _label_columns(operation)
+    columns: dict[str, Scalar] = {"v": SCHEMA_VERSION}
+    for name, columns_of in _WRITERS.items():
+        columns |= columns_of(name, getattr(operation, name))
+    return columns
+
+
+def _changed_columns(old: Operation, new: Operation) -> dict[str, Scalar]:
+    columns: dict[str, Scalar] = {}
+    for name, columns_of in _WRITERS.items():
+        before, after = getattr(old, name), getattr(new, name)
+        if before is not after and before != after:
+            columns |= columns_of(name, after)
+    return columns
 
 
 def from_row(row: Row) -> Operation:
@@ -121,12 +149,16 @@ def from_row(row: Row) -> Operation:
         profile=str(values.get("profile", "data-plane")),
         start_status=int(values.get("start_status", 202)),
         profile_state=load_json(values, "profile_state") or {},
+        traceparent=str(values.get("traceparent", "")),
         labels=_read_labels(values),
+        retry_of=str(values.get("retry_of", "")),
+        listed_for_all=bool(values.get("listed_for_all", False)),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
         status=Status(str(values["status"])),
         keep=timedelta(seconds=float(values.get("keep", 86_400))),
         input=stored_input(values),
+        saved=payload_of(load_json(values, "saved"), values.get("saved_text")),
         progress=_progress(load_json(values, "progress")),
         outcome=_outcome(load_json(values, "outcome"), values.get("result_text")),
         last_error=_error(load_json(values, "last_error")),
@@ -136,42 +168,65 @@ def from_row(row: Row) -> Operation:
 
 
 def insertions(operation: Operation) -> list[Change]:
-    """The rows of a new operation."""
-    locator = operation.locator
+    """The rows of a new operation; what is not set has no column yet."""
+    columns = {
+        name: value
+        for name, value in to_columns(operation).items()
+        if value != "" and not (value == 0 and name in _NUMBERS)
+    }
     return [
-        Insert(locator.record_key, to_columns(operation)),
-        Insert(locator.active_key, {"created": write_time(operation.created)}),
-        Insert(list_key(operation), _list_columns(operation)),
+        Insert(operation.locator.record_key, columns),
+        *_inserted(_found_by(operation)),
+        *(Insert(key, _list_columns(operation)) for key in _list_keys(operation)),
     ]
 
 
 def updates(old: Operation, new: Operation) -> list[Change]:
     """The smallest transaction that takes the stored `old` to `new`, guarded by the record's etag."""
     locator = new.locator
-    before, after = to_columns(old), to_columns(new)
-    changed = {name: value for name, value in after.items() if before[name] != value}
-    changes: list[Change] = [Merge(locator.record_key, changed, if_match=old.etag)]
+    changes: list[Change] = [Merge(locator.record_key, _changed_columns(old, new), if_match=old.etag)]
     if new.status is not old.status:
-        changes.append(Merge(list_key(new), _list_columns(new)))
-        if new.status.is_terminal:
-            changes.append(Delete(locator.active_key))
-            changes.append(Insert(expiry_key(new), {}))
+        changes += [Merge(key, _list_columns(new)) for key in _list_keys(new)]
+        found, finds = _found_by(old), _found_by(new)
+        changes += [Delete(key) for key in found if key not in finds]
+        changes += _inserted({key: values for key, values in finds.items() if key not in found})
     return changes
+
+
+def _found_by(operation: Operation) -> dict[str, dict[str, Scalar]]:
+    """The rows by which housekeeping finds it, with their columns."""
+    if operation.status.is_terminal:
+        return {expiry_key(operation): {}}
+    created: dict[str, Scalar] = {"created": write_time(operation.created)}
+    if operation.look_at is None:
+        return {operation.locator.active_key: created}
+    return {operation.locator.parked_key: created, look_key(operation): {}}
+
+
+def _inserted(rows: Mapping[str, Mapping[str, Scalar]]) -> list[Change]:
+    return [Insert(key, values) for key, values in rows.items()]
 
 
 def removal(operation: Operation, remains: Remains) -> list[Change]:
     """What takes a terminal operation out of sight, and leaves a row that tells what it has left."""
     return [
         Delete(operation.locator.record_key, if_match=operation.etag),
-        Delete(list_key(operation)),
+        *map(Delete, _list_keys(operation)),
         Delete(expiry_key(operation)),
         Insert(remains.key, remains.columns),
     ]
 
 
-def list_position(locator: Locator, created: datetime) -> str:
-    """Where an operation stands in its owner's list."""
-    return f"{inverted(created)}!{locator.id}"
+def list_position(locator: Locator, created: datetime, *, for_all: bool = False) -> str:
+    """Where an operation stands in its owner's list, or in the one of all owners."""
+    return f"{inverted(created)}!{locator if for_all else locator.id}"
+
+
+def _list_keys(operation: Operation) -> list[str]:
+    own = list_key(operation)
+    if not operation.listed_for_all:
+        return [own]
+    return [own, f"g!{list_position(operation.locator, operation.created, for_all=True)}"]
 
 
 def list_key(operation: Operation) -> str:
@@ -180,17 +235,27 @@ def list_key(operation: Operation) -> str:
 
 def expiry_key(operation: Operation) -> str:
     assert operation.expires is not None, "only a terminal operation expires"
-    return f"x!{write_time(operation.expires)}!{operation.locator}"
+    return f"t!{write_time(operation.expires)}!{operation.locator}!{_EXPIRE}"
 
 
-def read_expiry_row(row: Row) -> Locator | Remains:
-    """Which operation is to be removed, or what one that was has left. Raises ValueError or KeyError."""
-    _, moment, owner_hash, id, *rest = row.key.split("!")
+def look_key(operation: Operation) -> str:
+    assert operation.look_at is not None, "only a parked operation is looked at by its time"
+    return f"t!{write_time(operation.look_at)}!{operation.locator}!{_LOOK}"
+
+
+def read_due_row(row: Row) -> Look | Locator | Remains:
+    """Which operation is to be looked at, or to be removed, or what one that was has left.
+
+    Raises ValueError or KeyError.
+    """
+    _, moment, owner_hash, id, kind, *rest = row.key.split("!")
     locator = Locator.parse(f"{owner_hash}!{id}")
-    if not rest:
-        return locator
-    run_id, *result = rest
-    return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+    if kind == CLEAR and rest:
+        run_id, *result = rest
+        return Remains.from_columns(locator, run_id, read_time(moment), row.values, result="".join(result))
+    if rest or kind not in (_EXPIRE, _LOOK):
+        raise ValueError(f"a due row of another kind: {kind}")
+    return locator if kind == _EXPIRE else Look(locator)
 
 
 def read_active_row(row: Row) -> tuple[Locator, datetime]:
@@ -199,15 +264,18 @@ def read_active_row(row: Row) -> tuple[Locator, datetime]:
 
 
 def read_list_row(row: Row) -> ListRow:
-    _, _, inverted, id = row.key.split("!")
+    """Of the owner's list or of that of all owners. Raises ValueError or KeyError."""
+    kind, *rest = row.key.split("!")
+    owner_hash, moment, id = rest if kind == "l" else (rest[1], rest[0], rest[2])
     values = row.values
     return ListRow(
+        owner_hash=owner_hash,
         id=id,
         kind=str(values["kind"]),
         status=Status(str(values["status"])),
         created=read_time(str(values["created"])),
         changed=read_time(str(values["changed"])),
-        position=f"{inverted}!{id}",
+        position=f"{moment}!{id}" if kind == "l" else row.key[2:],
         error_code=str(values.get("error_code", "")),
         attempt=int(values.get("attempt", 0)),
         started=read_time(str(values["started"])) if values.get("started") else None,
@@ -215,15 +283,16 @@ def read_list_row(row: Row) -> ListRow:
     )
 
 
-def list_row(operation: Operation) -> ListRow:
+def list_row(operation: Operation, *, for_all: bool = False) -> ListRow:
     """What a list shows of a record that was read itself, with how far it is."""
     return ListRow(
+        owner_hash=operation.locator.owner_hash,
         id=operation.id,
         kind=operation.action,
         status=operation.status,
         created=operation.created,
         changed=operation.changed,
-        position=list_position(operation.locator, operation.created),
+        position=list_position(operation.locator, operation.created, for_all=for_all),
         error_code=_error_code(operation),
         attempt=operation.attempt,
         started=operation.started,
@@ -245,7 +314,7 @@ def _list_columns(operation: Operation) -> dict[str, Scalar]:
         columns["started"] = write_time(operation.started)
     if code := _error_code(operation):
         columns["error_code"] = code
-    return columns | _label_columns(operation)
+    return columns | _label_columns(operation.labels)
 
 
 def _error_code(operation: Operation) -> str:
@@ -253,9 +322,9 @@ def _error_code(operation: Operation) -> str:
     return error.code if error and operation.status is not Status.SUCCEEDED else ""
 
 
-def _label_columns(operation: Operation) -> dict[str, Scalar]:
+def _label_columns(labels: tuple[str, ...]) -> dict[str, Scalar]:
     """No label has a comma."""
-    return {"labels": ",".join(operation.labels)} if operation.labels else {}
+    return {"labels": ",".join(labels)} if labels else {}
 
 
 def _read_labels(values: Mapping[str, Scalar]) -> tuple[str, ...]:
@@ -269,20 +338,71 @@ def inverted(moment: datetime) -> str:
     return f"{_MAX_TICKS - microseconds:017d}"
 
 
-def _dump(value: Progress | ErrorBody | None) -> str:
-    return json.dumps(asdict(value)) if value else ""
+def _as_is(name: str, value: Any) -> dict[str, Scalar]:
+    return {name: value}
 
 
-def _dump_attempts(attempts: Attempts) -> str:
+def _if_set(name: str, value: Any) -> dict[str, Scalar]:
+    """For what most operations do not have, and what never changes."""
+    return {name: value} if value else {}
+
+
+def _time(name: str, moment: datetime | None) -> dict[str, Scalar]:
+    return {name: write_time(moment) if moment else ""}
+
+
+def _json(name: str, value: Any) -> dict[str, Scalar]:
+    return {name: json.dumps(value) if value else ""}
+
+
+def _error_columns(name: str, error: ErrorBody | None) -> dict[str, Scalar]:
+    return {name: dump_json(asdict(error)) if error else ""}
+
+
+def _progress_columns(name: str, progress: Progress | None) -> dict[str, Scalar]:
+    return {name: dump_json({each: getattr(progress, each) for each in Progress.__slots__}) if progress else ""}
+
+
+def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
+    if outcome is None:
+        return {name: "", "result_text": ""}
+    values = {
+        "status_code": outcome.status_code,
+        "headers": outcome.headers,
+        "body": described(outcome.body) if outcome.body else None,
+        "error": asdict(outcome.error) if outcome.error else None,
+    }
+    return {name: dump_json(values), "result_text": (outcome.body.text or "") if outcome.body else ""}
+
+
+def _attempts_columns(name: str, attempts: Attempts) -> dict[str, Scalar]:
     """Without what is empty; not escaped as ASCII, which would make some texts several times as long."""
     kept = [_attempt_values(each) for each in attempts]
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""
+    return {name: json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""}
 
 
 def _attempt_values(attempt: AttemptRecord) -> dict[str, Any]:
-    ended = write_time(attempt.ended) if attempt.ended else ""
-    values = {**asdict(attempt), "began": write_time(attempt.began), "ended": ended}
+    values = {each: getattr(attempt, each) for each in AttemptRecord.__slots__}
+    values["began"], values["ended"] = write_time(attempt.began), attempt.ended and write_time(attempt.ended)
     return {name: value for name, value in values.items() if value not in ("", None)}
+
+
+_WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
+    "status": lambda name, status: {name: status.value},
+    **dict.fromkeys((*_TEXTS, *_NUMBERS, "profile", "start_status"), _as_is),
+    **dict.fromkeys(_TIMES, _time),
+    "profile_state": _json,
+    "keep": lambda name, keep: {name: keep.total_seconds()},
+    "progress": _progress_columns,
+    "last_error": _error_columns,
+    "attempts": _attempts_columns,
+    "input": payload_columns,
+    "saved": payload_columns,
+    "outcome": _outcome_columns,
+    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent", "retry_of"), _if_set),
+    "labels": lambda _, labels: _label_columns(labels),
+}
+"""The columns of each field. No two fields have one in common, so what did not change is not written."""
 
 
 def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
@@ -302,7 +422,7 @@ def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
 
 
 def _progress(value: dict[str, Any] | None) -> Progress | None:
-    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value else None
+    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value is not None else None
 
 
 def _outcome(value: dict[str, Any] | None, text: Scalar | None) -> Outcome | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from shared import telemetry
 from shared.actions.context import RequestContext
 from shared.actions.declaration import Action
 from shared.engine.port import Engine, Starter, Work
@@ -19,13 +20,16 @@ from shared.model import lifecycle
 from shared.model.ids import Locator, new_id, new_run_id
 from shared.model.operation import NO_PAYLOAD, Operation, RequestIdentity, Status
 from shared.model.timing import Clock, Timing
+from shared.operations import measures
 from shared.operations.attempt import LiveAttempts
 from shared.operations.locks import Locks, ResourceLocked
 from shared.operations.log_lines import about
+from shared.operations.pauses import Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
 from shared.operations.waiting import wait_for_end, wait_for_young
+from shared.telemetry import Kind
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +63,8 @@ class StartRequest:
     """Whether the same request once more, while this operation holds the resource, finds this operation."""
     labels: tuple[str, ...] = ()
     """No part of what makes two starts the same: a replay finds the operation as it was labelled first."""
+    retry_of: str = ""
+    """The operation that this one runs again."""
     decide_status: Callable[[], Awaitable[int]] | None = None
     """Says the `start_status` of a new operation, after the preconditions; not asked for a replay."""
 
@@ -89,7 +95,9 @@ class OperationService:
         *,
         clock: Clock,
         timing: Timing,
+        pauses: Pauses | None = None,
     ) -> None:
+        self._pauses = pauses
         self._records = records
         self._recovery = recovery
         self._removals = removals
@@ -106,16 +114,20 @@ class OperationService:
         """Create an operation and hand it to the engine; or find the stored one that this request has started before.
 
         That is the one with the caller's id, or for a write that chooses none, the one that still holds the resource.
-        Raises RequestError: 409 OperationIdInUse, ResourceLocked while another operation holds the resource, or what a
-        precondition answers. Nothing exists then. When the engine does not take the start, the operation stays
-        NotStarted and housekeeping starts it.
+        Raises RequestError: 503 ActionPaused, 409 OperationIdInUse, ResourceLocked while another operation holds the
+        resource, or what a precondition answers. Nothing exists then. When the engine does not take the start, the
+        operation stays NotStarted and housekeeping starts it.
         """
-        try:
-            return await self._begin(request, engine)
-        except ResourceLocked as error:
-            if error.holder is None or not request.repeats(error.holder):
-                raise
-            return Started(await self._recovery.recover_for_request(error.holder, engine), replayed=True)
+        action = request.action.name
+        with telemetry.span(f"start {action}", {measures.ACTION: action}, kind=Kind.PRODUCER):
+            try:
+                started = await self._begin(request, engine)
+            except ResourceLocked as error:
+                if error.holder is None or not request.repeats(error.holder):
+                    raise
+                started = Started(await self._recovery.recover_for_request(error.holder, engine), replayed=True)
+            telemetry.note({measures.OPERATION_ID: started.operation.id, "lro.replayed": started.replayed})
+            return started
 
     async def _begin(self, request: StartRequest, engine: Starter) -> Started:
         operation_id = request.operation_id or new_id()
@@ -125,6 +137,7 @@ class OperationService:
             if stored is not None:
                 replay = _replay(stored, request)
                 return replace(replay, operation=await self._recovery.recover_for_request(stored, engine))
+        self.check_not_paused(request.action)
         if request.exclusive:
             await self._locks.check(request.resource, locator)
         if not request.is_checked:
@@ -140,12 +153,18 @@ class OperationService:
         if started.replayed:
             return started
         operation = started.operation
+        self._live.starts.keep(operation)
         try:
             await engine.start(operation.instance_id, Work.of(operation))
         except EngineError as error:
             line = about(_log, operation, "start_deferred")
             line.warning("The engine did not take a start; housekeeping will: %s", error)
         return Started(operation, replayed=False)
+
+    def check_not_paused(self, action: Action) -> None:
+        """Raise RequestError 503 ActionPaused where nothing of it is to be started for now."""
+        if self._pauses is not None:
+            self._pauses.check_start(action.name)
 
     async def _lost_race(self, operation: Operation, request: StartRequest) -> Operation:
         """The record that another start of this id has made; what was made for ours is taken back."""
@@ -182,6 +201,13 @@ class OperationService:
         """The record, by one point read, after what was overdue; `engine` starts it again where it was lost."""
         operation = await self._records.read(locator, for_monitor=for_monitor)
         return operation and await self._recovery.recover_for_request(operation, engine)
+
+    async def find(self, locator: Locator) -> Operation:
+        """The record as it is. Raises RequestError 404 OperationNotFound."""
+        operation = await self._records.read(locator, for_monitor=True)
+        if operation is None:
+            raise not_found(locator.id)
+        return operation
 
     async def get(self, owner: str, operation_id: str, engine: Starter | None = None) -> Operation:
         """The operation, after what was overdue for it; `engine` starts it again where it was lost.
@@ -304,14 +330,16 @@ class OperationService:
             input=NO_PAYLOAD,
             created=now,
             changed=now,
-            deadline=now + self._timing.total_deadline,
+            deadline=now + (request.action.deadline or self._timing.total_deadline),
             keep=request.action.keep,
             retry_after=request.retry_after or request.action.retry_after,
             profile=request.profile,
             resource=request.resource,
             start_status=request.start_status,
             profile_state=dict(request.profile_state),
+            traceparent=telemetry.traceparent(),
             labels=request.labels,
+            retry_of=request.retry_of,
         )
         return await self._records.with_input(operation, request.input_json)
 

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from shared.errors import StorageConflict, StorageUnavailable
 from shared.storage.disk_errors import DISK_ERRORS, explained
-from shared.storage.limits import check_blob_name, check_store_name
+from shared.storage.limits import check_blob_name, check_blob_prefix, check_store_name
 from shared.storage.ports import BlobInfo
 
 _COMMIT = threading.Lock()
@@ -47,7 +47,7 @@ class BlobFiles:
         """Where a blob lies; raises StorageRefused for names no blob can have."""
         check_store_name(container)
         check_blob_name(name)
-        return self.data_dir / "blobs" / container / sha256(name.encode()).hexdigest()
+        return self.data_dir / "blobs" / container / f"{_family(name)}{sha256(name.encode()).hexdigest()}"
 
     @property
     def incoming(self) -> Path:
@@ -84,6 +84,22 @@ class BlobFiles:
             if isinstance(error, DISK_ERRORS):
                 raise explained(StorageUnavailable, self.path(container, name), error) from error
             raise
+
+    def names(self, container: str, prefix: str, limit: int) -> list[str]:
+        """The names of blobs that begin with `prefix`, at most `limit`; no file is opened that cannot be one."""
+        check_store_name(container)
+        check_blob_prefix(prefix)
+        family, found = _family(prefix), list[str]()
+        for path in listed(self.data_dir / "blobs" / container):
+            if not path.name.startswith(family):
+                continue
+            with suppress(FileNotFoundError), path.open("rb") as file:
+                name = json.loads(file.readline())["name"]
+                if name.startswith(prefix):
+                    found.append(name)
+            if len(found) == limit:
+                break
+        return found
 
     def delete(self, container: str, name: str) -> bool:
         path = self.path(container, name)
@@ -162,6 +178,11 @@ class BlobWriter:
         """Forget it; harmless after `commit`."""
         self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+def _family(name: str) -> str:
+    """How the file names of all blobs begin that have their first segment in common."""
+    return sha256(name.partition("/")[0].encode()).hexdigest()[:16]
 
 
 def anything(_: BlobInfo | None) -> None:

@@ -4,7 +4,7 @@ A blob is written by one Put Blob, or by Put Block and one Put Block List: both 
 carry the id of the write that made them, so that a lost answer can be told from somebody else's blob.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from shared.storage.azure_errors import Kind, Missing
 from shared.storage.blob_signing import UploadSigner
 from shared.storage.blob_uploads import WRITE_ID, BlobUpload, for_transfer, in_chunks
 from shared.storage.connection import Account, blobs_client
-from shared.storage.limits import CHUNK_BYTES, check_blob_name, check_store_name
+from shared.storage.limits import CHUNK_BYTES, check_blob_name, check_blob_prefix, check_store_name
 from shared.storage.ports import BlobInfo, BlobReader, Container
 from shared.system_clock import SystemClock
 
@@ -96,6 +96,22 @@ class _AzureContainer:
             else:
                 return True
         raise StorageUnavailable(f"{self._what}: delete: no answer") from lost
+
+    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
+        check_blob_prefix(prefix)
+
+        async def names() -> list[str]:
+            found: list[str] = []
+            async for name in self._client.list_blob_names(name_starts_with=prefix, results_per_page=limit):
+                found.append(name)
+                if len(found) == limit:
+                    break
+            return found
+
+        try:
+            return await self._call(names, "list")
+        except Missing:
+            return []
 
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         check_blob_name(name)

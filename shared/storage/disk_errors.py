@@ -56,6 +56,16 @@ def explained(kind: type[E], path: Path, error: BaseException) -> E:
     return kind(f"{str(place)!r} cannot be used: {_reason(error)}; {_advice(error)}")
 
 
+def is_locked(error: BaseException) -> bool:
+    """Whether another program's lock is in the way: SQLITE_BUSY or SQLITE_LOCKED."""
+    return _kind(error) in (5, 6)
+
+
+def _kind(error: BaseException) -> int:
+    """Of a sqlite3.Error: the first eight bits of its code, the others are details. 0 for any other."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
@@ -67,5 +77,4 @@ def _advice(error: BaseException) -> str:
         return _OS_ADVICE.get(error.errno or 0, _FAILING)
     if isinstance(error, _UNREADABLE):
         return "restore DATA_DIR from a copy"
-    # The first eight bits are the kind of the error, the others its details.
-    return _SQLITE_ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, _FAILING)
+    return _SQLITE_ADVICE.get(_kind(error), _FAILING)

@@ -9,6 +9,7 @@ from shared.model.timing import Clock
 from shared.settings import Settings
 from shared.storage.namespace import stored_name
 from shared.storage.ports import Container, Storage, Table
+from shared.storage.traced import traced
 from shared.system_clock import SystemClock
 
 if TYPE_CHECKING:
@@ -63,14 +64,15 @@ def open_storage(settings: Settings, *, clock: Clock | None = None) -> Storage:
         except BaseException:
             tables.close()
             raise
-        return _Pair(tables, blobs, settings.namespace)
+        return traced(_Pair(tables, blobs, settings.namespace), tables="sqlite", blobs="files")
     from shared.storage.blobs import AzureBlobs  # noqa: PLC0415
     from shared.storage.connection import check_connection  # noqa: PLC0415
     from shared.storage.tables import AzureTables  # noqa: PLC0415
 
     check_connection(settings.storage)
-    return _Pair(
+    pair = _Pair(
         AzureTables(settings.storage, direct=settings.tables_client == "direct"),
         AzureBlobs(settings.storage, clock=clock),
         settings.namespace,
     )
+    return traced(pair, tables="azure.tables", blobs="azure.blobs")

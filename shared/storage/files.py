@@ -6,7 +6,7 @@ Its upload URLs are answered by `local_host.uploads`, which writes through the s
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,6 +119,9 @@ class _FileContainer:
         """Blocks that were put and never joined go as well, as on Azure."""
         await in_thread(StagedBlocks.of(self._files, self._name, name).discard)
         return await in_thread(self._files.delete, self._name, name)
+
+    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
+        return await in_thread(self._files.names, self._name, prefix, limit)
 
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         check_blob_name(name)

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from shared.errors import StorageRefused
 from shared.storage.ports import Change, Delete, Scalar
@@ -90,7 +91,7 @@ def check_row(partition: str, key: str, values: Mapping[str, Scalar]) -> int:
     stored = 4 + 2 * (_utf16_units(partition) + _utf16_units(key))
     sent = 0
     for name, value in values.items():
-        if not _COLUMN.fullmatch(name) or name in _SYSTEM_COLUMNS:
+        if not _may_be_column(name):
             raise StorageRefused(f"the row {key!r} has a column {name[:80]!r}: no identifier, or a system column")
         stored += 8 + 2 * len(name) + _value_bytes(key, name, value)
         # A character is at most six bytes of JSON per UTF-16 unit; `name@odata.type` comes with every value.
@@ -98,6 +99,11 @@ def check_row(partition: str, key: str, values: Mapping[str, Scalar]) -> int:
     if stored > MAX_ROW_BYTES:
         raise StorageRefused(f"the row {key!r} is larger than 1 MiB")
     return sent
+
+
+@lru_cache(maxsize=1024)
+def _may_be_column(name: str) -> bool:
+    return _COLUMN.fullmatch(name) is not None and name not in _SYSTEM_COLUMNS
 
 
 def check_blob_name(name: str) -> None:
@@ -116,6 +122,13 @@ def check_blob_name(name: str) -> None:
         raise StorageRefused(
             f"{name[:80]!r} is no blob name: 1 to 1024 of A-Z a-z 0-9 . _ - /, no segment empty, . or .., no dot last"
         )
+
+
+def check_blob_prefix(prefix: str) -> None:
+    """Raise StorageRefused unless `prefix` begins with a whole segment: what the embedded store finds blobs by."""
+    check_blob_name(f"{prefix}x")
+    if "/" not in prefix:
+        raise StorageRefused(f"{prefix[:80]!r} is no prefix to list blobs by: it has to hold a whole first segment")
 
 
 def _value_bytes(key: str, column: str, value: Scalar) -> int:

@@ -146,6 +146,10 @@ class Container(Protocol):
         """Remove it; False if there was none."""
         ...
 
+    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
+        """Names of blobs that begin with `prefix`, at most `limit` of them; it holds a whole first segment, `a/`."""
+        ...
+
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         """A URL that lets its bearer write exactly this blob, and nothing else, until it expires."""
         ...

@@ -1,11 +1,12 @@
-"""Rows in one SQLite file: SQL on a connection, no threads. What `SqliteTables` runs in its own threads.
+"""Rows in one SQLite file: SQL on a connection, no threads.
 
 Columns are kept as one JSON object, which gives str, int, float and bool back as they were.
 """
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
     tab TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL, etag TEXT NOT NULL, cols TEXT NOT NULL,
     PRIMARY KEY (tab, part, key)
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS opened (times INTEGER NOT NULL);
 INSERT INTO opened SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM opened);
 """
@@ -29,12 +30,19 @@ STORE_ERRORS = (sqlite3.Error, *DISK_ERRORS)
 COLUMNS = ("tab", "part", "key", "etag", "cols")
 """Those of the table `rows`."""
 
+_PATIENCE = 5
+"""Seconds for which another program's lock is waited for."""
+
+_PAGE_BYTES = 4096
+_ROW_BYTES = 500
+"""Of text that takes as long to read as a row does besides."""
+
 _AT = "WHERE tab = ? AND part = ? AND key = ?"
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """WAL with synchronous=NORMAL (see `SqliteTables` for what that survives); transactions are begun by hand."""
-    connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -42,6 +50,20 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def wait_for_locks(connection: sqlite3.Connection) -> Generator[None]:
+    """Meanwhile the connection waits for another program's lock; otherwise it does not."""
+    connection.execute(f"PRAGMA busy_timeout = {_PATIENCE * 1000}")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA busy_timeout = 0")
+
+
+class TooMuch(Exception):
+    """The rows are more than was allowed."""
 
 
 class RowWriter:
@@ -53,6 +75,12 @@ class RowWriter:
         (opened,) = connection.execute("UPDATE opened SET times = times + 1 RETURNING times").fetchone()
         self._prefix = f"{opened:x}"
         self._numbers = count(1)
+        self.log_pages = 0
+        """About as many pages have been written to the log since somebody set this to 0."""
+
+    def touch(self) -> None:
+        """Write something that tells nothing."""
+        self.connection.execute("UPDATE opened SET times = times + 1")
 
     def apply(self, table: str, partition: str, changes: Sequence[Change]) -> tuple[str | None, ...]:
         """All of `changes` or none; raises StorageConflict with the index of the change that failed, StorageRefused."""
@@ -70,6 +98,7 @@ class RowWriter:
 
     def _change(self, table: str, partition: str, change: Change, index: int) -> str | None:
         place = (table, partition, change.key)
+        self.log_pages += 2
         if isinstance(change, Insert | Upsert):
             return self._insert(place, change, index)
         found = self._require(place, change.if_match, index)
@@ -87,14 +116,16 @@ class RowWriter:
     def _insert(self, place: tuple[str, str, str], change: Insert | Upsert, index: int) -> str:
         etag, verb = self._next_etag(), "INSERT" if isinstance(change, Insert) else "INSERT OR REPLACE"
         try:
-            self.connection.execute(f"{verb} INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, _encode(change.values)))
+            self.connection.execute(
+                f"{verb} INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, self._text(change.values))
+            )
         except sqlite3.IntegrityError:
             raise StorageConflict(f"table {place[0]}: the row {place[2]!r} exists", index=index) from None
         return etag
 
     def _update(self, place: tuple[str, str, str], values: Mapping[str, Scalar]) -> str:
         etag = self._next_etag()
-        self.connection.execute(f"UPDATE rows SET etag = ?, cols = ? {_AT}", (etag, _encode(values), *place))  # noqa: S608  # constant text
+        self.connection.execute(f"UPDATE rows SET etag = ?, cols = ? {_AT}", (etag, self._text(values), *place))  # noqa: S608  # constant text
         return etag
 
     def _require(self, place: tuple[str, str, str], if_match: str | None, index: int) -> str:
@@ -105,6 +136,11 @@ class RowWriter:
         if if_match is not None and found[0] != if_match:
             raise StorageConflict(f"table {place[0]}: the row {place[2]!r} has changed", index=index)
         return found[1]
+
+    def _text(self, values: Mapping[str, Scalar]) -> str:
+        text = _encode(values)
+        self.log_pages += len(text) // _PAGE_BYTES
+        return text
 
     def _next_etag(self) -> str:
         """Never used twice in this file: the first part counts the times the file was opened."""
@@ -127,12 +163,24 @@ def read_range(
     upper: str,
     columns: Sequence[str] | None,
     limit: int,
+    most: int | None = None,
 ) -> tuple[list[Row], str | None]:
-    """Up to `limit` rows with `lower <= key < upper`, and the key the next page begins with."""
-    found = connection.execute(
+    """Up to `limit` rows with `lower <= key < upper`, and the key the next page begins with.
+
+    Raises TooMuch where they are more than `most` bytes.
+    """
+    cursor = connection.execute(
         "SELECT key, etag, cols FROM rows WHERE tab = ? AND part = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?",
         (table, partition, lower, upper, limit + 1),
-    ).fetchall()
+    )
+    found: list[tuple[str, str, str]] = []
+    size = 0
+    for each in cursor:
+        found.append(each)
+        size += _ROW_BYTES + len(each[2])
+        if most is not None and size > most:
+            cursor.close()
+            raise TooMuch
     rows = [Row(partition, key, _decode(cols, columns), etag) for key, etag, cols in found[:limit]]
     return rows, found[limit][0] if len(found) > limit else None
 

@@ -96,13 +96,14 @@ class FakeApp:
     ) -> Run:
         """Begin an attempt. `inputs` are models or dicts: one for an action, a resource and a request for an ARM verb.
 
-        `retry_of` makes it the next attempt of an operation, with its ids. `on_progress(run, progress)` is called in
+        `retry_of` makes it the next attempt of an operation, or its next slice, with its ids, its last checkpoint and
+        its steps. `on_progress(run, progress)` is called in
         the midst of every report: it may cancel the run or move the clock. Raises ValidationError for an input that
         does not fit, TypeError for another number of inputs.
         """
         target = target_of(handler)
         arguments = target.arguments(inputs)
-        if retry_of is not None and not retry_of.status.is_terminal:
+        if retry_of is not None and not retry_of.done():
             raise RuntimeError("the run before has not ended: await it first")
         run = Run(
             target,
@@ -112,6 +113,7 @@ class FakeApp:
             records=self._application.records,
             threads=self._threads,
             on_progress=on_progress,
+            follows=retry_of,
         )
         self._runs.append(run)
         return run
@@ -135,7 +137,7 @@ class FakeApp:
             keep=action.keep,
             retry_after=action.retry_after,
             status=Status.RUNNING,
-            attempt=retry_of.attempt + 1 if retry_of else 1,
+            attempt=_number_after(retry_of),
             fence=1,
             started=now,
             attempt_deadline=now + action.timeout,
@@ -153,3 +155,8 @@ class FakeApp:
             await self._application.aclose()
         finally:
             self._folder.cleanup()
+
+
+def _number_after(run: Run | None) -> int:
+    """Of the next attempt, or of the next slice of the same one."""
+    return 1 if run is None else run.attempt + (run.continues is None)

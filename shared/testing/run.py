@@ -1,22 +1,28 @@
 """One attempt at an action, as a test sees it."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from shared.actions.context import ActionContext, Context, Services
+from shared.actions.attempt_context import AttemptContext, StepResult
+from shared.actions.context import Context, Services
+from shared.actions.slices import ContinueLater
 from shared.errors import ActionCanceled, ErrorBody
 from shared.model.operation import Operation, Outcome, Progress, Status
 from shared.operations.containment import contained
 from shared.operations.handler_runs import handler_context
 from shared.operations.handler_threads import HandlerThreads
 from shared.operations.records import OperationRecords
+from shared.operations.snapshots import CHECKPOINT, MAX_CHECKPOINT_BYTES, STEP_RESULT, snapshot
+from shared.operations.steps import check_function, check_step
 from shared.testing.targets import Target
+
+T = TypeVar("T")
 
 _STOPS_WITHIN = 5.0
 """Seconds that a handler gets to stop after its time-out. Real ones: a thread does not know the test's clock."""
@@ -28,7 +34,7 @@ class Run:
     ActionFailed and every other exception come as the handler raised them; what is no Exception, such as SystemExit,
     is the cause of a RuntimeError that names it. Besides: ActionCanceled where the run was canceled and the handler
     stopped; TimeoutError where it was not done in its time; TypeError for a result that is not what the handler
-    declares.
+    declares; ContinueLater where it ended its slice on purpose.
     """
 
     def __init__(
@@ -41,10 +47,16 @@ class Run:
         records: OperationRecords,
         threads: HandlerThreads,
         on_progress: "Callable[[Run, Progress], object] | None",
+        follows: "Run | None" = None,
     ) -> None:
         """`FakeApp.run` makes it, on a running loop."""
         self.progress: list[Progress] = []
         """Every report, in order; the app would store at most one a second."""
+        self.saved: Any = follows.saved if follows else None
+        """The last checkpoint, as the next slice is given it."""
+        self.continues: ContinueLater | None = None
+        """How the handler ended its slice on purpose; None where it did not."""
+        self._steps: dict[str, tuple[str, Any]] = dict(follows._steps) if follows else {}
         self._operation = operation
         self._target = target
         self._services = services
@@ -88,6 +100,15 @@ class Run:
     def attempt(self) -> int:
         return self._operation.attempt
 
+    @property
+    def steps(self) -> dict[str, Any]:
+        """What the steps that are done once have come to, by their keys."""
+        return {key: value for key, (_, value) in self._steps.items()}
+
+    def done(self) -> bool:
+        """Whether the attempt, or its slice, has ended."""
+        return self._task.done()
+
     def cancel(self) -> None:
         """Cancel the operation: an async handler gets CancelledError, a def handler sees it in its context.
 
@@ -129,6 +150,30 @@ class Run:
         with suppress(RuntimeError):  # the loop may have ended before a thread that nobody waits for
             self._loop.call_soon_threadsafe(self._news.set)
 
+    @property
+    def time_left(self) -> timedelta:
+        deadline = self._operation.attempt_deadline
+        assert deadline is not None, "an attempt has one"
+        return max(timedelta(0), deadline - self._services.clock.now())
+
+    async def save(self, state: Any, *, flush: bool) -> None:
+        self.saved = (await snapshot(state, CHECKPOINT, limit=MAX_CHECKPOINT_BYTES)).value
+
+    async def find_step(self, key: str, function: str) -> StepResult | None:
+        check_step(key, done=len(self._steps), known=key in self._steps)
+        if key not in self._steps:
+            return None
+        done_by, value = self._steps[key]
+        check_function(key, function, done_by)
+        return StepResult(value)
+
+    async def keep_step(self, key: str, function: str, value: Any) -> Any:
+        made = await snapshot(value, STEP_RESULT, limit=self._services.settings.max_result_bytes)
+        return self._steps.setdefault(key, (function, made.value))[1]
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
     # The attempt
 
     async def _drive(self, arguments: tuple[BaseModel, ...]) -> Any:
@@ -141,12 +186,20 @@ class Run:
         except ActionCanceled:
             status = Status.CANCELED
             raise
+        except ContinueLater as later:
+            self.continues = later
+            raise
         finally:
-            await self._end(status, error)
+            if self.continues is None:
+                await self._end(status, error)
 
     async def _record(self) -> None:
-        """Have a record of the operation, for locks to look at; that of an earlier attempt goes."""
+        """Have a record of the operation, for locks to look at; that of an earlier attempt goes, unless it goes on."""
         before = await self._records.read(self._operation.locator)
+        if before is not None and not before.status.is_terminal:
+            now = replace(self._operation, created=before.created)
+            self._operation = await self._records.change(before, lambda stored: replace(now, etag=stored.etag))
+            return
         if before is not None and (remains := await self._records.remove(before)) is not None:
             await self._records.discard(remains)
         self._operation = await self._records.insert(self._operation)
@@ -205,12 +258,13 @@ class Run:
 
         return await self._threads.run(unless_stopped, operation=self._operation)
 
-    def _context(self) -> ActionContext:
+    def _context(self) -> AttemptContext:
         operation = self._operation
         assert operation.attempt_deadline is not None, "an attempt has one"
         return handler_context(
             self._services,
             operation,
+            is_async=self._target.is_async,
             deadline=operation.attempt_deadline,
             attempt_state=self,
         )

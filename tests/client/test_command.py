@@ -128,7 +128,8 @@ def test_nobody_there() -> None:
     """A service that cannot be reached exits 5, from every command; it has taken nothing, then."""
     with hostile(poll=b"") as server:
         url = f"{server.url}/x"
-    lines = [["start", "POST", url], ["wait", url], ["status", url], ["list", url]]
+    lines = [["start", "POST", url]]
+    lines += [[name, url] for name in ("wait", "status", "list", "watch", "delete", "retry")]
     for line in lines:
         done = lro(*line, "--timeout", "3", "-o", "json")
         assert (done.code, done.json["error"]["code"]) == (UNREACHABLE, "ServiceUnreachable"), done.err
@@ -154,6 +155,10 @@ def test_nobody_there() -> None:
         ["wait", '{"version": "lro/9"}'],
         ["resume", "/no/such/file"],
         ["list"],
+        ["watch"],
+        ["watch", "http://127.0.0.1/status", "--limit", "0"],
+        ["delete"],
+        ["retry", "not a url"],
         ["frobnicate"],
         ["arm", "put", "/subscriptions/1"],
         ["odata", "batch", "http://127.0.0.1/odata", "-d", '{"requests": "none"}'],
@@ -236,18 +241,6 @@ def test_version() -> None:
     assert "--version" in shown
     assert "Start, watch, cancel and fetch" in shown
     assert "Exit codes" in shown
-
-
-def test_list(app_url: str) -> None:
-    """A line for each operation; filters and limits; JSON has them as the service has."""
-    id = uuid4().hex
-    lro("start", "POST", f"{app_url}/trial/c1:fail", "-d", "{}", "--operation-id", id, "--wait")
-    lines = lro("list", f"{app_url}/status", "--limit", "3").out.splitlines()
-    assert len(lines) == 3
-    assert any(line.startswith(f"{id}\tFailed\ttrial:fail\t") for line in lines)
-    found = lro("list", f"{app_url}/status", "--filter", "status eq 'Failed'", "--top", "1", "-o", "json").json
-    assert id in [item["id"] for item in found["value"]]
-    assert {item["status"] for item in found["value"]} == {"Failed"}
 
 
 def test_operation_that_is_not_there(app_url: str) -> None:

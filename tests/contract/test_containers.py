@@ -96,6 +96,27 @@ async def test_delete(container: Container) -> None:
     assert await container.delete("b") is False
 
 
+async def test_list(container: Container) -> None:
+    """The names that begin with a prefix, in bounded pieces, and no other; what was deleted is not among them."""
+    assert await container.list("run/") == []
+    names = ["run/a", "run/saved-1-0", "run/saved-1-1", "run/saved-12-0"]
+    for name in [*names, "run", "runs/a", "other/run/a"]:
+        await container.put(name, b"x", content_type="text/plain")
+    assert sorted(await container.list("run/")) == names
+    assert sorted(await container.list("run/saved-1-")) == names[1:3]
+    assert await container.list("run/b") == []
+    assert set(await container.list("run/", limit=3)) < set(names)
+    assert await container.delete("run/a")
+    assert sorted(await container.list("run/")) == names[1:]
+
+
+@pytest.mark.parametrize("prefix", ["", "run", "/", "../", "a b/"])
+async def test_prefixes_that_are_refused(container: Container, prefix: str) -> None:
+    """A prefix without a whole first segment would have the embedded store look through all blobs."""
+    with pytest.raises(StorageRefused):
+        await container.list(prefix)
+
+
 async def test_broken_stream(container: Container) -> None:
     """A source that fails half-way leaves what was there, or nothing."""
 

@@ -32,7 +32,7 @@ WRITES: dict[str, tuple[Status, Write]] = {
     "heartbeat": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1, leases=LEASES)),
     "progress": (Status.RUNNING, lambda o: lifecycle.heartbeat(o, NOW, fence=1, leases=LEASES, progress=Progress(5))),
     "retry_later": (Status.RUNNING, lambda o: lifecycle.retry_later(o, NOW, fence=1, not_before=NOW, error=ERROR)),
-    "continue_later": (Status.RUNNING, lambda o: lifecycle.continue_later(o, NOW, fence=1, not_before=NOW)),
+    "continue_later": (Status.RUNNING, lambda o: lifecycle.continue_later(o, NOW, fence=1)),
     "succeed": (Status.RUNNING, lambda o: lifecycle.succeed(o, NOW, fence=1, outcome=Outcome(204))),
     "fail": (Status.RUNNING, lambda o: lifecycle.fail(o, NOW, fence=1, outcome=Outcome(500, error=ERROR))),
     "request_cancel": (Status.RUNNING, lambda o: lifecycle.request_cancel(o, NOW)),
@@ -213,7 +213,7 @@ async def test_remove(records: OperationRecords, faulty: FaultyStorage, other: O
         assert await table.read(partition, key) is None
     assert await records.remove(ended) is None
     later = remains.removed + timedelta(microseconds=1)
-    assert remains in [each async for each in other.expired(later)]
+    assert remains in [each async for each in other.due(later)]
     for _ in range(2):
         await records.discard(remains)
         assert await table.read(partition, remains.key) is None
@@ -251,10 +251,10 @@ async def test_an_input_without_a_record(records: OperationRecords, storage: Sto
     """A blob that no record names is found among what has expired an hour later; once it is recorded, no more."""
     lost, kept = [await records.with_input(fresh(), content) for _ in range(2)]
     kept = await records.insert(kept)
-    found = [each async for each in records.expired(lost.created + timedelta(hours=1, microseconds=1))]
+    found = [each async for each in records.due(lost.created + timedelta(hours=1, microseconds=1))]
     mine = [each for each in found if isinstance(each, Remains) and each.run_id in (lost.run_id, kept.run_id)]
-    assert [(each.run_id, each.blob_names) for each in mine] == [(lost.run_id, [lost.input.blob])]
-    assert lost.locator not in [each async for each in records.expired(lost.created + timedelta(minutes=59))]
+    assert [(each.run_id, each.blobs) for each in mine] == [(lost.run_id, (lost.input.blob,))]
+    assert lost.locator not in [each async for each in records.due(lost.created + timedelta(minutes=59))]
     await records.discard(mine[0])
     container = storage.container("operations")
     assert await container.info(lost.input.blob or "") is None
@@ -276,6 +276,6 @@ async def test_sweeps(records: OperationRecords) -> None:
     active = {locator async for locator, _ in records.active()}
     assert running.locator in active
     assert ended.locator not in active
-    assert ended.locator in [each async for each in records.expired(ended.expires + timedelta(microseconds=1))]
-    assert ended.locator not in [each async for each in records.expired(ended.expires)]
+    assert ended.locator in [each async for each in records.due(ended.expires + timedelta(microseconds=1))]
+    assert ended.locator not in [each async for each in records.due(ended.expires)]
     assert Locator.parse(str(ended.locator)) == ended.locator

@@ -16,7 +16,9 @@ from shared.storage.writes import WRITE_ID, write_once
 from tests.support.faults import Fault, FaultyTable
 
 pytestmark = [
-    pytest.mark.parametrize("store", ["sqlite", "sqlite-empty-pages", "azurite", "azurite-sdk"], indirect=True),
+    pytest.mark.parametrize(
+        "store", ["sqlite", "sqlite-empty-pages", "sqlite-threads", "azurite", "azurite-sdk"], indirect=True
+    ),
     pytest.mark.timeout(60),
 ]
 

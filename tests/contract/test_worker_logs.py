@@ -19,7 +19,7 @@ import pytest
 from blueprints import dispatcher, odata
 from blueprints.durable import DFApp
 from local_host.durable.binding import durable_client
-from shared.actions import ActionContext, action
+from shared.actions import ActionContext, SyncActionContext, action
 from shared.actions.declaration import Action
 from shared.actions.odata.service import ODataService
 from shared.actions.registry import Registry
@@ -37,7 +37,7 @@ pytestmark = [
 _log = logging.getLogger("tests.handlers")
 
 
-def says(context: ActionContext) -> None:
+def says(context: SyncActionContext) -> None:
     """What code of a handler logs: by a logger of its own, and by the context's."""
     _log.info("in %s", context.operation_id)
     context.logger.info("half of %d%%", 100)
@@ -70,7 +70,7 @@ async def calls_the_executor(context: ActionContext, together: Together) -> None
     await asyncio.get_running_loop().run_in_executor(None, computes, context, together)
 
 
-def computes(context: ActionContext, together: Together) -> None:
+def computes(context: SyncActionContext, together: Together) -> None:
     together.threads.wait(20)
     says(context)
 
@@ -149,7 +149,7 @@ async def test_every_line_arrives(make: Make, worker: Worker, handler: Callable[
             await handler(context, together)
     else:
 
-        def work(context: ActionContext, request: Input) -> None:
+        def work(context: SyncActionContext, request: Input) -> None:
             handler(context, together)
 
     app = make(declared(work))
@@ -233,7 +233,7 @@ async def test_a_stop_is_logged(make: Make, worker: Worker) -> None:
 async def test_a_failure_is_logged(make: Make, worker: Worker) -> None:
     """What a `def` handler raises arrives with its operation, and so does the end of the attempt, with the code."""
 
-    def work(context: ActionContext, request: Input) -> None:
+    def work(context: SyncActionContext, request: Input) -> None:
         raise ValueError("no")
 
     app = make(declared(work))
@@ -251,7 +251,7 @@ async def test_a_handler_in_an_odata_request(tmp_path: Path) -> None:
     service = ODataService("Contoso.Library")
 
     @service.action("Count")
-    def count(context: ActionContext) -> int:
+    def count(context: SyncActionContext) -> int:
         says(context)
         return 1
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.transcript import Block, blocks, fits, steps
+from tests.docs.transcript import Block, anchors, blocks, fits, steps
 from tests.sample.real_epub import debian_policy_epub
 from tests.support.host import LocalHost
 
@@ -110,9 +110,9 @@ def test_shell_blocks_are_valid(document: Path) -> None:
 
 
 def test_no_block_is_left_out() -> None:
-    """Every block is of a kind that something here, test_testing_actions.py, or a reader's eye, checks."""
+    """Every block is of a kind that something here, its page's own test, or a reader's eye, checks."""
     kinds = {block.language for document in DOCUMENTS for block in blocks(document)}
-    assert kinds <= {"console", "python", "python3", "py", "sh", "text", "mermaid", "json"}
+    assert kinds <= {"console", "python", "python3", "py", "sh", "text", "mermaid", "json", "kql"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
@@ -126,7 +126,8 @@ def test_the_index_leads_to_every_page() -> None:
     """docs/index.md has each page of the documentation, but for two that are about this repository only."""
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\]\(([^)#]+)", index))
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md", "features.md", "reliability.md"}
+    apart = {"index.md", "features.md", "reliability.md", "performance.md"}
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - apart
     assert linked == pages | {"decisions/README.md"}
 
 
@@ -135,9 +136,7 @@ def test_anchors_are_titles() -> None:
     for document in DOCUMENTS:
         links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", document.read_text(encoding="utf-8"))
         for target, anchor in links:
-            page = (document.parent / target if target else document).read_text(encoding="utf-8")
-            titles = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-            known = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            known = anchors(document.parent / target if target else document)
             assert anchor in known, f"{document.name} links to {target}#{anchor}"
 
 
@@ -155,11 +154,21 @@ def test_the_index_of_decisions() -> None:
     assert [line for line in index.splitlines() if line.startswith("| [")] == lines
 
 
-def test_make_targets_in_the_readme_exist() -> None:
-    """The two commands are targets of the Makefile."""
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+def test_tasks_in_the_documents_exist() -> None:
+    """What a document tells to do with make, or without it, is a task of this repository or of an app."""
+    done = [
+        subprocess.run([sys.executable, path, "--names"], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True,
+                       text=True, check=True).stdout
+        for path in ("tasks.py", "scaffold/template/framework/tasks.py")
+    ]  # fmt: skip
+    known = set(" ".join(done).split())
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        named = re.findall(r"`make ([a-z][a-z0-9-]*)", text)
+        for block in blocks(document):
+            named += re.findall(r"^make ([a-z][a-z0-9-]*)", block.text, re.MULTILINE)
+        named += re.findall(r"python tasks\.py ([a-z][a-z0-9-]*)", text)
+        assert set(named) <= known, document.name
 
 
 def test_the_sample_settings_hold_every_setting() -> None:

@@ -44,3 +44,9 @@ def fits(shown: str, happened: str) -> bool:
     """Whether the output is what the document shows; `...` stands for anything, also over lines."""
     pattern = ".*".join(re.escape(part) for part in shown.strip().split("..."))
     return re.fullmatch(pattern, happened.replace("\r", "").strip(), re.DOTALL) is not None
+
+
+def anchors(document: Path) -> set[str]:
+    """The titles of a page as GitHub writes them in URLs."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}

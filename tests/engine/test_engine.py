@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from local_host.engine.child_settings import engine_environment
+from lro_client.clock import Clock
+from tests.client.lro_command import lro
 from tests.docs.test_backends import PREFIX, TYPES
 from tests.docs.test_backends import settings as backend_settings
 from tests.engine.support import (
@@ -64,6 +66,16 @@ def test_side_by_side(client: httpx.Client, tmp_path: Path) -> None:
     ids = [begin(client, f"/proof/p{n}:run", {"log": str(log), "firstSeconds": 0.2})["id"] for n in range(20)]
     assert {ended(client, each, within=60)["status"] for each in ids} == {"Succeeded"}
     assert sorted(line.id for line in lines_of(log) if line.word == "began") == sorted(ids)
+
+
+def test_lro_check(host: LocalHost, tmp_path: Path) -> None:
+    """`lro check` finds nothing wrong, an operation that is canceled while it runs included, and leaves nothing."""
+    body = json.dumps({"log": str(tmp_path / "log"), "firstSeconds": 2})
+    done = lro("check", host.base, "--action", "proof/check:run", "--input", body, "-o", "json", clock=Clock())
+    assert (done.code, done.json["right"]) == (0, True), done.out
+    said = {each["check"]: each["message"] for each in done.json["findings"]}
+    assert (said["end"], said["cancel"]) == ("Succeeded", "Ended as Canceled")
+    assert said["delete"].endswith("2 operations of this check")
 
 
 def test_retry_by_durable_timer(client: httpx.Client, connection: str, tmp_path: Path) -> None:

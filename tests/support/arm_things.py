@@ -11,6 +11,7 @@ from shared.actions import (
     ArmResource,
     ArmTrackedResource,
     Model,
+    SyncActionContext,
     read_only,
 )
 from shared.actions.arm.lro_headers import RESOURCE, LroHeaders
@@ -89,7 +90,7 @@ def declare(name: str, model: type[LroHeaders]) -> ArmResource:
         await behave(request.mode)
         return Total(total=request.a + request.b)
 
-    def touch(context: ActionContext, thing: Thing) -> None:
+    def touch(context: SyncActionContext, thing: Thing) -> None:
         """A sync handler, in a thread."""
 
     async def reflect(context: ActionContext, thing: Thing) -> Thing:

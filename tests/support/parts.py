@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping, Report
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
+from shared.operations.pauses import Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
@@ -227,6 +228,9 @@ class FaultyContainer:
     async def delete(self, name: str) -> bool:
         return await self.faults.around(lambda: self.inner.delete(name))
 
+    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
+        return await self.inner.list(prefix, limit=limit)
+
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         return await self.inner.upload_url(name, lifetime_seconds=lifetime_seconds)
 
@@ -309,8 +313,10 @@ class World:
         site: SiteName | None = None,
         settings: Mapping[str, str] | None = None,
         sweeps: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+        paused: Collection[str] | None = None,
     ) -> None:
-        """`clock` replaces the one that a test moves; `site` says where all this is, which else is one and the same."""
+        """`clock` replaces the one that a test moves; `site` says where all this is, which else is one and the same.
+        `paused` are the actions that a setting pauses; None has nothing paused, and nobody looks."""
         self.storage = storage
         self.faults = storage.faults if isinstance(storage, FaultyStorage) else Faults()
         self.clock = clock or ManualClock()
@@ -330,7 +336,10 @@ class World:
         )
         self.services = services(storage, self.clock, self.timing, settings)
         self.removals = Removals(self.records, self.site, self.actions, self.services, **time)
-        self.service = OperationService(self.records, self.recovery, self.removals, self.live, self.locks, **time)
+        self.pauses = Pauses(storage, paused, **time) if paused is not None else None
+        self.service = OperationService(
+            self.records, self.recovery, self.removals, self.live, self.locks, **time, pauses=self.pauses
+        )
         self.after_end = DeclaredAfterEnd(self.actions, self.services, nothing)
         self.runner = Runner(
             self.records,
@@ -343,6 +352,7 @@ class World:
             function_timeout=function_timeout,
             instance="0badcafe",
             randomness=lambda: self.chance,
+            pauses=self.pauses,
         )
         self.housekeeping = Housekeeping(
             self.records,

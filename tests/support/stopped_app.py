@@ -13,7 +13,7 @@ import time
 from types import FrameType
 from typing import Any
 
-from shared.actions import ActionContext, Model, RequestContext, action
+from shared.actions import ActionContext, AttemptContext, Model, RequestContext, SyncActionContext, action
 from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.engine.port import Work
@@ -27,7 +27,7 @@ class Nothing(Model):
     """The input."""
 
 
-def begun(context: ActionContext) -> None:
+def begun(context: AttemptContext) -> None:
     BEGUN.append(context.operation_id)
 
 
@@ -44,7 +44,7 @@ async def once(context: ActionContext, request: Nothing) -> None:
 
 
 @action("app:heeds", post="heeds")
-def heeds(context: ActionContext, request: Nothing) -> None:
+def heeds(context: SyncActionContext, request: Nothing) -> None:
     begun(context)
     while True:
         context.raise_if_canceled()
@@ -52,13 +52,13 @@ def heeds(context: ActionContext, request: Nothing) -> None:
 
 
 @action("app:finishes", post="finishes", at_most_once=True)
-def finishes(context: ActionContext, request: Nothing) -> None:
+def finishes(context: SyncActionContext, request: Nothing) -> None:
     begun(context)
     STOPPING.wait(30)
 
 
 @action("app:deaf", post="deaf")
-def deaf(context: ActionContext, request: Nothing) -> None:
+def deaf(context: SyncActionContext, request: Nothing) -> None:
     begun(context)
     time.sleep(60)
 

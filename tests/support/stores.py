@@ -7,8 +7,10 @@ import pytest
 
 from shared.settings import Settings
 from shared.storage.factory import open_storage
+from shared.storage.loop_calls import LoopCalls
 from shared.storage.ports import Container, Storage, Table
 from shared.storage.sqlite import SqliteTables
+from shared.system_clock import SystemClock
 from tests.support.azurite import Accounts
 
 
@@ -45,10 +47,13 @@ def fresh_name() -> str:
 
 @pytest.fixture
 async def table(store: str, request: pytest.FixtureRequest) -> AsyncIterator[Table]:
-    """A new table. `sqlite-empty-pages` is SQLite answering with an empty first page, as Azure may; `azurite-sdk` sends
-    every call by azure-data-tables."""
-    if store == "sqlite-empty-pages":
-        tables = SqliteTables(request.getfixturevalue("tmp_path"), empty_pages=True)
+    """A new table. `sqlite-empty-pages` is SQLite answering with an empty first page, as Azure may, `sqlite-threads`
+    what it does on a slow disk; `azurite-sdk` sends every call by azure-data-tables."""
+    if store in ("sqlite-empty-pages", "sqlite-threads"):
+        calls = LoopCalls(SystemClock())
+        calls.are_made = store != "sqlite-threads"
+        is_empty = store == "sqlite-empty-pages"
+        tables = SqliteTables(request.getfixturevalue("tmp_path"), empty_pages=is_empty, calls=calls)
         yield tables.table(fresh_name())
         await tables.aclose()
         return

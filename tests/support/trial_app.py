@@ -34,6 +34,10 @@ def timing() -> Timing:
 
 def compose(actions: ModuleType, host_json: Path) -> tuple[Application, DFApp]:
     """The application and the app of these actions."""
+    if spans := os.environ.get("TRIAL_SPANS"):
+        from tests.support.span_file import export_spans_to
+
+        export_spans_to(Path(spans))
     application = Application(
         discover(actions),
         host_json=host_json,

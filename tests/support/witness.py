@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.actions import ActionContext
+from shared.actions import AttemptContext
 
 
 class Line(NamedTuple):
@@ -20,7 +20,7 @@ class Line(NamedTuple):
     at: float
 
 
-def note(log: Path, context: ActionContext, word: str) -> None:
+def note(log: Path, context: AttemptContext, word: str) -> None:
     """Append a line, in one system call: a process that is killed leaves it whole or not at all."""
     line = {"id": context.operation_id, "attempt": context.attempt, "word": word, "pid": os.getpid(), "at": time.time()}
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -14,6 +14,7 @@ from shared.actions import (
     ArmResource,
     ArmTrackedResource,
     Model,
+    SyncActionContext,
 )
 from shared.actions.arm.lro_headers import RESOURCE
 from shared.actions.registry import Registry
@@ -102,7 +103,7 @@ def test_handlers_that_are_refused() -> None:
     async def plain(context: ActionContext, thing: Thing, request: int) -> None: ...
     async def silent(context: ActionContext, thing: Thing): ...
     async def late(context: ActionContext, thing: "Missing") -> None: ...  # noqa: F821  # pyright: ignore
-    def yields(context: ActionContext, thing: Thing) -> None:  # pyright: ignore
+    def yields(context: SyncActionContext, thing: Thing) -> None:  # pyright: ignore
         yield
 
     for handler, part in (

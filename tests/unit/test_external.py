@@ -167,7 +167,7 @@ async def test_an_end_at_once(world: Outside, name: str) -> None:
     ended = await world.update(operation, update)
     assert (ended.status, world.faults.writes - before) == (status, 1)
     assert ended.started == ended.ended == world.clock.now()
-    assert [key[:2] for key in await world.keys()] == ["l!", "o!", "x!"]
+    assert [key[:2] for key in await world.keys()] == ["l!", "o!", "t!"]
     assert world.ended == [ended]
 
 
@@ -445,7 +445,7 @@ async def test_a_large_result_that_is_cut_in_two(
     is_ended = stored.status is Status.SUCCEEDED
     assert is_ended or not again
     assert len([path for path in files(tmp_path) if "blobs" in path.parts]) == is_ended
-    assert [key[:2] for key in await world.keys()] == (["l!", "o!", "x!"] if is_ended else ["a!", "l!", "o!"])
+    assert [key[:2] for key in await world.keys()] == (["l!", "o!", "t!"] if is_ended else ["a!", "l!", "o!"])
     if is_ended:
         assert await world.result(stored) == result
         await world.delete(stored)
@@ -459,7 +459,7 @@ async def test_a_row_that_tells_of_a_result_by_then_recorded(world: Outside) -> 
     seen: list[Remains] = []
 
     async def meanwhile(table: str, changes: Any) -> None:
-        expired = world.records.expired(world.clock.now() + timedelta(hours=2))
+        expired = world.records.due(world.clock.now() + timedelta(hours=2))
         seen.extend([each async for each in expired if isinstance(each, Remains)])
 
     world.faults.before = meanwhile

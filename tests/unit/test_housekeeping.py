@@ -263,7 +263,7 @@ async def test_broken_record_does_not_stop_the_pass(world: World, caplog: pytest
     operations = [await claimed(world, await world.start()) for _ in range(12)]
     broken = operations[0].locator
     await world.storage.table("operations").write(broken.partition, [Merge(broken.record_key, {"status": "Dancing"})])
-    await world.storage.table("operations").write("0", [Insert("x!2020!0123456789abcdef!gone", {})])
+    await world.storage.table("operations").write("0", [Insert("t!2020!0123456789abcdef!gone!expire", {})])
     world.clock.pass_by(seconds=30)
     assert (await world.tidy()).restarted == 11
     assert "Could not tend an operation" in caplog.text
@@ -290,3 +290,11 @@ async def test_forty_operations_of_a_dead_process(tmp_path: Path) -> None:
             (Status.SUCCEEDED, 2),
             (Status.SUCCEEDED, 1),
         ] * 20
+
+
+async def test_removals_side_by_side_are_all_counted(world: World) -> None:
+    """Eight at a time, each of which waits for the engine."""
+    for _ in range(24):
+        await world.run(await world.start())
+    world.clock.pass_by(days=2)
+    assert (await world.tidy()).removed == 24

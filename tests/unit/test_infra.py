@@ -11,7 +11,7 @@ import yaml
 
 from shared.settings import Settings
 from shared.storage.namespace import stored_name
-from tests.support import infra
+from tests.support import infra, kql
 
 ROOT = infra.ROOT
 TEMPLATE = json.loads(infra.COMPILED.read_text(encoding="utf-8"))
@@ -262,13 +262,6 @@ def test_a_private_network_closes_storage() -> None:
     assert zone["name"] == "[format('privatelink.{0}.{1}', parameters('service'), environment().suffixes.storage)]"
 
 
-def queries() -> dict[str, str]:
-    """Every query over the logs: of the alerts and of the workbook."""
-    alerts = {path.stem: path.read_text(encoding="utf-8") for path in infra.INFRA.glob("alerts/*.kql")}
-    items = json.loads((infra.INFRA / "workbook.json").read_text(encoding="utf-8"))["items"]
-    return alerts | {item["name"]: item["content"]["query"] for item in items if item["type"] == 3}
-
-
 def test_every_query_is_an_alert() -> None:
     """Each file under alerts/ is a rule, once, with its words."""
     rules = {rule["name"]: rule for rule in module("monitoring")["variables"]["alerts"]}
@@ -279,20 +272,15 @@ def test_every_query_is_an_alert() -> None:
     assert all(rule["says"].endswith(".") for rule in rules.values())
 
 
-@pytest.mark.parametrize("name", sorted(queries()))
+@pytest.mark.parametrize("name", sorted(kql.of_infra()))
 def test_queries_look_for_lines_that_the_app_logs(name: str) -> None:
     """A line that is reworded in the source is reworded here: no alert goes silent."""
-    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "shared").rglob("*.py"))
-    fields = {"operation_id=", "attempt=", "action="}
-    for text in re.findall(r'(?:has|startswith|with|\*) "([^"]+)"', queries()[name]):
-        words = text.strip(" :;")
-        known = words in fields or words in source or words == "attempt=0"
-        assert known or "exited with code" in words or words == "health", f"nothing logs {text!r}"
+    assert kql.unknown_texts(kql.of_infra()[name]) == []
 
 
 def test_an_instance_that_is_taken_away_is_no_alert() -> None:
     """Exit code 143 is SIGTERM, which the platform sends to every instance that it takes away."""
-    assert '!has "exited with code 143"' in queries()["worker-exits"]
+    assert '!has "exited with code 143"' in kql.of_infra()["worker-exits"]
 
 
 def test_parameters_of_azd_are_the_templates() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.actions import ActionContext, ActionFailed, Retry, action
+from shared.actions import ActionContext, ActionFailed, Retry, SyncActionContext, action
 from shared.errors import RequestError, StorageUnavailable
 from shared.model.operation import Operation, Status
 from shared.operations.inline import InlineRuns
@@ -34,7 +34,7 @@ RELEASED = threading.Event()
 
 
 @action("inline:deaf", post="inline/{id}:deaf", timeout="1s")
-def deaf(context: ActionContext, request: Input) -> None:
+def deaf(context: SyncActionContext, request: Input) -> None:
     runs.append(context.run_id)
     RELEASED.wait(20)
 

@@ -7,6 +7,7 @@ import pytest
 from shared.actions import ActionContext, action
 from shared.contracts.labels import LABEL_PATTERN, labels
 from shared.errors import RequestError
+from shared.model.ids import Locator
 from shared.operations.lists import OperationLists
 from shared.resources.model import owner_of
 from tests.support.arm_parts import SUB, arm_api, code, path_of
@@ -52,7 +53,9 @@ async def test_an_arm_write(tmp_path: Path) -> None:
         refused = await api("PUT", path, {"location": "westeurope"}, operation_labels="a b")
         assert code(refused) == (400, "InvalidLabels")
         await api.put(path, operation_labels="team-a,x")
-        (row,) = (await OperationLists(api.storage).page(owner_of(SUB), position=None, limit=5)).rows
+        (row,) = (
+            await OperationLists(api.storage).page(Locator.of(owner_of(SUB), "x").owner_hash, position=None, limit=5)
+        ).rows
         assert row.labels == ("team-a", "x")
 
 

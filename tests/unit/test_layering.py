@@ -21,7 +21,7 @@ MODULES = {
 
 LAYERS = [
     ("shared.errors", "shared.lazy"),
-    ("shared.settings", "shared.system_clock"),
+    ("shared.settings", "shared.system_clock", "shared.telemetry"),
     ("shared.model",),
     ("shared.storage", "shared.engine"),
     ("shared.actions",),
@@ -37,7 +37,7 @@ LAYERS = [
 PROFILES = ("dataplane", "arm", "odata")
 FACADES = ("shared.actions", "shared.storage")
 ADAPTERS = ("tables", "blobs", "sqlite", "files", "connection")
-HEAVY = ("azure", "aiohttp", "sqlite3")
+HEAVY = ("azure", "aiohttp", "sqlite3", "opentelemetry")
 
 
 @cache
@@ -197,7 +197,9 @@ def test_the_app_does_not_know_the_local_host() -> None:
 
 def test_sdks_are_imported_late() -> None:
     """Outside the adapters nothing under shared/ imports a heavy SDK when it is imported itself."""
-    adapters = tuple(f"shared.storage.{adapter}" for adapter in (*ADAPTERS, "sqlite_file", "sqlite_rows"))
+    adapters = tuple(
+        f"shared.storage.{adapter}" for adapter in (*ADAPTERS, "sqlite_file", "sqlite_rows", "sqlite_writer")
+    )
     for name, path in MODULES.items():
         if within(name, "shared") and name not in adapters:
             for imported in imports(path, top_level=True):
@@ -301,6 +303,21 @@ def test_one_clock() -> None:
     assert len(mine) > 100
     found = {name: sorted(set(uses_of_time(parsed(MODULES[name])))) for name in mine}
     assert {name: used for name, used in found.items() if used} == {}
+
+
+def additions_over_a_wait(tree: ast.Module) -> Iterator[int]:
+    """Lines that add to what several tasks share: it is read before the wait and written after it."""
+    for node in ast.walk(tree):
+        is_shared = isinstance(node, ast.AugAssign) and not isinstance(node.target, ast.Name)
+        if is_shared and any(isinstance(part, ast.Await) for part in ast.walk(node.value)):
+            yield node.lineno
+
+
+def test_nothing_is_added_up_over_a_wait() -> None:
+    """What another task has added meanwhile would be lost."""
+    assert list(additions_over_a_wait(ast.parse("async def f():\n report.n += await g()\n n += await g()"))) == [2]
+    found = {name: list(additions_over_a_wait(ast.parse(path.read_text("utf-8")))) for name, path in MODULES.items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 TESTS = ROOT / "tests"

@@ -33,7 +33,9 @@ APPLY: dict[Event, Callable[[Operation], Operation]] = {
     Event.CLAIM: lambda o: lifecycle.claim(o, NOW, holder="h2", timeout=TIMEOUT, leases=LEASES),
     Event.HEARTBEAT: lambda o: lifecycle.heartbeat(o, NOW, fence=o.fence, leases=LEASES),
     Event.RETRY_LATER: lambda o: lifecycle.retry_later(o, NOW, fence=o.fence, not_before=NOW, error=ERROR),
-    Event.CONTINUE_LATER: lambda o: lifecycle.continue_later(o, NOW, fence=o.fence, not_before=NOW),
+    Event.CONTINUE_LATER: lambda o: lifecycle.continue_later(o, NOW, fence=o.fence),
+    Event.GIVE_BACK: lambda o: lifecycle.give_back(o, NOW, fence=o.fence, not_before=NOW),
+    Event.WAKE: lambda o: lifecycle.wake(parked := replace(o, look_at=NOW), NOW, seen=parked),
     Event.RESTART: lambda o: lifecycle.restart(o, NOW, leases=LEASES, wait=wait),
     Event.NOTE_LOSS: lambda o: lifecycle.note_loss(o, NOW, leases=LEASES, wait=wait),
     Event.NOTE_UNKNOWN_ACTION: lambda o: lifecycle.note_unknown_action(o, NOW),
@@ -74,7 +76,7 @@ def test_table_is_the_design() -> None:
     for (event, status), to in TRANSITIONS.items():
         if status.is_terminal:
             assert (event, to) == (Event.REQUEST_CANCEL, status)
-    assert len(TRANSITIONS) == 30
+    assert len(TRANSITIONS) == 34
 
 
 def test_docs_show_the_table() -> None:
@@ -153,7 +155,7 @@ def test_claim_waits_for_its_time() -> None:
     [
         lambda o: lifecycle.heartbeat(o, NOW, fence=2, leases=LEASES),
         lambda o: lifecycle.retry_later(o, NOW, fence=2, not_before=NOW),
-        lambda o: lifecycle.continue_later(o, NOW, fence=2, not_before=NOW),
+        lambda o: lifecycle.continue_later(o, NOW, fence=2),
         lambda o: lifecycle.succeed(o, NOW, fence=2, outcome=Outcome(204)),
         lambda o: lifecycle.fail(o, NOW, fence=2, outcome=Outcome(500)),
     ],
@@ -368,7 +370,7 @@ def test_attempts_are_recorded() -> None:
     failed = APPLY[Event.RETRY_LATER](first)
     (shown,) = failed.attempts
     assert (shown.ended, shown.outcome, shown.code, shown.message) == (NOW, "Failed", "Broken", "It broke.")
-    given_back = APPLY[Event.CONTINUE_LATER](APPLY[Event.CLAIM](failed))
+    given_back = APPLY[Event.GIVE_BACK](APPLY[Event.CLAIM](failed))
     assert [each.outcome for each in given_back.attempts] == ["Failed", "GivenBack"]
     again = APPLY[Event.CLAIM](given_back)
     assert [(each.number, each.outcome) for each in again.attempts] == [(1, "Failed"), (2, None)]

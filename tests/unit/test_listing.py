@@ -24,7 +24,7 @@ CODES = ["", "Broken"]
 LABELS = [(), ("one",), ("one", "o'two")]
 TIMES = [T0, T0 + timedelta(microseconds=1), T0 + timedelta(hours=1)]
 ROWS = [
-    ListRow(f"i{number % 3}", kind, status, created, changed, "p", error_code=code, labels=labels)
+    ListRow("0" * 16, f"i{number % 3}", kind, status, created, changed, "p", error_code=code, labels=labels)
     for number, (kind, status, (created, changed), code, labels) in enumerate(
         product(KINDS, Status, combinations_with_replacement(TIMES, 2), CODES, LABELS)
     )

@@ -348,7 +348,7 @@ async def test_a_data_folder_of_an_older_schema(tmp_path: Path) -> None:
     await storage.table("operations").write("a", [Insert("o!0123456789abcdef!id", {"v": 1})])
     await storage.aclose()
     line = refused_in_one_line(tmp_path / "data")
-    assert line.startswith("local_host: the store was written in schema 1, and this version reads schema 2: ")
+    assert line.startswith("local_host: the store was written in schema 1, and this version reads schema 3: ")
 
 
 def test_help_is_quick_and_complete() -> None:

@@ -16,6 +16,10 @@ ROOT = Path(__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 NOT_ABOUT_AN_OPERATION = {
     "A check of the app's health failed",
+    "Active operations: %d NotStarted, %d Running, %d Canceling, %d young; the oldest NotStarted is %d s old%s",
+    "Paused: %s (%s)",
+    "Resumed: %s (%s)",
+    "An operator lists operations of %s (%s)",
     "Health: %s",
     "Housekeeping did not reach storage: %s",
     "Housekeeping: %s",
@@ -33,6 +37,7 @@ NOT_ABOUT_AN_OPERATION = {
     "The app is not configured: %s",
     "The event loop was held up for %.1f s (%.1f s of CPU) while these ran: %s. "
     "Move blocking work into a `def` handler.",
+    "The store held up the event loop, the last time for %.0f ms; from now on threads make its calls",
     "The instance is stopping; attempts are given back",
     "The store cannot be reached yet: %s",
     "Namespace taken: %s",

@@ -68,8 +68,10 @@ def test_a_named_time_is_slept_until(steps: Generator[Any, Any, None]) -> None:
 
 
 def test_a_time_that_has_passed_is_now(steps: Generator[Any, Any, None]) -> None:
-    """A timer in the past is not asked for: the SDK takes none."""
-    assert steps.send("2025-12-31T00:00:00.000000Z") == ("timer", NOW)
+    """The next slice follows at once: a timer would cost it time, and the SDK takes none that is past."""
+    assert steps.send("2025-12-31T00:00:00.000000Z") == ("activity", "work")
+    assert steps.send("2026-01-01T00:00:00.000000Z") == ("activity", "work")
+    end(steps, None)
 
 
 def test_a_failed_activity_is_called_again(steps: Generator[Any, Any, None]) -> None:

@@ -73,7 +73,7 @@ async def test_states_of_a_life(api: ArmApi) -> None:
         assert (seen[0]["provisioningState"], seen[0]["note"]) == (word, note)
         # Given back, as a host does that stops: the word does not go back to Accepted.
         await api.application.records.change(
-            claimed, lambda o: lifecycle.continue_later(o, api.clock.now(), fence=o.fence, not_before=api.clock.now())
+            claimed, lambda o: lifecycle.give_back(o, api.clock.now(), fence=o.fence, not_before=api.clock.now())
         )
         assert await state(api) == word
         await api.drain()

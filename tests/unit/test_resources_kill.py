@@ -183,7 +183,7 @@ async def the_operation(api: ArmApi) -> Any:
     row = await ResourceStore(api.storage, clock=api.clock).read(KEY)
     if row is None or row.lock is None:
         # It was rolled forward: the last one of the list.
-        page = await OperationLists(api.storage).page(KEY.owner, position=None, limit=1)
+        page = await OperationLists(api.storage).page(Locator.of(KEY.owner, "x").owner_hash, position=None, limit=1)
         locator = Locator.of(KEY.owner, page.rows[0].id)
     else:
         locator = Locator.parse(row.lock.holder)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from shared.actions import ActionContext
 from shared.actions.arm.delegation import delegate_put
 from shared.actions.arm.resource import ArmResource
-from shared.actions.context import ActionContext
 from shared.errors import StorageUnavailable
 from shared.model.updates import Succeeded
 from shared.resources.model import ResourceRow

@@ -22,7 +22,7 @@ from shared.storage.limits import check_key, check_transaction
 from shared.storage.ports import Delete, Insert, Merge, Row, Scalar
 from tests.support.parts import LEASES, T0, make_operation
 
-FROZEN = Path(__file__).parents[1] / "data" / "rows-v2.json"
+FROZEN = Path(__file__).parents[1] / "data" / "rows-v3.json"
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
 TIMES = st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
@@ -78,13 +78,29 @@ OPERATIONS = st.builds(
     attempts=st.lists(ATTEMPTS, max_size=3).map(tuple),
     fence=COUNTS,
     holder=TEXT,
+    saved=st.none() | PAYLOADS,
+    waiting_for=TEXT,
+    **dict.fromkeys(("forgiven", "saved_fence", "idle_slices", "steps", "purged"), COUNTS),
     **{
         name: st.none() | TIMES
-        for name in ("started", "ended", "not_before", "lease_until", "attempt_deadline", "unknown_since", "expires")
+        for name in (
+            "scheduled",
+            "waiting_since",
+            "look_at",
+            "started",
+            "ended",
+            "not_before",
+            "lease_until",
+            "attempt_deadline",
+            "unknown_since",
+            "expires",
+        )
     },
     progress=st.none() | PROGRESS,
     outcome=st.none() | OUTCOMES,
     last_error=st.none() | ERRORS,
+    listed_for_all=st.booleans(),
+    retry_of=st.just("") | IDS,
     labels=st.lists(st.from_regex(LABEL_PATTERN, fullmatch=True).filter(str.isascii), max_size=5).map(tuple),
     etag=st.just("e"),
 )
@@ -106,15 +122,16 @@ def test_there_and_back(operation: Operation) -> None:
 @given(OPERATIONS, OPERATIONS)
 def test_a_merge_leads_from_any_state_to_any_other(old: Operation, new: Operation) -> None:
     """Merging an update's columns over the stored ones gives the new operation and nothing of the old."""
+    old = replace(old, expires=old.expires or old.created)
     new = replace(new, id=old.id, owner=old.owner, created=old.created, expires=new.expires or new.created)
-    new = replace(new, labels=old.labels)
+    new = replace(new, labels=old.labels, listed_for_all=old.listed_for_all, retry_of=old.retry_of)
     change = rows.updates(old, new)[0]
     assert isinstance(change, Merge)
     assert rows.from_row(as_row({**rows.to_columns(old), **change.values})) == new
 
 
 def test_frozen_rows_keep_loading() -> None:
-    """Rows as version 2 wrote them load as what they meant then. Never edit that file: add to it."""
+    """Rows as version 3 wrote them load as what they meant then. Never edit that file: add to it."""
     for case in json.loads(FROZEN.read_text(encoding="utf-8")):
         operation = rows.from_row(Row("0", case["key"], case["columns"], "e"))
         for name, value in case["means"].items():
@@ -122,7 +139,7 @@ def test_frozen_rows_keep_loading() -> None:
             for part in name.split("."):
                 found = getattr(found, part)
             assert (rows.write_time(found) if isinstance(found, datetime) else found) == value, name
-        assert case["columns"]["v"] == 2
+        assert case["columns"]["v"] == 3
         if operation.status.is_terminal:
             remains = rows.Remains.of(operation, T0)
             removal = rows.removal(operation, remains)
@@ -151,8 +168,9 @@ def test_tolerant_reader() -> None:
 
 
 def test_monitor_columns() -> None:
-    """A monitor's read takes every column but the input's."""
-    assert set(rows.to_columns(make_operation())) - set(rows.MONITOR_COLUMNS) == {"input", "input_text"}
+    """A monitor's read takes every column but the input's and the checkpoint's."""
+    left = set(rows.to_columns(make_operation())) - set(rows.MONITOR_COLUMNS)
+    assert left == {"input", "input_text", "saved", "saved_text"}
 
 
 def test_start_is_three_rows() -> None:
@@ -161,6 +179,32 @@ def test_start_is_three_rows() -> None:
     assert [type(change) for change in changes] == [Insert] * 3
     assert [change.key[:2] for change in changes] == ["o!", "a!", "l!"]
     check_transaction(make_operation().locator.partition, changes)
+    record = changes[0]
+    assert isinstance(record, Insert)
+    assert "" not in record.values.values()
+    assert rows.from_row(as_row(dict(record.values))) == make_operation(etag="e")
+
+
+def test_a_row_for_lists_over_all_owners() -> None:
+    """Where the operation says so, it is written, merged and removed in the transactions of the list row."""
+    new = make_operation(etag="e1", listed_for_all=True)
+    inserted = rows.insertions(new)
+    assert [change.key[:2] for change in inserted] == ["o!", "a!", "l!", "g!"]
+    own, everybody = inserted[2:]
+    assert isinstance(own, Insert)
+    assert isinstance(everybody, Insert)
+    assert own.values == everybody.values
+    row = rows.read_list_row(Row("0", everybody.key, everybody.values, "e"))
+    assert row == replace(rows.read_list_row(Row("0", own.key, own.values, "e")), position=everybody.key[2:])
+    assert row.position == rows.list_row(new, for_all=True).position
+    claimed = lifecycle.claim(new, T0, holder="h", timeout=timedelta(minutes=1), leases=LEASES)
+    assert [change.key[:2] for change in rows.updates(new, claimed)] == ["o!", "l!", "g!"]
+    ended = lifecycle.succeed(claimed, T0, fence=1, outcome=Outcome(204))
+    changes = rows.updates(claimed, ended)
+    assert [change.key[:2] for change in changes] == ["o!", "l!", "g!", "a!", "t!"]
+    removal = rows.removal(ended, rows.Remains.of(ended, T0))
+    assert Delete(everybody.key) in removal
+    check_transaction(new.locator.partition, removal)
 
 
 def test_heartbeat_is_one_small_merge() -> None:
@@ -214,11 +258,11 @@ def test_end_is_four_changes() -> None:
         (Merge, "o!"),
         (Merge, "l!"),
         (Delete, "a!"),
-        (Insert, "x!"),
+        (Insert, "t!"),
     ]
     assert isinstance(changes[0], Merge)
     assert changes[0].if_match == "e1"
-    assert changes[3].key == f"x!2026-01-03T03:04:05.678901Z!{ended.locator}"
+    assert changes[3].key == f"t!2026-01-03T03:04:05.678901Z!{ended.locator}!expire"
 
 
 @pytest.mark.parametrize("has_hooks", [False, True])
@@ -236,47 +280,48 @@ def test_removal_is_one_transaction(has_hooks: bool) -> None:
     ]
     assert isinstance(changes[3], Insert)
     check_transaction(ended.locator.partition, changes)
-    assert rows.read_expiry_row(Row(ended.locator.partition, changes[3].key, changes[3].values, "e")) == remains
-    assert rows.read_expiry_row(Row(ended.locator.partition, rows.expiry_key(ended), {}, "e")) == ended.locator
+    assert rows.read_due_row(Row(ended.locator.partition, changes[3].key, changes[3].values, "e")) == remains
+    assert rows.read_due_row(Row(ended.locator.partition, rows.expiry_key(ended), {}, "e")) == ended.locator
     assert (remains.hooked is not None) == has_hooks
     later = T0 + timedelta(hours=1)
     delete, insert = postponement(remains, later)
     assert isinstance(insert, Insert)
     assert (delete.key, insert.key > delete.key) == (remains.key, True)
-    found = rows.read_expiry_row(Row(ended.locator.partition, insert.key, insert.values, "e"))
+    found = rows.read_due_row(Row(ended.locator.partition, insert.key, insert.values, "e"))
     assert found == replace(remains, due=later)
-    assert found == rows.read_expiry_row(Row(ended.locator.partition, insert.key, {**insert.values, "new": 1}, "e"))
+    assert found == rows.read_due_row(Row(ended.locator.partition, insert.key, {**insert.values, "new": 1}, "e"))
 
 
 def test_remains_of_an_older_version() -> None:
-    """A row without the columns of hooks and claims is one that has none of them."""
-    key = f"x!2026-01-03T03:04:05.678901Z!{make_operation().locator}!{'1' * 32}"
-    found = rows.read_expiry_row(Row("0", key, {"generations": 2, "blobs": '["r/input"]'}, "e"))
+    """A row without the columns of hooks and steps is one that has none of them."""
+    key = f"t!2026-01-03T03:04:05.678901Z!{make_operation().locator}!clear!{'1' * 32}"
+    found = rows.read_due_row(Row("0", key, {"generations": 2, "blobs": '["r/input"]'}, "e"))
     assert isinstance(found, rows.Remains)
-    assert (found.key, found.blob_names, found.hooked) == (key, ["r/input"], None)
+    assert (found.key, found.blobs, found.hooked) == (key, ("r/input",), None)
     assert found.removed == rows.read_time("2026-01-03T03:04:05.678901Z")
 
 
 BODY = Payload("application/json", 50_000, "0" * 64, blob="r/result-2")
 
 
-RESULTS = tuple(f"{'0' * 32}/result-{claim}" for claim in (1, 2))
-
-
 @pytest.mark.parametrize(
-    ("changes", "generations", "blobs"),
+    ("changes", "generations", "blobs", "more"),
     [
-        ({"status": Status.SUCCEEDED, "generation": 3, "fence": 1, "outcome": Outcome(200)}, 3, ()),
-        ({"status": Status.SUCCEEDED, "fence": 1, "outcome": Outcome(200, body=BODY)}, 1, ("r/result-2",)),
-        ({"status": Status.SUCCEEDED, "fence": 2, "outcome": Outcome(200, body=BODY)}, 1, ("r/result-2", *RESULTS)),
-        ({"status": Status.FAILED, "fence": 2}, 1, RESULTS),
-        ({"status": Status.CANCELED}, 1, ()),
-        ({"status": Status.CANCELED, "input": replace(BODY, blob="r/input")}, 1, ("r/input",)),
-        ({"status": Status.CANCELED, "external": True}, 0, ()),
+        ({"status": Status.SUCCEEDED, "generation": 3, "fence": 1, "outcome": Outcome(200)}, 3, (), False),
+        ({"status": Status.SUCCEEDED, "fence": 1, "outcome": Outcome(200, body=BODY)}, 1, ("r/result-2",), False),
+        ({"status": Status.SUCCEEDED, "fence": 2, "outcome": Outcome(200, body=BODY)}, 1, ("r/result-2",), True),
+        ({"status": Status.SUCCEEDED, "fence": 1, "saved": BODY}, 1, (), True),
+        ({"status": Status.SUCCEEDED, "fence": 1, "steps": 2}, 1, (), True),
+        ({"status": Status.FAILED, "fence": 2}, 1, (), True),
+        ({"status": Status.CANCELED}, 1, (), False),
+        ({"status": Status.CANCELED, "input": replace(BODY, blob="r/input")}, 1, ("r/input",), False),
+        ({"status": Status.CANCELED, "external": True}, 0, (), False),
     ],
     ids=str,
 )
-def test_what_a_removed_operation_has_left(changes: dict[str, Any], generations: int, blobs: tuple[str, ...]) -> None:
+def test_what_a_removed_operation_has_left(
+    changes: dict[str, Any], generations: int, blobs: tuple[str, ...], more: bool
+) -> None:
     """An instance for each start, none where it was delegated; payloads that are blobs, also those that nobody names.
 
     Of several claims each may have stored a result before it was lost. A start may still be on its way, unless the only
@@ -284,11 +329,14 @@ def test_what_a_removed_operation_has_left(changes: dict[str, Any], generations:
     """
     operation = make_operation(**changes, ended=T0)
     remains = rows.Remains.of(operation, T0)
-    assert (remains.generations, tuple(remains.blob_names)) == (generations, blobs)
+    assert (remains.generations, remains.blobs, remains.all_blobs) == (generations, blobs, more)
+    assert remains.steps == operation.steps
     arrived = operation.external or (operation.generation, operation.fence > 0) == (1, True)
     assert remains.open_since == (None if arrived else T0)
     numbered = [replace(operation, generation=number) for number in range(1, generations + 1)]
     assert remains.instance_ids == [each.instance_id for each in numbered]
+    purged = rows.Remains.of(replace(operation, purged=2), T0)
+    assert purged.instance_ids == [each.instance_id for each in numbered[2:]]
 
 
 @given(TIMES, TIMES, IDS, IDS)
@@ -328,7 +376,8 @@ def test_keys_are_legal(id: str, owner: str, moment: datetime) -> None:
 @given(OPERATIONS)
 def test_a_list_shows_the_same_by_its_row_and_by_the_record(operation: Operation) -> None:
     """A row of the list says what the record itself says, but for how far that is and when it last changed."""
-    listed = rows.insertions(operation)[2]
+    operation = replace(operation, expires=operation.expires or operation.created)
+    (listed,) = (each for each in rows.insertions(operation) if each.key.startswith("l!"))
     assert isinstance(listed, Insert)
     row = rows.read_list_row(Row("0", listed.key, json.loads(json.dumps(listed.values)), "e"))
     assert row == replace(rows.list_row(operation), percent=None, is_read_itself=False)

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from shared.actions import ActionContext, action
 from shared.errors import SettingsError, StorageConflict, StorageUnavailable, StorageUnusable
 from shared.model.operation import SCHEMA_VERSION
 from shared.storage.ports import Insert, Merge, Upsert
 from shared.storage.sqlite import SqliteTables
+from tests.support.parts import World, sqlite
 
 pytestmark = pytest.mark.timeout(60)
 ROOT = Path(__file__).parent.parent.parent
@@ -169,7 +171,7 @@ async def test_full_disk(tmp_path: Path) -> None:
     tables = SqliteTables(tmp_path)
     table = tables.table("things")
     await table.write("p", [Insert("k", {})])
-    writer: sqlite3.Connection = tables._connections[0]  # the one way to fill a disk in a test
+    writer: sqlite3.Connection = tables._writer._rows.connection  # the one way to fill a disk in a test
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages + 1}")
     with pytest.raises(StorageUnavailable):
@@ -198,3 +200,37 @@ async def test_a_new_file_is_numbered_before_anything_is_in_it(tmp_path: Path) -
     with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     await SqliteTables(tmp_path).aclose()
+
+
+async def test_a_finished_operation_takes_little_room(tmp_path: Path) -> None:
+    """All its rows, their index and what the file wastes are 2.5 KB at most, without its payloads."""
+    count = 400
+
+    @action("test:work", post="thing:work")
+    async def work(context: ActionContext) -> None:
+        context.report_progress(percent=100)
+
+    async with sqlite(tmp_path) as storage:
+        world = World(storage, work)
+        for _ in range(count):
+            await world.run(await world.start())
+    with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:
+        (left,) = connection.execute("SELECT count(*) FROM rows WHERE key LIKE 'x!%'").fetchone()
+    assert left == count
+    assert (tmp_path / "tables.db").stat().st_size <= 2560 * count
+
+
+async def test_a_file_without_row_ids(tmp_path: Path) -> None:
+    """A table as earlier versions made it, of the same columns, is used as it is."""
+    await SqliteTables(tmp_path).aclose()
+    with closing(sqlite3.connect(tmp_path / "tables.db")) as connection, connection:
+        connection.executescript(
+            "DROP TABLE rows; CREATE TABLE rows (tab TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,"
+            " etag TEXT NOT NULL, cols TEXT NOT NULL, PRIMARY KEY (tab, part, key)) WITHOUT ROWID"
+        )
+    for number in (1, 2):
+        tables = SqliteTables(tmp_path)
+        await tables.table("things").write("p", [Upsert("k", {"n": number}), Insert(f"k{number}", {})])
+        page = await tables.table("things").page("p", lower="k", upper="l")
+        assert [row.key for row in page.rows] == ["k", "k1", "k2"][: number + 1]
+        await tables.aclose()

@@ -23,6 +23,7 @@ from shared.actions import (
     RemovalContext,
     RequestContext,
     RequestError,
+    SyncActionContext,
     action,
     read,
 )
@@ -53,7 +54,7 @@ async def count(context: ActionContext, request: Count) -> Counted:
 
 
 @action("count:def", post="count:def", timeout="1m")
-def count_in_thread(context: ActionContext, request: Count) -> Counted:
+def count_in_thread(context: SyncActionContext, request: Count) -> Counted:
     for number in range(1, request.up_to + 1):
         context.report_progress(done=number, total=request.up_to)
         context.raise_if_canceled()
@@ -78,8 +79,8 @@ def test_public_names() -> None:
         ],
         FakeClock: ["advance", "alarm", "monotonic", "now", "sleep", "thread_time", "timeout"],
         Run: [
-            "aclose", "attempt", "cancel", "cancel_requested", "created", "operation_id", "owner", "report", "run_id",
-            "status", "until",
+            "aclose", "attempt", "cancel", "cancel_requested", "created", "done", "find_step", "keep_step",
+            "operation_id", "owner", "report", "run_id", "save", "status", "steps", "time_left", "until", "wait_for",
         ],
     }  # fmt: skip
 
@@ -132,7 +133,7 @@ async def test_failures_come_as_they_were_raised(app: FakeApp, is_async: bool) -
     async def fails(context: ActionContext, request: Count) -> None:
         raise ActionFailed("Empty", "There is nothing.", target="upTo") if request.up_to else KeyError("x")
 
-    def fails_in_thread(context: ActionContext, request: Count) -> None:
+    def fails_in_thread(context: SyncActionContext, request: Count) -> None:
         raise ActionFailed("Empty", "There is nothing.", target="upTo") if request.up_to else KeyError("x")
 
     handler = fails if is_async else fails_in_thread
@@ -151,7 +152,7 @@ async def test_exit_is_an_error_like_any_other(app: FakeApp) -> None:
     async def leaves(context: ActionContext) -> None:
         sys.exit(3)
 
-    def leaves_in_thread(context: ActionContext) -> None:
+    def leaves_in_thread(context: SyncActionContext) -> None:
         sys.exit(3)
 
     for handler in (leaves, leaves_in_thread):
@@ -211,7 +212,7 @@ async def test_an_async_handler_gets_cancelled_error_once() -> None:
 async def test_who_goes_on_has_succeeded(app: FakeApp) -> None:
     """A cancel is a request."""
 
-    def goes_on(context: ActionContext) -> bool:
+    def goes_on(context: SyncActionContext) -> bool:
         context.report_progress()
         return context.cancel_requested
 
@@ -258,7 +259,7 @@ async def test_time_out_by_a_moved_clock() -> None:
 async def test_a_thread_sees_its_time_out(app: FakeApp) -> None:
     """As it sees a cancel: in its context."""
 
-    def waits(context: ActionContext) -> None:
+    def waits(context: SyncActionContext) -> None:
         context.report_progress()
         stopped = threading.Event()
         while not context.cancel_requested:

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from shared.actions.arm.lro_headers import LRO_HEADERS, LroHeaders
 from shared.actions.arm.resource import ArmResource, ArmVerb
-from shared.actions.context import ActionContext
+from shared.actions.attempt_context import ActionContext
 from shared.actions.delegation import Delegate, DelegatedWork
 from shared.actions.hooks import hook
 from shared.actions.parameters import Rule, decorator, where_of
-from shared.actions.policies import DURATION, POLICY_RULES, Duration, Policies, duration
+from shared.actions.policies import POLICY_RULES, Policies, duration
 from shared.errors import ActionFailed, DeclarationError, RequestError
 
 
@@ -29,20 +29,18 @@ from shared.errors import ActionFailed, DeclarationError, RequestError
         ('ArmResource("Contoso.Library", "presses", ...)',),
         lambda value: isinstance(value, ArmResource),
     ),
-    deadline=DURATION,
     lro_headers=LRO_HEADERS,
     **POLICY_RULES,
 )
 def delegate_put(
     resource: ArmResource,
     *,
-    deadline: Duration = "24h",
     lro_headers: LroHeaders | None = None,
     **policies: Unpack[Policies],
 ) -> Callable[[Delegate], ArmVerb]:
     """Declare `([context, ]work, resource) -> None` as what a PUT does; it resets what a request leaves out.
 
-    `deadline` is how long the other system has; the rest is as in `ArmResource.create_or_replace`. Raises
+    `deadline` is how long the other system has (24 hours); the rest is as in `ArmResource.create_or_replace`. Raises
     DeclarationError.
     """
 
@@ -51,10 +49,10 @@ def delegate_put(
         if not inspect.iscoroutinefunction(function) or len(inspect.signature(function).parameters) not in (2, 3):
             form = "async def (context: RequestContext, work: Delegation, resource: ...) -> None"
             raise DeclarationError(f"{where}: write `{form}`, with or without the context")
-        delegated = DelegatedWork(
-            delegate=hook(function, inputs=2), deadline=duration(deadline, what=f"deadline of {where}")
-        )
-        verb = resource.create_or_replace(lro_headers=lro_headers, **policies)(_unchanged(resource, function))
+        others = policies.copy()
+        deadline = duration(others.pop("deadline", "24h"), what=f"deadline of {where}")
+        delegated = DelegatedWork(delegate=hook(function, inputs=2), deadline=deadline)
+        verb = resource.create_or_replace(lro_headers=lro_headers, **others)(_unchanged(resource, function))
         verb.delegated = delegated
         return verb
 

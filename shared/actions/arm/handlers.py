@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError, create_model
 
 from shared.actions.arm.lro_headers import RESOURCE, FinalResult, LroHeaders
 from shared.actions.arm.models import PROVISIONING_STATE
-from shared.actions.context import ActionContext
+from shared.actions.attempt_context import ActionContext, SyncActionContext
 from shared.actions.models import Model
 from shared.actions.signatures import Signature, adapter_of, read_signature
 from shared.errors import ActionFailed, DeclarationError
@@ -93,7 +93,7 @@ def adapt(handler: Handler) -> Callable[..., Any]:
 
         return run_async
 
-    def run(context: ActionContext, input: Any) -> Any:
+    def run(context: SyncActionContext, input: Any) -> Any:
         return finish(input, function(context, *handler.arguments(input)))
 
     return run

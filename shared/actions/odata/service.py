@@ -19,7 +19,8 @@ from typing import Any, Unpack, cast
 
 from pydantic import BaseModel
 
-from shared.actions.context import ActionContext, Context, RequestContext
+from shared.actions.attempt_context import ActionContext
+from shared.actions.context import Context, RequestContext
 from shared.actions.declaration import Action, Read
 from shared.actions.hooks import factory
 from shared.actions.odata import routes as odata_routes
@@ -322,6 +323,8 @@ def _policies_of(action: Action) -> PollingPolicies:
     policies = PollingPolicies(
         timeout=action.timeout, retry=action.retry, keep=action.keep, retry_after=action.retry_after
     )
+    if action.deadline is not None:
+        policies["deadline"] = action.deadline
     if action.at_most_once:
         policies["at_most_once"] = True
     elif action.max_lost != DEFAULT_MAX_LOST:

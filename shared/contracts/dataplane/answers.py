@@ -44,6 +44,16 @@ def monitor_url(base: str, operation: Operation, api_version: str) -> str:
     return f"{base}/{operation.path if own else f'status/{segment(operation.id)}'}?api-version={api_version}"
 
 
+def operator_url(base: str, operation: Operation, api_version: str) -> str:
+    """The same for who acts on the operations of all owners: it names the owner."""
+    return _status_url(base, operation.id, api_version, operation.locator.owner_hash)
+
+
+def _status_url(base: str, operation_id: str, api_version: str, owner_hash: str = "") -> str:
+    url = f"{base}/status/{segment(operation_id)}?api-version={api_version}"
+    return f"{url}&owner={owner_hash}" if owner_hash else url
+
+
 def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The status monitor ("The Status Monitor Resource"), with this app's additions: times, progress, attempts.
 
@@ -58,6 +68,8 @@ def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None =
         "attempt": operation.attempt,
         **(parameters or {}),
     }
+    if operation.retry_of:
+        body["retryOf"] = operation.retry_of
     if operation.labels:
         body["labels"] = list(operation.labels)
     if operation.progress is not None:
@@ -86,25 +98,24 @@ def started_response(
     operation: Operation,
     content: bytes | None,
     *,
-    base: str,
-    api_version: str,
+    location: str,
     replayed: bool = False,
     parameters: bytes | None = None,
 ) -> Response:
-    """The monitor as the answer to a start, even when it is already over.
+    """The monitor, which lies at `location`, as the answer to a start, even when it is already over.
 
     202 for a POST and a DELETE, always ("LRO action on a resource pattern", "DELETE LRO pattern"); for a PUT of an
     operation 201, and 200 when it was there.
     """
     own = pattern_of(operation) is Pattern.PUT_OPERATION
     status = 200 if own and replayed else operation.start_status
-    headers = _start_headers(operation, base, api_version)
+    headers = _start_headers(operation, location)
     return _with_result(status, operation, content, parameters, headers)
 
 
-def resource_response(operation: Operation, resource: bytes, *, base: str, api_version: str) -> Response:
+def resource_response(operation: Operation, resource: bytes, *, location: str) -> Response:
     """The resource as the answer to its PUT: 201 where it is new, 200 where it was there, also when repeated."""
-    headers = _start_headers(operation, base, api_version)
+    headers = _start_headers(operation, location)
     return Response(status=operation.start_status, headers=headers, body=resource, content_type="application/json")
 
 
@@ -131,7 +142,7 @@ def list_response(
     page: ListPage, asked: ListRequest, *, base: str, api_version: str, now: datetime, count: ListCount | None = None
 ) -> Response:
     """One page of monitors, short form ("Pattern to List Status Monitors"), and how far back it looked."""
-    body: dict[str, Any] = {"value": [_list_item(row, base, api_version, now) for row in page.rows]}
+    body: dict[str, Any] = {"value": [_list_item(row, asked, base, api_version, now) for row in page.rows]}
     if count is not None:
         by_status = {status.value: number for status, number in count.by_status.items()}
         body["count"] = {"active": count.active, "ended": count.ended, "more": count.more, "byStatus": by_status}
@@ -147,10 +158,12 @@ def _next_link(base: str, position: str, asked: ListRequest, api_version: str) -
     link = f"{base}/status?api-version={api_version}&top={asked.top}&skipToken={write_token(position)}"
     if asked.filter is not None:
         link = f"{link}&filter={segment(asked.filter)}"
+    if asked.owner:
+        link = f"{link}&owner={segment(asked.owner)}"
     return f"{link}&orderby={segment(OLDEST_FIRST)}" if asked.oldest_first else link
 
 
-def _list_item(row: ListRow, base: str, api_version: str, now: datetime) -> dict[str, Any]:
+def _list_item(row: ListRow, asked: ListRequest, base: str, api_version: str, now: datetime) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": row.id,
         "kind": row.kind,
@@ -158,8 +171,10 @@ def _list_item(row: ListRow, base: str, api_version: str, now: datetime) -> dict
         "createdDateTime": write_time(row.created),
         "lastActionDateTime": write_time(row.changed),
         "attempt": row.attempt,
-        "operationLocation": f"{base}/status/{segment(row.id)}?api-version={api_version}",
+        "operationLocation": _status_url(base, row.id, api_version, row.owner_hash if asked.owner else ""),
     }
+    if asked.owner:
+        item["owner"] = row.owner_hash
     if row.started is not None:
         until = row.changed if row.status.is_terminal else now
         item["durationSeconds"] = round(max(0.0, (until - row.started).total_seconds()), 3)
@@ -190,8 +205,7 @@ def _attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _start_headers(operation: Operation, base: str, api_version: str) -> dict[str, str]:
-    location = monitor_url(base, operation, api_version)
+def _start_headers(operation: Operation, location: str) -> dict[str, str]:
     return {"Operation-Location": location, "Operation-Id": operation.id, **pace(operation)}
 
 

@@ -10,6 +10,7 @@ from shared.contracts import paging
 from shared.contracts.dataplane.filters import parse_filter
 from shared.contracts.http import Request
 from shared.errors import RequestError
+from shared.model.ids import ID_PATTERN
 from shared.operations.lists import ALL, Selection
 
 DEFAULT_TOP = 50
@@ -19,7 +20,8 @@ _BOOLEANS = {"true": True, "false": False}
 
 _PARAMETERS = frozenset({"api-version", "filter", "orderby", "count", "top", "skiptoken"})
 
-_POSITION = re.compile(r"[0-9]{17}![A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_POSITION = re.compile(rf"[0-9]{{17}}!{ID_PATTERN}")
+_POSITION_FOR_ALL = re.compile(rf"[0-9]{{17}}![0-9a-f]{{16}}!{ID_PATTERN}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,16 @@ class ListRequest:
     position: str | None
     oldest_first: bool
     count: bool
+    owner: str = ""
+    """As it was named in the request; empty in the caller's own list."""
 
 
-def parse_list(request: Request) -> ListRequest:
-    """Read the list's parameters; raises RequestError 400 for an unknown one or a value that does not fit."""
-    query = paging.known_parameters(request, _PARAMETERS)
+def parse_list(request: Request, *, owner: str = "", for_all: bool = False) -> ListRequest:
+    """Read the list's parameters; raises RequestError 400 for an unknown one or a value that does not fit.
+
+    `owner` is what the request says of it, where the caller may; `for_all`: the list is that of all owners.
+    """
+    query = paging.known_parameters(request, _PARAMETERS | ({"owner"} if owner else frozenset[str]()))
     text = query.get("filter")
     selection = parse_filter(text) if text is not None else ALL
     oldest_first = _one_of(_ORDERS, query.get("orderby"), "orderby", "InvalidOrderBy")
@@ -50,9 +57,12 @@ def parse_list(request: Request) -> ListRequest:
         selection=selection,
         filter=text,
         top=paging.page_size(query.get("top"), name="top", default=DEFAULT_TOP),
-        position=paging.read_token(query.get("skiptoken"), _POSITION, name="skipToken"),
+        position=paging.read_token(
+            query.get("skiptoken"), _POSITION_FOR_ALL if for_all else _POSITION, name="skipToken"
+        ),
         oldest_first=oldest_first,
         count=_one_of(_BOOLEANS, query.get("count"), "count", "InvalidCount"),
+        owner=owner,
     )
 
 

@@ -80,6 +80,7 @@ class OperationItem(TypedDict):
     percentComplete: NotRequired[Percent]
     errorCode: NotRequired[str]
     labels: NotRequired[list[str]]
+    owner: NotRequired[str]
 
 
 class OperationMonitor(TypedDict):
@@ -95,6 +96,7 @@ class OperationMonitor(TypedDict):
     createdDateTime: datetime
     lastActionDateTime: datetime
     attempt: Annotated[int, Field(ge=0)]
+    retryOf: NotRequired[Id]
     labels: NotRequired[list[str]]
     percentComplete: NotRequired[Percent]
     progress: NotRequired[OperationProgress]
@@ -135,3 +137,18 @@ class Health(TypedDict):
 
     status: Literal["Healthy", "Unhealthy"]
     problems: NotRequired[list[str]]
+    paused: NotRequired[list[str]]
+
+
+class PausedAction(TypedDict):
+    """An action that starts and claims nothing, or `*` for all of them; without `since` a setting says so."""
+
+    action: str
+    by: str
+    since: NotRequired[datetime]
+
+
+class PauseList(TypedDict):
+    """All that is paused."""
+
+    value: list[PausedAction]

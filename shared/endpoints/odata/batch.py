@@ -7,7 +7,7 @@ batch's run and the request's place, and every write carries that as its marker.
 """
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import Base64Bytes, BaseModel, TypeAdapter
 
-from shared.actions.context import ActionContext, Context, RemovalContext, RequestContext, Services
+from shared.actions.attempt_context import ActionContext, Attempt
+from shared.actions.context import RequestContext, Services
 from shared.actions.declaration import Action
 from shared.actions.odata.routes import BATCH_ACTION, ROOT
 from shared.actions.odata.service import ODataService
@@ -33,8 +34,6 @@ from shared.endpoints.odata.batch_work import BatchWork, Serve
 from shared.endpoints.odata.calls import Calls, start_request
 from shared.endpoints.odata.entities import Entities
 from shared.endpoints.odata.execution import Execution
-from shared.model.operation import Operation
-from shared.operations.journal import Journal
 from shared.operations.off_loop import off_loop
 from shared.operations.service import OperationService, StartRequest
 
@@ -67,8 +66,6 @@ class Batches:
     entities: Entities
     serve: Serve
     """Answers one request of a batch."""
-    journal: Callable[[str], Journal]
-    """Keeps, by run id, what attempts have finished."""
     longest_attempt: timedelta | None
     """What the host leaves an attempt; None for no limit."""
 
@@ -87,8 +84,6 @@ class Batches:
             keep=timedelta(hours=24),
             retry_after=1,
             where=__name__,
-            after_end=self._forget,
-            removal_hooks=[self._clear_journal],
         )
 
     async def answer(self, request: Request, execution: Execution) -> Response:
@@ -124,7 +119,7 @@ class Batches:
             is_canceled=lambda: context.cancel_requested,
         )
         batch = await off_loop(len(request.body), self._read, request, execution.context, stored.address)
-        work = self._work(request, batch, execution, stored.continues, self.journal(context.run_id))
+        work = self._work(request, batch, execution, stored.continues, context.attempt_state)
 
         def report(done: int, last: str) -> None:
             context.report_progress(done=done, total=len(batch.requests), message=f"Served request {last}"[:200])
@@ -132,15 +127,8 @@ class Batches:
         answers = await work.run(report)
         return await off_loop(work.size, to_stored, answers)
 
-    async def _forget(self, context: Context, operation: Operation) -> None:
-        await self.journal(operation.run_id).clear()
-
-    async def _clear_journal(self, context: RemovalContext, stored: BatchInput) -> None:
-        """For an attempt that died at its end."""
-        await self.journal(context.run_id).clear()
-
     def _work(
-        self, request: Request, batch: Batch, execution: Execution, continues: bool, journal: Journal | None = None
+        self, request: Request, batch: Batch, execution: Execution, continues: bool, attempt: Attempt | None = None
     ) -> BatchWork:
         return BatchWork(
             service=self.declared,
@@ -150,7 +138,7 @@ class Batches:
             execution=execution,
             continues=continues,
             entities=self.entities,
-            journal=journal,
+            attempt=attempt,
         )
 
     def _read(self, request: Request, context: RequestContext, address: str) -> Batch:

@@ -1,9 +1,9 @@
 """Working through a batch: one unit after the other, a request alone or a group as one transaction."""
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from shared.actions.attempt_context import Attempt
 from shared.actions.odata.entities import ChangeRefused, EntityChange
 from shared.actions.odata.service import ODataService
 from shared.contracts.bodies import check_encoding
@@ -20,11 +20,13 @@ from shared.endpoints.odata import boundary as odata_boundary
 from shared.endpoints.odata.entities import Entities
 from shared.endpoints.odata.execution import Execution, too_long
 from shared.errors import RequestError, StorageError, StorageRefused
-from shared.operations.journal import Journal
 from shared.operations.off_loop import off_loop
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """All answers of a batch together: they are held in memory, and stored."""
+
+_STEP = "unit"
+"""What its steps are called in their rows."""
 
 Serve = Callable[[Request, Execution], Awaitable[Response]]
 
@@ -42,7 +44,8 @@ class BatchWork:
     continues: bool
     """Whether a failure does not stop it."""
     entities: Entities
-    journal: Journal | None
+    attempt: Attempt | None
+    """The attempt that does it, of an asynchronous one: each unit that changes something is a step done once."""
 
     def __post_init__(self) -> None:
         self._root = service_root(self.execution.base)
@@ -65,29 +68,35 @@ class BatchWork:
             if self._failed and not self.continues:
                 break
             self._add(await self._unit(unit))
-            if self.journal is not None and any(request.method != "GET" for request in unit):
-                await self._note(self.journal)
+            if self.attempt is not None and _changes(unit):
+                await self._note(self.attempt)
             report(len(self._responses), unit[-1].id)
             await self._turns.rest()
         return self._responses
 
     async def _resume(self) -> int:
         """How many units an earlier attempt has finished; their answers count as if they were given now."""
-        for entry in await self.journal.read() if self.journal else ():
-            noted = await off_loop(len(entry), json.loads, entry)
-            self._add(await off_loop(len(entry), from_stored, noted["answers"]))
-            self._known |= {name: Referred(url, etag) for name, (url, etag) in noted["known"].items()}
-            self._noted = len(self._responses)
-        answered = {answer.id for answer in self._responses}
-        return sum(unit[-1].id in answered for unit in self.batch.units)
+        answered = done = 0
+        for position, unit in enumerate(self.batch.units if self.attempt else (), start=1):
+            answered += len(unit)
+            if self.attempt is None or not _changes(unit):
+                continue
+            found = await self.attempt.find_step(str(answered), _STEP)
+            if found is None:
+                break
+            size = sum(len(each.get("text", "")) + len(each.get("bytes", "")) for each in found.value["answers"])
+            self._add(await off_loop(size, from_stored, found.value["answers"]))
+            self._known |= {name: Referred(url, etag) for name, (url, etag) in found.value["known"].items()}
+            self._noted, done = len(self._responses), position
+        return done
 
-    async def _note(self, journal: Journal) -> None:
+    async def _note(self, attempt: Attempt) -> None:
         """Keep what was answered since the last time."""
         answers = self._responses[self._noted :]
         known = {answer.id: (self._known[answer.id].url, self._known[answer.id].etag) for answer in answers}
         size = sum(len(answer.response.body) for answer in answers)
-        entry = await off_loop(size, _entry, answers, known)
-        await journal.add(len(self._responses), entry)
+        stored = await off_loop(size, to_stored, answers)
+        await attempt.keep_step(str(len(self._responses)), _STEP, {"answers": stored, "known": known})
         self._noted = len(self._responses)
 
     def _add(self, responses: list[parts.BatchResponse]) -> None:
@@ -195,5 +204,5 @@ class BatchWork:
         return of_a_part(response)
 
 
-def _entry(answers: list[parts.BatchResponse], known: dict[str, tuple[str | None, str | None]]) -> bytes:
-    return json.dumps({"answers": to_stored(answers), "known": known}).encode()
+def _changes(unit: parts.Unit) -> bool:
+    return any(request.method != "GET" for request in unit)

@@ -1,6 +1,5 @@
 """The OData routes: one way in for every request below the service root, alone or inside a batch."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -28,7 +27,6 @@ from shared.engine.port import Engine
 from shared.errors import RequestError
 from shared.operations.after_end import AfterEnd
 from shared.operations.inline import InlineRuns
-from shared.operations.journal import Journal
 from shared.operations.service import OperationService
 
 
@@ -43,11 +41,10 @@ class OData:
         inline: InlineRuns,
         after_end: AfterEnd,
         services: Services,
-        journal: Callable[[str], Journal],
         longest_attempt: timedelta | None,
         admission: Admission,
     ) -> None:
-        """`journal` and `longest_attempt` are for batches: see there."""
+        """`longest_attempt` is for batches: see there."""
         self._service = declared
         self._admission = admission
         self._services = services
@@ -61,7 +58,6 @@ class OData:
             calls=self._calls,
             entities=self._entities,
             serve=self._serve,
-            journal=journal,
             longest_attempt=longest_attempt,
         )
 

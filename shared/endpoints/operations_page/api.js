@@ -6,6 +6,7 @@
 const VERSION = "api-version=2026-01-01";
 const KEPT = "operations-key";
 const LONGEST_WAIT = 60;
+const SOON = 10;
 export const PAGE = 50;
 export const ACTIVE = ["NotStarted", "Running", "Canceling"];
 export const STATUSES = [...ACTIVE, "Succeeded", "Failed", "Canceled"];
@@ -131,12 +132,13 @@ const ACTS = {
   retry: (row) => read(place(row, ":retry"), "POST"),
 };
 
-// Do it, and once more where the app asks to wait a little.
+// Do it, and once more where the app asks to wait a little; a pause is not a little.
 export async function act(name, row) {
   try {
     return await ACTS[name](row);
   } catch (problem) {
-    if (![429, 503].includes(problem.status) || !problem.retryAfter) throw problem;
+    const isSoon = problem.retryAfter > 0 && problem.retryAfter <= SOON;
+    if (![429, 503].includes(problem.status) || !isSoon) throw problem;
     await new Promise((resolve) => setTimeout(resolve, problem.retryAfter * 1000));
     return ACTS[name](row);
   }

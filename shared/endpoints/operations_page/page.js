@@ -6,7 +6,7 @@ import { Details } from "./details.js";
 import {
   chosen, clearFilters, filterBy, isFiltered, listenToFilters, readAddress, showCounts, writeAddress,
 } from "./filters.js";
-import { banners, keyNote, loading, noneFits, noneSoFar, noneYet, refusal, refusedActs, trouble } from "./states.js";
+import { banners, isRefusal, keyNote, loading, noneFits, noneSoFar, noneYet, refusal, refusedActs, trouble } from "./states.js";
 import { el, isActive, rowOf, time, timeText } from "./view.js";
 
 const SECONDS = { active: 5, idle: 20, counts: 30, health: 60, longest: 60 };
@@ -197,7 +197,7 @@ function fail(problem) {
   page.failures += 1;
   at.health = 0;
   lookAtHealth();
-  if (status === 401 || status === 403) {
+  if (isRefusal(problem, chosen)) {
     clearRows();
     const showMine = chosen.owner ? () => filterBy("owner", "") : null;
     setState(refusal(problem, { showMine }));

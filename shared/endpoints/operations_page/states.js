@@ -37,12 +37,23 @@ export function trouble({ status, code, message: text }, { wait, isOld, clear, a
     status === 400 ? button("Clear the filters", clear) : button("Try now", again));
 }
 
+// Whether the app refuses the person and not the request. Who is no operator, to them `owner` is a parameter unknown.
+export const isRefusal = ({ status, code }, chosen) =>
+  status === 401 || status === 403 || (chosen.owner !== "" && code === "UnknownQueryParameter");
+
 // What somebody without rights has to ask for.
 export function refusal({ status, code, message: text }, { showMine }) {
+  if (status === 400) {
+    return message("problem", "You may see your own operations only.",
+      el("p", {}, "Those of everybody need a role: ask those who run this app for ", el("code", {}, "operations.read.all"),
+        ", and to cancel, delete and run them again for ", el("code", {}, "operations.cancel.all"),
+        ", or for the names that this app has given them. An app that only asks for keys has no such roles: its operations ",
+        "are everybody's already."),
+      button("Show mine", showMine));
+  }
   if (status === 403) {
     return message("problem", "You may not see this.", el("p", {}, text || "The app refuses it."),
-      el("p", {}, "Ask those who run this app for the role that is named, or for access."),
-      showMine ? button("Show mine only", showMine) : null);
+      el("p", {}, "Ask those who run this app for access."), showMine ? button("Show mine", showMine) : null);
   }
   if (code === "Unauthenticated") {
     const link = new URL("/.auth/login/aad", location.origin);
@@ -75,10 +86,11 @@ const banner = (name, title, text) =>
 // `health`: its answer, or null where there is none.
 export function banners(health) {
   const shown = [];
-  const paused = (Array.isArray(health?.paused) ? health.paused : []).map((each) => each.action ?? String(each));
+  const paused = Array.isArray(health?.paused) ? health.paused : [];
   if (paused.length) {
     const actions = paused.includes("*") ? "No action is" : `Not one of ${paused.join(", ")} is`;
-    shown.push(banner("paused", "Paused.", `${actions} started or run until an operator goes on. Deadlines go on.`));
+    const text = `${actions} started or claimed until an operator resumes it. What runs goes on, and so do deadlines.`;
+    shown.push(banner("paused", "Paused.", text));
   }
   if (health?.problems?.length) {
     shown.push(banner("warning", "The app is not healthy:", `${health.problems.join(", ")}. Its log has more.`));

@@ -56,7 +56,13 @@ def operations() -> Iterator[Operation]:
     for status in Status:
         now = replace(bare, status=status)
         yield now
-        yield replace(now, progress=Progress(12.5, 1, 8, "one of eight", {"page": 1}), attempt=3, labels=("a", "b"))
+        yield replace(
+            now,
+            progress=Progress(12.5, 1, 8, "one of eight", {"page": 1}),
+            attempt=3,
+            labels=("a", "b"),
+            retry_of="op-0",
+        )
         lost = AttemptRecord(
             number=1, began=T0, ended=T0, outcome=AttemptOutcome.LOST, code="AttemptLost", message="m", instance="aa"
         )
@@ -108,9 +114,12 @@ def test_last_error_is_shown_while_an_attempt_is_waited_for() -> None:
 
 def test_lists() -> None:
     """A page of the list fits, with and without a link."""
-    row = ListRow(id="op-1", kind="a:b", status=Status.RUNNING, created=T0, changed=T0, position="p")
+    row = ListRow(
+        owner_hash="0" * 16, id="op-1", kind="a:b", status=Status.RUNNING, created=T0, changed=T0, position="p"
+    )
     full = replace(row, error_code="Broken", attempt=2, started=T0, labels=("a",), percent=40.0)
-    asked = parse_list(Request(method="GET", url="http://h/status"))
+    request = Request(method="GET", url="http://h/status", query={"owner": "*"})
+    asked = parse_list(request, owner="*", for_all=True)
     count = ListCount(active=1, ended=1000, more=True, by_status=dict.fromkeys(Status, 1))
     given: Any = {"base": "http://h", "api_version": "2026-01-01", "now": T0 + timedelta(seconds=3)}
     for page in (ListPage((row, full), None), ListPage((), "0!x", T0)):

@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 from pydantic import Field, field_serializer, field_validator
 
-from shared.actions import ActionContext, ActionFailed, Context, ErrorDetail, Model, RequestError, Retry, action
+from shared.actions import (
+    ActionContext,
+    ActionFailed,
+    Context,
+    ErrorDetail,
+    Model,
+    RequestError,
+    Retry,
+    SyncActionContext,
+    action,
+)
 from shared.actions.declaration import Action
 from shared.engine.port import Work
 from shared.model.operation import Operation, Status
@@ -24,7 +34,7 @@ from tests.unit.runner.handlers import Output, claim_elsewhere, echo, error_code
 async def test_succeed(make: Callable[..., World], sync: bool) -> None:
     """A result is stored as JSON with its wire names; nothing is left to do, and a further delivery does nothing."""
 
-    def blocking(context: ActionContext, request: Input) -> Output:
+    def blocking(context: SyncActionContext, request: Input) -> Output:
         assert threading.current_thread() is not threading.main_thread()
         return Output(file_name=request.file_name)
 
@@ -54,14 +64,14 @@ async def test_nothing_to_return(make: Callable[..., World]) -> None:
 
 
 async def test_requests(make: Callable[..., World]) -> None:
-    """A start is one write and no read; a poll one read; the end of an attempt one write."""
+    """A start is one write and no read; a poll one read; claim and end one write each, here where it was started."""
     world = make(echo)
     started = await world.start()
     assert (world.faults.writes, world.faults.reads) == (1, 0)
     await world.service.get("", started.id)
     assert (world.faults.writes, world.faults.reads) == (1, 1)
     await world.runner.run(Work.of(started))
-    assert (world.faults.writes, world.faults.reads) == (3, 2)  # claim and end
+    assert (world.faults.writes, world.faults.reads) == (3, 1)  # claim and end
 
 
 async def test_no_task_is_left(make: Callable[..., World]) -> None:
@@ -288,7 +298,7 @@ async def test_unexpected_exception(
     async def handler(context: ActionContext, request: Input) -> None:
         raise error
 
-    def blocking(context: ActionContext, request: Input) -> None:
+    def blocking(context: SyncActionContext, request: Input) -> None:
         raise error
 
     world = make(blocking if sync else handler)
@@ -327,7 +337,7 @@ async def test_the_error_of_a_request(
     async def handler(context: ActionContext, request: Input) -> None:
         raise error
 
-    def blocking(context: ActionContext, request: Input) -> None:
+    def blocking(context: SyncActionContext, request: Input) -> None:
         raise error
 
     world = make(blocking if sync else handler, retry=Retry(max_attempts=2))

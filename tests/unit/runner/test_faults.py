@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.actions import ActionContext, Retry
+from shared.actions import ActionContext, Retry, SyncActionContext
 from shared.engine.port import Work
 from shared.errors import StorageError, StorageUnavailable
 from shared.model import lifecycle
@@ -141,7 +141,7 @@ async def test_canceled_before_it_got_a_thread(make: Callable[..., World]) -> No
     ran: list[str] = []
     free = threading.Event()
 
-    def handler(context: ActionContext, request: Input) -> None:
+    def handler(context: SyncActionContext, request: Input) -> None:
         ran.append(context.operation_id)
         free.wait(5)
 

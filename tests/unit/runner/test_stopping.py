@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.actions import ActionContext, ActionFailed, Retry
+from shared.actions import ActionContext, ActionFailed, Retry, SyncActionContext
 from shared.model.operation import Operation, Status
 from shared.operations.stopping import Stopping
 from tests.support.parts import Input, World
@@ -32,7 +32,7 @@ class Watched:
             self.stopped.append("canceled" if context.cancel_requested else "interrupted")
             raise
 
-    def blocks(self, context: ActionContext, request: Input) -> Output:
+    def blocks(self, context: SyncActionContext, request: Input) -> Output:
         self.begun.set()
         self.release.wait(20)
         if context.cancel_requested:
@@ -235,7 +235,7 @@ async def test_a_thread_that_fails_by_itself(
     """What a `def` handler raises of its own while the instance stops is how it ended: no loss, and not run again."""
     begun, release = threading.Event(), threading.Event()
 
-    def handler(context: ActionContext, request: Input) -> None:
+    def handler(context: SyncActionContext, request: Input) -> None:
         begun.set()
         release.wait(20)
         raise failure
@@ -261,7 +261,7 @@ async def test_a_thread_whose_failure_is_tried_again(make: Callable[..., World])
     """A failure of its own under a stop counts as one, and waits as any failure does."""
     watched = Watched()
 
-    def handler(context: ActionContext, request: Input) -> None:
+    def handler(context: SyncActionContext, request: Input) -> None:
         watched.blocks_and_fails()
 
     world = make(handler, retry=Retry(max_attempts=3))

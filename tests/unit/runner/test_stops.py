@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.actions import ActionContext, Retry
+from shared.actions import ActionContext, Retry, SyncActionContext
 from shared.model.operation import Status
 from tests.support.parts import Input, World
 from tests.unit.runner.handlers import Output, begun, claim_elsewhere, error_code, forever, until
@@ -50,7 +50,7 @@ async def test_sync_timeout_abandons_the_thread(make: Callable[..., World], capl
     entered: list[str] = []
     left: list[str] = []
 
-    def handler(context: ActionContext, request: Input) -> None:
+    def handler(context: SyncActionContext, request: Input) -> None:
         if request.file_name == "slow":
             entered.append(context.operation_id)
             release.wait(20)
@@ -77,7 +77,7 @@ async def test_sync_handler_sees_its_deadline(make: Callable[..., World]) -> Non
     """raise_if_canceled also stops a sync handler that is over its deadline: no thread is abandoned then."""
     entered = threading.Event()
 
-    def handler(context: ActionContext, request: Input) -> None:
+    def handler(context: SyncActionContext, request: Input) -> None:
         entered.set()
         for _ in range(2000):
             context.raise_if_canceled()
@@ -97,7 +97,7 @@ async def test_returns_before_the_host_gives_up(make: Callable[..., World]) -> N
     """The activity returns 60 s before functionTimeout even where the handler uses all of its grace."""
     entered, release = threading.Event(), threading.Event()
 
-    def handler(context: ActionContext, request: Input) -> None:
+    def handler(context: SyncActionContext, request: Input) -> None:
         entered.set()
         release.wait(20)
 
@@ -154,7 +154,7 @@ async def test_cancel_here_sync(make: Callable[..., World]) -> None:
     """A sync handler sees a cancel through raise_if_canceled."""
     running_now = threading.Event()
 
-    def handler(context: ActionContext, request: Input) -> None:
+    def handler(context: SyncActionContext, request: Input) -> None:
         running_now.set()
         for _ in range(300):
             context.raise_if_canceled()
@@ -195,7 +195,7 @@ async def test_cancel_ignored_until_the_deadline(make: Callable[..., World], syn
             with contextlib.suppress(asyncio.CancelledError):
                 await released.wait()
 
-    def blocking(context: ActionContext, request: Input) -> None:
+    def blocking(context: SyncActionContext, request: Input) -> None:
         running_now.set()
         release.wait(20)
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shared.actions import ActionContext, Retry
+from shared.actions import ActionContext, AttemptContext, Retry
 from tests.support.witness import note
 
 OFTEN: dict[str, Any] = {"max_lost": 100}
@@ -15,7 +15,7 @@ STORING: dict[str, Any] = {**OFTEN, "retry": Retry(max_attempts=20, delay="200ms
 """Of handlers that call the store, which may not answer."""
 
 
-def say(context: ActionContext, word: str) -> None:
+def say(context: AttemptContext, word: str) -> None:
     note(Path(os.environ["CHAOS_WITNESS"]), context, word)
 
 
@@ -29,7 +29,7 @@ async def work(context: ActionContext, seconds: float) -> None:
     say(context, "ended")
 
 
-def compute(context: ActionContext, seconds: float) -> None:
+def compute(context: AttemptContext, seconds: float) -> None:
     say(context, "began")
     end = time.monotonic() + seconds
     while time.monotonic() < end:

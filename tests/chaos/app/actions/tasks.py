@@ -3,7 +3,7 @@
 from pydantic import Field
 
 import actions._steps as steps
-from shared.actions import ActionContext, Model, Retry, action
+from shared.actions import ActionContext, Model, Retry, SyncActionContext, action
 
 
 class Task(Model):
@@ -28,7 +28,7 @@ async def run(context: ActionContext, request: Task) -> Done:
 
 
 @action("task:compute", post="tasks/{id}:compute", **steps.OFTEN)
-def compute(context: ActionContext, request: Task) -> Done:
+def compute(context: SyncActionContext, request: Task) -> Done:
     steps.compute(context, request.seconds)
     return Done(text=request.text)
 

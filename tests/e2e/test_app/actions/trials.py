@@ -16,6 +16,7 @@ from shared.actions import (
     RequestContext,
     RequestError,
     Retry,
+    SyncActionContext,
     action,
     call,
     read,
@@ -77,7 +78,7 @@ async def wait(context: ActionContext, request: Wait) -> Waited:
 
 
 @action("trial:wait-sync", post="trial/{id}:wait-sync", retry_after=7)
-def wait_sync(context: ActionContext, request: Wait) -> Waited:
+def wait_sync(context: SyncActionContext, request: Wait) -> Waited:
     _note(request, "began")
     end = time.monotonic() + request.seconds
     while time.monotonic() < end:

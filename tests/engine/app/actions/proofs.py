@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shared.actions import ActionContext, Model, Retry, action
+from shared.actions import ActionContext, AttemptContext, Model, Retry, SyncActionContext, action
 from tests.support.witness import note
 
 
@@ -22,7 +22,7 @@ class Done(Model):
     attempt: int
 
 
-def _note(context: ActionContext, request: Work, word: str) -> None:
+def _note(context: AttemptContext, request: Work, word: str) -> None:
     note(Path(request.log), context, word)
 
 
@@ -46,7 +46,7 @@ async def run(context: ActionContext, request: Work) -> Done:
 
 
 @action("proof:compute", post="proof/{id}:compute")
-def compute(context: ActionContext, request: Work) -> Done:
+def compute(context: SyncActionContext, request: Work) -> Done:
     _note(context, request, "began")
     end = time.monotonic() + (request.first_seconds if context.attempt == 1 else 0)
     while time.monotonic() < end:

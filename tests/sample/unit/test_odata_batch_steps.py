@@ -5,28 +5,28 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from library.entities import BookEntities
 from library.models import Book
-from shared.actions import Context
+from shared.actions import ActionCanceled
 from shared.actions.odata.entities import Create, Update
 from shared.actions.odata.service import ODataService
 from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.endpoints.odata.batch import BatchInput
 from shared.endpoints.odata.service import OData
-from shared.model.operation import Operation
+from shared.model import lifecycle
 from shared.model.timing import Timing
-from shared.operations.journal import Journal
+from shared.operations.attempt import LiveAttempt
 from shared.operations.records import OperationRecords
 from shared.settings import Settings
 from shared.storage.ports import Storage
 from tests.support.clock import ManualClock
-from tests.support.parts import Faults, FaultyStorage, Killed, context, sqlite
+from tests.support.parts import Faults, FaultyStorage, Killed, context, make_operation, sqlite
 
 RUN = "0123456789abcdef" * 2
 ROOT = "http://127.0.0.1/odata"
@@ -59,7 +59,23 @@ def application_of(storage: Storage) -> tuple[Application, OData]:
     return application, application.odata
 
 
-async def run(storage: Storage) -> list[dict[str, Any]]:
+async def claimed(storage: Storage, clock: ManualClock, inner: Storage | None = None) -> LiveAttempt:
+    """The next attempt at the batch, whose own writes go through `storage`."""
+    time: dict[str, Any] = {"clock": clock, "timing": Timing()}
+    records = OperationRecords(inner or storage, **time)
+    operation = make_operation(run_id=RUN)
+    stored = await records.read(operation.locator) or await records.insert(operation)
+    minutes = timedelta(minutes=5)
+    claimed = await records.change(
+        stored,
+        lambda o: lifecycle.claim(o, clock.now(), holder=uuid4().hex, timeout=minutes, leases=records.leases),
+    )
+    return LiveAttempt(OperationRecords(storage, **time), claimed, **time)
+
+
+async def run(storage: Storage, clock: ManualClock, inner: Storage | None = None) -> list[dict[str, Any]]:
+    clock.pass_by(minutes=1)
+    attempt = await claimed(storage, clock, inner)
     body = base64.b64encode(json.dumps({"requests": REQUESTS}).encode())
     stored = BatchInput(
         content_type="application/json",
@@ -71,7 +87,7 @@ async def run(storage: Storage) -> list[dict[str, Any]]:
     )
     _, odata = application_of(storage)
     return await odata.batches.action.handler(
-        context(storage, run_id=RUN, deadline=datetime.now(UTC) + timedelta(minutes=5)), stored
+        context(storage, run_id=RUN, deadline=datetime.now(UTC) + timedelta(minutes=5), attempt_state=attempt), stored
     )
 
 
@@ -87,11 +103,11 @@ async def test_dies_at_every_write(tmp_path: Path, fault: Any) -> None:
         at += 1
         async with sqlite(tmp_path / f"{fault}{at}") as inner:
             await BookEntities(inner, datetime.now(UTC)).write([OLD])
-            faults = Faults(at=at, fault=fault)
+            faults, clock = Faults(at=at, fault=fault), ManualClock()
             with suppress(Killed):
-                await run(FaultyStorage(inner, faults))
+                await run(FaultyStorage(inner, faults), clock, inner)
             died = faults.writes >= at
-            answers = await run(inner)
+            answers = await run(inner, clock)
             assert statuses(answers) == [201, 204, 204, 200, 201, 204, 204, 201], f"died at write {at}"
             assert json.loads(answers[3]["text"])["words"] == 5
             emma = await BookEntities(inner, datetime.now(UTC)).get("emma")
@@ -106,38 +122,25 @@ async def test_what_others_changed_meanwhile_stays(tmp_path: Path) -> None:
     """A change that was answered is not done again over somebody else's."""
     async with sqlite(tmp_path) as inner:
         await BookEntities(inner, datetime.now(UTC)).write([OLD])
-        answers = await run(inner)
+        clock = ManualClock()
+        answers = await run(inner, clock)
         await BookEntities(inner, datetime.now(UTC)).write([Update("emma", {"title": "theirs"})])
-        assert await run(inner) == answers
+        assert await run(inner, clock) == answers
         emma = await BookEntities(inner, datetime.now(UTC)).get("emma")
         assert emma is not None
         assert emma.entity.model_dump()["title"] == "theirs"
 
 
-async def test_it_goes_with_the_end(tmp_path: Path) -> None:
-    """Nothing is left of the journal, its blobs neither, once the operation has ended or is removed."""
-    async with sqlite(tmp_path) as storage:
-        application, odata = application_of(storage)
-        journal = application.journal(RUN)
-        for number, size in enumerate([10, 40_000, 10], start=1):
-            await journal.add(number, b'"' + b"x" * size + b'"')
-        blob = storage.container("operations")
-        assert await blob.info(f"{RUN}/journal-2") is not None
-        assert [len(entry) for entry in await journal.read()] == [12, 40_002, 12]
-        after_end = odata.batches.action.after_end
-        assert after_end is not None
-        for _ in range(2):
-            await after_end(cast(Context, None), cast(Operation, SimpleNamespace(run_id=RUN)))
-            assert await journal.read() == []
-            assert await blob.info(f"{RUN}/journal-2") is None
-
-
-async def test_the_first_to_write_an_entry_has_it(tmp_path: Path) -> None:
+async def test_another_attempt_changes_no_answer(tmp_path: Path) -> None:
     """An attempt that was lost and still goes on cannot change what its successor builds on."""
     async with sqlite(tmp_path) as storage:
         clock = ManualClock()
-        records = OperationRecords(storage, clock=clock, timing=Timing())
-        journals = [Journal(records, storage.table("journals"), RUN, clock=clock) for _ in range(2)]
-        await journals[0].add(1, b"1")
-        await journals[1].add(1, b"2")
-        assert await journals[0].read() == [b"1"]
+        lost = await claimed(storage, clock)
+        clock.pass_by(minutes=1)
+        successor = await claimed(storage, clock)
+        assert await successor.keep_step("1", "unit", {"answers": [1]}) == {"answers": [1]}
+        with pytest.raises(ActionCanceled):
+            await lost.keep_step("1", "unit", {"answers": [2]})
+        clock.pass_by(minutes=1)
+        third = await claimed(storage, clock)
+        assert await third.find_step("1", "unit") == ({"answers": [1]},)
