@@ -13,6 +13,8 @@ from bench.wire import Connection
 
 CALLERS, MANY = 16, 64
 OPERATIONS, POLLS, WARM = 200, 1000, 100
+YOUNG = 1.2
+"""Seconds after which a poll no longer waits for an end."""
 
 Found = Mapping[str, Mapping[str, list[float]]]
 """By system, and by what was measured of it."""
@@ -51,7 +53,7 @@ async def _monitor(api: load.Api) -> str:
     """That of an operation which is no longer young."""
     async with Connection(api.url) as connection:
         monitor = await load.start(connection, api)
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(YOUNG)
     return monitor
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypedDict
 from urllib.parse import quote, urlencode
 from uuid import uuid4
@@ -29,6 +30,7 @@ class StartOptions(TypedDict, total=False):
 
     `final_state`: where the service says that the result lies, where it is not where the contract puts it.
     `operation_id`: the caller's own id of the operation (data plane), which makes the start safe to repeat.
+    `not_before`: when the work is to begin at the earliest, an aware datetime; sent as `Operation-Not-Before`.
     """
 
     json: Any
@@ -36,6 +38,7 @@ class StartOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
     final_state: FinalState | None
     operation_id: str | None
+    not_before: datetime | None
 
 
 class Starter:
@@ -99,6 +102,8 @@ class Starter:
         headers, body = _payload(options)
         if options.get("operation_id"):
             headers = headers.merged({"Operation-Id": str(options.get("operation_id"))})
+        if (due := options.get("not_before")) is not None:
+            headers = headers.merged({"Operation-Not-Before": _date_time(due)})
         request_id = headers.get("x-ms-client-request-id", str(uuid4()))
         request = Request(method.upper(), url, headers.merged({"x-ms-client-request-id": request_id}), body)
         check_sendable(request.method, request.headers)
@@ -218,3 +223,10 @@ def _payload(options: StartOptions) -> tuple[Headers, bytes | None]:
     if isinstance(content, str):
         content = content.encode()
     return headers, content
+
+
+def _date_time(due: datetime) -> str:
+    """RFC 3339. Raises InvalidRequest for a time of no place: nobody could tell when that is."""
+    if due.tzinfo is None:
+        raise InvalidRequest(f"not_before={due.isoformat()} has no offset; make it an aware datetime")
+    return due.isoformat()

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from shared.endpoints.description import Description
     from shared.endpoints.health import Health
     from shared.endpoints.odata.service import OData
+    from shared.endpoints.operations_ui import OperationsPage
     from shared.endpoints.pauses import PauseSwitch
     from shared.endpoints.unknown import Unknown
 
@@ -376,9 +377,15 @@ class Application:
     @cached_property
     def description(self) -> "Description":
         from shared.endpoints.description import Description  # noqa: PLC0415
-        from shared.endpoints.docs_files import PageFiles  # noqa: PLC0415
+        from shared.endpoints.docs_files import docs_files  # noqa: PLC0415
 
-        return Description(self.registry, self.settings, PageFiles())
+        return Description(self.registry, self.settings, docs_files())
+
+    @cached_property
+    def operations_page(self) -> "OperationsPage":
+        from shared.endpoints.operations_ui import OperationsPage  # noqa: PLC0415
+
+        return OperationsPage()
 
     @cached_property
     def health(self) -> "Health":

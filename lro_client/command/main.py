@@ -33,6 +33,7 @@ from lro_client.command.options import (
     Timeout,
     Version,
     Wait,
+    date_time,
     flat,
     method_of,
     payload,
@@ -82,12 +83,17 @@ def start(
     operation_id: Annotated[
         str | None, typer.Option("--operation-id", help="Your own id of the operation, sent as Operation-Id.")
     ] = None,
+    not_before: Annotated[
+        str | None,
+        typer.Option("--not-before", metavar="TIME", help="When to begin: RFC 3339, as 2026-12-24T18:00:00+01:00."),
+    ] = None,
     manner: Manner,
     access: Access,
 ) -> None:
     """Start an operation: print where it can be watched, or with --wait its result."""
     body, headers = payload(data, header)
     url = located(url)
+    due = date_time(not_before)
     run = begun(context, manner)
 
     def send(client: LroClient) -> Operation[Any]:
@@ -98,6 +104,7 @@ def start(
             headers=headers,
             final_state=final_state_via,
             operation_id=operation_id,
+            not_before=due,
             timeout=run.left,
             cancellation=run.token,
         )

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import wraps
@@ -242,3 +243,11 @@ def headers_of(given: list[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"-H {name} would show a key to everybody: set LRO_KEY or LRO_TOKEN instead")
         headers[name] = value.strip()
     return headers
+
+
+def date_time(text: str | None) -> datetime | None:
+    """The time that an option names; raises InvalidRequest."""
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest(f"{text!r} is no date-time; write one such as 2026-12-24T18:00:00+01:00") from None

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NoReturn, TypeVar, cast
@@ -137,9 +138,13 @@ def sorted_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def fingerprint(action_name: str, method: str, input_json: bytes) -> str:
-    """What makes two starts the same: the action, the verb, and the input (the route's parameters are part of it)."""
-    return sha256(b"\n".join([action_name.encode(), method.encode(), input_json])).hexdigest()
+def fingerprint(action_name: str, method: str, input_json: bytes, not_before: datetime | None = None) -> str:
+    """What makes two starts the same: the action, the verb, the input (the route's parameters are part of it), and the
+    time that the caller has named for it."""
+    parts = [action_name.encode(), method.encode(), input_json]
+    if not_before is not None:
+        parts.append(not_before.isoformat().encode())
+    return sha256(b"\n".join(parts)).hexdigest()
 
 
 def _wire_name(model: type[BaseModel], name: str) -> str:

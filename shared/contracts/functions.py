@@ -7,6 +7,8 @@ HEALTH = Endpoint("health", READ, "health", "blueprints.discovery")
 OPENAPI = Endpoint("openapi", READ, "openapi.json", "blueprints.description")
 DOCS = Endpoint("docs", READ, "docs", "blueprints.description")
 DOCS_FILE = Endpoint("docs_file", READ, "docs/{file}", "blueprints.description")
+OPERATIONS = Endpoint("operations", READ, "operations", "blueprints.description")
+OPERATIONS_FILE = Endpoint("operations_file", READ, "operations/{file}", "blueprints.description")
 PAUSES = Endpoint("pauses", READ, "pauses", "blueprints.pauses")
 PAUSE = Endpoint("pauses_pause", ("POST",), "pauses:pause", "blueprints.pauses")
 RESUME = Endpoint("pauses_resume", ("POST",), "pauses:resume", "blueprints.pauses")
@@ -23,6 +25,8 @@ BUILT_IN = (
     OPENAPI,
     DOCS,
     DOCS_FILE,
+    OPERATIONS,
+    OPERATIONS_FILE,
     PAUSES,
     PAUSE,
     RESUME,

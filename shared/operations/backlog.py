@@ -35,7 +35,9 @@ class Backlog:
         if operation.status.is_terminal:
             return
         self.by_status[operation.status] += 1
-        if operation.status is Status.NOT_STARTED and (not operation.external or operation.is_undelegated):
+        if operation.status is not Status.NOT_STARTED or operation.waiting_for:
+            return
+        if not operation.external or operation.is_undelegated:
             self.oldest = max(self.oldest, now - operation.created)
 
     @property

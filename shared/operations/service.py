@@ -6,6 +6,7 @@ No request and no SDK is known here. What a caller may not do is a RequestError,
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,8 @@ class StartRequest:
     resource: str = ""
     start_status: int = 202
     profile_state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    not_before: datetime | None = None
+    """When its first attempt is to begin at the earliest; None for at once."""
     is_checked: bool = False
     """Whether the action's preconditions were asked already, before something was held for this start."""
     retry_after: int | None = None
@@ -130,6 +133,7 @@ class OperationService:
             return started
 
     async def _begin(self, request: StartRequest, engine: Starter) -> Started:
+        self._check_time(request)
         operation_id = request.operation_id or new_id()
         locator = Locator.of(request.owner, operation_id)
         if request.operation_id is not None:
@@ -153,6 +157,8 @@ class OperationService:
         if started.replayed:
             return started
         operation = started.operation
+        if operation.is_parked:
+            return started
         self._live.starts.keep(operation)
         try:
             await engine.start(operation.instance_id, Work.of(operation))
@@ -165,6 +171,13 @@ class OperationService:
         """Raise RequestError 503 ActionPaused where nothing of it is to be started for now."""
         if self._pauses is not None:
             self._pauses.check_start(action.name)
+
+    def _check_time(self, request: StartRequest) -> None:
+        """Raise RequestError 400 for a start that would have to wait until after its deadline."""
+        longest = request.action.deadline or self._timing.total_deadline
+        if request.not_before is not None and request.not_before >= self._clock.now() + longest:
+            message = f"The operation ends {longest.total_seconds():.0f} seconds after its start: name an earlier time."
+            raise RequestError(400, "InvalidNotBefore", message, target="Operation-Not-Before")
 
     async def _lost_race(self, operation: Operation, request: StartRequest) -> Operation:
         """The record that another start of this id has made; what was made for ours is taken back."""
@@ -233,7 +246,7 @@ class OperationService:
         """
         if engine is None or operation.status.is_terminal or operation.external or not self._timing.young_wait:
             return operation
-        if self._clock.now() >= operation.created + self._timing.young:
+        if operation.waiting_for or self._clock.now() >= operation.created + self._timing.young:
             return operation
         if operation.status is not Status.NOT_STARTED and not self._live.has(operation.locator):
             return operation
@@ -242,7 +255,7 @@ class OperationService:
 
     def first_poll(self, operation: Operation) -> float | None:
         """Seconds after which a first poll of an operation just started may find its end; None for `Retry-After`."""
-        if operation.status.is_terminal or operation.external:
+        if operation.status.is_terminal or operation.external or operation.waiting_for:
             return None
         expected = self._live.durations.expected(operation.action)
         if expected is None:
@@ -342,6 +355,8 @@ class OperationService:
             retry_of=request.retry_of,
             input_version=request.action.input_version,
         )
+        if request.not_before is not None:
+            operation = lifecycle.scheduled(operation, request.not_before, park_after=self._timing.park_after)
         return await self._records.with_input(operation, request.input_json)
 
 

@@ -149,6 +149,8 @@ class Faults:
     writes: int = 0
     reads: int = 0
     pages: int = 0
+    puts: list[str] = field(default_factory=list[str])
+    """Names of blobs, in the order of their writes."""
     down: bool = False
     failing_reads: int = 0
     seen: list[tuple[str, Sequence[Change]]] = field(default_factory=list[tuple[str, Sequence[Change]]])
@@ -215,6 +217,7 @@ class FaultyContainer:
     async def put(
         self, name: str, data: bytes | AsyncIterable[bytes], *, content_type: str, overwrite: bool = True
     ) -> BlobInfo:
+        self.faults.puts.append(name)
         return await self.faults.around(
             lambda: self.inner.put(name, data, content_type=content_type, overwrite=overwrite)
         )

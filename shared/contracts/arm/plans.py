@@ -39,6 +39,8 @@ class WriteRequest:
     """Who is signed in; empty where callers share a key."""
     identity: RequestIdentity
     labels: tuple[str, ...]
+    not_before: datetime | None
+    """When its operation is to begin at the earliest; None for at once."""
     now: datetime
 
     def repeats(self, holder: Operation) -> bool:

@@ -72,6 +72,10 @@ def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None =
         body["retryOf"] = operation.retry_of
     if operation.labels:
         body["labels"] = list(operation.labels)
+    if operation.scheduled is not None:
+        body["notBefore"] = write_time(operation.scheduled)
+    if operation.waiting_for and operation.waiting_since is not None:
+        body |= {"waitingFor": operation.waiting_for, "waitingSince": write_time(operation.waiting_since)}
     if operation.progress is not None:
         if operation.progress.percent is not None:
             body["percentComplete"] = operation.progress.percent

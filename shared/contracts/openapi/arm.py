@@ -73,7 +73,7 @@ def _start(
     return parts.DescribedOperation(
         parts.at(action.function_name, action.method, action.route),
         *parts.words_of(verb.handler.function, f"{action.method} {resource.full_type}"),
-        parameters=[*_place([resource], action.route), _IF_MATCH, _IF_NONE_MATCH, parts.LABELS],
+        parameters=[*_place([resource], action.route), _IF_MATCH, _IF_NONE_MATCH, parts.LABELS, parts.NOT_BEFORE],
         body=_body(scope, verb, envelope),
         answers=_first_answers(verb, shown),
         errors=(400, 404, 409, 412, *parts.BODY_ERRORS),

@@ -75,7 +75,7 @@ def _start(scope: parts.Scope, action: Action) -> parts.DescribedOperation:
     return parts.DescribedOperation(
         parts.at(action.function_name, action.method, action.route),
         *parts.words_of(action.handler, f"Start {action.name}"),
-        parameters=[monitors.version(scope), *input.path(), *ids, parts.LABELS, _prefer(scope)],
+        parameters=[monitors.version(scope), *input.path(), *ids, parts.LABELS, parts.NOT_BEFORE, _prefer(scope)],
         body=None if is_delete else input.body(),
         answers=_first_answers(scope, action, input),
         errors=errors,

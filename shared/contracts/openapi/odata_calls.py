@@ -32,7 +32,14 @@ def _action(scope: parts.Scope, operation: ODataOperation, endpoint: Endpoint) -
     return parts.DescribedOperation(
         parts.at(endpoint.function_name, "POST", _route(operation, endpoint.route)),
         *parts.words_of(action.handler, f"Call the action {operation.qualified}"),
-        parameters=[*_key(scope, operation), prefer, parts.LABELS, odata_parts.FORMAT, odata_parts.VERSION],
+        parameters=[
+            *_key(scope, operation),
+            prefer,
+            parts.LABELS,
+            parts.NOT_BEFORE,
+            odata_parts.FORMAT,
+            odata_parts.VERSION,
+        ],
         body=None if body is None else parts.body_of(body, required="required" in scope.schemas.resolved(body)),
         answers={**_results(operation, result, "Preferences.Preference-Applied", "Vary"), 202: odata_parts.ACCEPTED},
         errors=(*odata_parts.ERRORS, 404, 409, *parts.BODY_ERRORS, 501),

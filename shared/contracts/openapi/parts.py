@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint
-from shared.contracts import labels
+from shared.contracts import labels, scheduling
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.schemas import Schemas
 from shared.contracts.paging import MAX_TOP
@@ -127,6 +127,9 @@ OPERATION_ID = Parameter(
 )
 LABELS = header(
     labels.HEADER, f"At most {labels.MAX_LABELS} labels with commas between them, to find the operation by in lists."
+)
+NOT_BEFORE = header(
+    scheduling.HEADER, "When to begin at the earliest: a date-time with an offset, before the operation's deadline."
 )
 KNOWN_ETAG = header("If-None-Match", "An ETag that is known.", "known")
 UNCHANGED = "It still has that ETag."

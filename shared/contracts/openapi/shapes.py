@@ -87,7 +87,8 @@ class OperationMonitor(TypedDict):
     """The status monitor: `result` is there once it has succeeded, `error` when it has failed or was canceled.
 
     `attempts` are the last ten that failed or were lost, and the latest one. `lastError` says why the last one came to
-    nothing, while the next one is waited for.
+    nothing, while the next one is waited for. `notBefore` is what the start has named; `waitingFor` is `retry` or
+    `time`, while the next attempt is not yet due.
     """
 
     id: Id
@@ -98,6 +99,9 @@ class OperationMonitor(TypedDict):
     attempt: Annotated[int, Field(ge=0)]
     retryOf: NotRequired[Id]
     labels: NotRequired[list[str]]
+    notBefore: NotRequired[datetime]
+    waitingFor: NotRequired[str]
+    waitingSince: NotRequired[datetime]
     percentComplete: NotRequired[Percent]
     progress: NotRequired[OperationProgress]
     attempts: NotRequired[list[OperationAttempt]]

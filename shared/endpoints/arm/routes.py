@@ -17,6 +17,7 @@ from shared.contracts.arm.plans import LockedRow, Plan, WriteRequest, input_of, 
 from shared.contracts.conditions import is_not_modified
 from shared.contracts.http import Request, Response
 from shared.contracts.labels import labels
+from shared.contracts.scheduling import not_before, refuse_not_before
 from shared.endpoints.arm.delegation import Delegations
 from shared.engine.port import Engine
 from shared.errors import RequestError, StorageConflict
@@ -77,6 +78,9 @@ class Arm:
         key = arm_names.resource_key(resource, request.route)
         body = bodies.read_json_object(request, limit=self._settings.max_body_bytes)
         said = bodies.sorted_json([body, caller.owner])
+        due = not_before(request.headers)
+        if verb.delegated is not None:
+            refuse_not_before(request.headers, "is not for this: another system does the work, and begins at once")
         return WriteRequest(
             resource=resource,
             verb=verb,
@@ -91,10 +95,11 @@ class Arm:
                 method=request.method,
                 path=self._path(request).strip("/").lower(),
                 api_version=caller.api_version,
-                fingerprint=bodies.fingerprint(verb.action.name, request.method, said),
+                fingerprint=bodies.fingerprint(verb.action.name, request.method, said, due),
                 condition=headers.condition(request.headers).get(CONDITION, ""),
             ),
             labels=labels(request.headers),
+            not_before=due,
             now=self._services.clock.now(),
         )
 
@@ -234,6 +239,7 @@ class Arm:
             | headers.condition(request.headers),
             retry_after=write.verb.headers.retry_after,
             labels=write.labels,
+            not_before=write.not_before,
         )
         try:
             if write.verb.delegated is not None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pydantic import BaseModel
 
@@ -16,6 +17,7 @@ from shared.contracts.dataplane import answers as dataplane
 from shared.contracts.headers import condition, early_poll
 from shared.contracts.http import Request, Response
 from shared.contracts.labels import labels
+from shared.contracts.scheduling import not_before
 from shared.endpoints.dataplane import retrying
 from shared.engine.port import Engine
 from shared.errors import RequestError
@@ -44,7 +46,8 @@ class Starts:
     async def start(self, request: Request, action: Action, caller: Caller, engine: Engine) -> Response:
         """As the request says it. Its route was checked."""
         context = caller.context(self._services)
-        input, input_json, fingerprint = await off_loop(len(request.body), self._read_start, request, action)
+        due = not_before(request.headers)
+        input, input_json, fingerprint = await off_loop(len(request.body), self._read_start, request, action, due)
         first = _FirstAnswer(action, context, input)
         resource = action.exclusive or (action.route if action.pattern in _ON_A_RESOURCE else "")
         start = StartRequest(
@@ -63,6 +66,7 @@ class Starts:
             start_status=201 if action.pattern is Pattern.PUT_OPERATION else 202,
             profile_state=dataplane.profile_state_of(action.pattern) | condition(request.headers),
             labels=labels(request.headers),
+            not_before=due,
             decide_status=first.decide if action.pattern is Pattern.PUT_RESOURCE else None,
             is_repeatable=action.pattern in _ON_A_RESOURCE,
         )
@@ -129,11 +133,13 @@ class Starts:
                 raise
             raise error.naming(_monitor_url(holder, caller)) from None
 
-    def _read_start(self, request: Request, action: Action) -> tuple[BaseModel | None, bytes, str]:
+    def _read_start(
+        self, request: Request, action: Action, due: datetime | None
+    ) -> tuple[BaseModel | None, bytes, str]:
         """The input, as it is stored, and the fingerprint of the start."""
         input = self._input(request, action)
         input_json = bodies.canonical_json(input)
-        return input, input_json, bodies.fingerprint(action.name, request.method, input_json)
+        return input, input_json, bodies.fingerprint(action.name, request.method, input_json, due)
 
     def _input(self, request: Request, action: Action) -> BaseModel | None:
         if action.pattern is Pattern.DELETE_RESOURCE:

@@ -17,6 +17,7 @@ from shared.contracts.odata import media, monitors, payloads, reading_bodies
 from shared.contracts.odata.arguments import read_arguments
 from shared.contracts.odata.batch.bodies import Format, from_stored, write_batch
 from shared.contracts.odata.targets import Target
+from shared.contracts.scheduling import not_before, refuse_not_before
 from shared.endpoints.odata.execution import Execution, too_long
 from shared.errors import ErrorBody, RequestError
 from shared.model.operation import Operation, Status
@@ -102,6 +103,7 @@ class Calls:
         if monitors.wants_async(request) and execution.engine is not None:
             begun = (await self._operations.begin(start, execution.engine)).operation
             return await self.pending(request, begun, execution)
+        refuse_not_before(request.headers, "is for a request that prefers to respond asynchronously")
         if action.timeout.total_seconds() > execution.longest or execution.seconds_left <= 0:
             raise too_long(execution.longest)
         done = await self._inline.run(start, seconds=execution.seconds_left, is_canceled=execution.is_canceled)
@@ -149,7 +151,7 @@ def start_request(
     request: Request, action: Action, input: BaseModel | None, profile_state: monitors.StartState, execution: Execution
 ) -> StartRequest:
     """What `request` starts. Its id is that of the execution's run, where that may do the same again."""
-    input_json = bodies.canonical_json(input)
+    input_json, due = bodies.canonical_json(input), not_before(request.headers)
     return StartRequest(
         action=action,
         context=execution.context,
@@ -159,9 +161,10 @@ def start_request(
         method=request.method,
         path=request.path.strip("/"),
         api_version="",
-        fingerprint=bodies.fingerprint(action.name, request.method, input_json),
+        fingerprint=bodies.fingerprint(action.name, request.method, input_json, due),
         operation_id=execution.run_id or None,
         profile=monitors.PROFILE,
         profile_state=profile_state.to_profile_state(),
         labels=labels(request.headers),
+        not_before=due,
     )
