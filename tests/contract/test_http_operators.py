@@ -1,7 +1,5 @@
 """Operators act on the operations of others; to everybody else nothing has changed."""
 
-import base64
-import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -12,22 +10,16 @@ import pytest
 from shared.model.ids import Locator
 from tests.support.host import LocalHost
 from tests.support.lro import begin, caller, ended, identity, listing, monitor, running
+from tests.support.signed_in import principal
 
 pytestmark = pytest.mark.both_stores
 
 READ, CANCEL = "operations.read.all", "operations.cancel.all"
 
 
-def principal(*roles: str) -> str:
-    """`X-MS-CLIENT-PRINCIPAL` as Microsoft Entra's sign-in has it."""
-    claims = [{"typ": "name", "val": READ}, *({"typ": "roles", "val": role} for role in roles)]
-    said = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
-    return base64.b64encode(json.dumps(said).encode()).decode()
-
-
 def with_roles(host: LocalHost, *roles: str, name: str | None = None) -> httpx.Client:
     client = caller(host.url, name)
-    client.headers["x-ms-client-principal"] = principal(*roles)
+    client.headers["x-ms-client-principal"] = principal(*roles, name=READ)
     return client
 
 

@@ -2,27 +2,29 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, expect
 
 from shared.errors import ErrorBody, ErrorDetail
 from shared.model.operation import Operation, Outcome
-from tests.support.browser import browser
 from tests.support.gateway import Gateway, gateway
-from tests.support.host import ROOT, TEST_APP, LocalHost
+from tests.support.host import TEST_APP, LocalHost
 from tests.support.lro import begin, until
+from tests.support.operations_page import Opener, answering, chromium, picture, rows, settled
+from tests.support.operations_page import visit as visit_without_key
 from tests.support.seeds import ended, seed
 
-expect.set_options(timeout=60_000)
+__all__ = ["chromium", "visit_without_key"]
 
 KEY = "a-key-that-only-the-person-knows"
-PICTURES = ROOT / ".build" / "pictures"
 COUNT = 10_000
 WHOLE = 300
 """As many of the newest have records, which details show."""
@@ -34,7 +36,6 @@ DEEP, RARE = 3_507, "Rare"
 NEWEST_FAILED = 7
 """The number of the newest one that failed; it was tried twice."""
 
-WIDE = {"width": 1240, "height": 800}
 PHONE = {"width": 390, "height": 844}
 
 
@@ -64,73 +65,16 @@ def app(seeded: list[Operation], tmp_path_factory: pytest.TempPathFactory) -> It
         yield front
 
 
-@pytest.fixture(scope="module")
-def chromium(app: Gateway) -> Iterator[Browser]:
-    """After the app: seeding runs an event loop, and so does this."""
-    with browser() as running:
-        yield running
-
-
 @pytest.fixture
 def client(app: Gateway) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=app.url, headers={"x-functions-key": KEY}, timeout=30) as client:
         yield client
 
 
-Opener = Callable[..., Page]
-
-
 @pytest.fixture
-def visit(chromium: Browser, app: Gateway) -> Iterator[Opener]:
-    """Opens the page. Whatever a script complains of, or is fetched elsewhere, fails the test."""
-    app.seen.clear()
-    complaints: list[str] = []
-    contexts: list[Any] = []
-
-    def opened(view: str = "", *, key: str = KEY, stop_clock: bool = False, **options: Any) -> Page:
-        settings: dict[str, Any] = {"viewport": WIDE, "locale": "en-GB", "timezone_id": "Europe/Berlin", **options}
-        context = chromium.new_context(**settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        # Refused requests are said on the console, too; the tests provoke them.
-        page.on("console", lambda m: None if "Failed to load" in m.text else complaints.append(m.text))
-        page.on("request", lambda r: None if r.url.startswith((app.url, "blob:")) else complaints.append(r.url))
-        if stop_clock:
-            page.clock.install()
-        if key:
-            page.add_init_script(f"sessionStorage.setItem('operations-key', {json.dumps(key)})")
-        page.goto(f"{app.url}/operations{view}")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def rows(page: Page) -> Any:
-    return page.locator("#rows tr")
-
-
-def picture(page: Page, name: str) -> None:
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
-
-
-def settled(page: Page) -> Page:
-    """When the list is there, and what has been counted."""
-    expect(page.locator("#list")).to_have_attribute("aria-busy", "false")
-    expect(page.locator("#counted")).not_to_be_empty()
-    return page
-
-
-def answering(status: int, code: str = "", message: str = "", **headers: str) -> Callable[[Route], None]:
-    body = json.dumps({"error": {"code": code, "message": message}})
-    return lambda route: route.fulfill(
-        status=status, body=body, headers={"content-type": "application/json", **headers}
-    )
+def visit(visit_without_key: Opener) -> Opener:
+    """With the key, unless a test says otherwise."""
+    return partial(visit_without_key, key=KEY)
 
 
 # ---- who may see it
@@ -138,9 +82,11 @@ def answering(status: int, code: str = "", message: str = "", **headers: str) ->
 
 def test_it_asks_for_a_key(visit: Opener, app: Gateway) -> None:
     """Without a key it says what to ask for; a wrong one is told apart; with the right one the list is there."""
+    app.seen.clear()
     page = visit(key="")
     expect(page.locator("#state")).to_contain_text("ask for a key of the host")
     expect(page.locator("#key-note")).to_have_text("This app asks for a key.")
+    expect(page.locator("#filters")).to_be_hidden()
     picture(page, "no-key")
     field = page.get_by_label("Key or access token")
     for wrong, note in (("wrong", "That key does not open the list."), ("schl\u00fcssel\u2026", "That is no key")):
@@ -196,11 +142,11 @@ def test_refused(visit: Opener) -> None:
     refused(400, "InvalidFilter", "It does not fit at position 3.", "position 3", left=50, by="Clear the filters")
     late = {"retry-after": "7"}
     refused(503, "StorageUnavailable", "", "It is tried again in 7 s.", left=50, by="Try now", **late)
-    page.route("**/status?*", answering(403, "RoleRequired", "The role operations.read.all is needed."))
+    refused(403, "RoleRequired", "The role x.y is needed.", "The role x.y is needed.", left=0, by="Refresh")
+    # This app has no operators.
     page.get_by_label("Owner").select_option("everybody")
-    expect(alert).to_contain_text("The role operations.read.all is needed.")
-    page.unroute("**/status?*")
-    page.get_by_role("button", name="Show mine only").click()
+    expect(alert).to_contain_text("operations.read.all")
+    page.get_by_role("button", name="Show mine").click()
     expect(rows(page)).to_have_count(50)
     expect(page.get_by_label("Owner")).to_have_value("")
 
@@ -222,15 +168,13 @@ def test_nothing_there(visit: Opener) -> None:
     picture(settled(page), "empty")
 
 
-def test_paused_and_unhealthy(visit: Opener) -> None:
-    """What health says of a pause, and of trouble, is above everything."""
+def test_unhealthy(visit: Opener) -> None:
+    """Trouble that health tells is above everything, also before there is a key."""
     page = visit(key="")
-    answer = {"status": "Unhealthy", "problems": ["StorageUnavailable"], "paused": [{"action": "book:import"}]}
+    answer = {"status": "Unhealthy", "problems": ["StorageUnavailable"]}
     page.route("**/health", lambda route: route.fulfill(status=503, json=answer))
     page.reload()
-    expect(page.locator(".banner")).to_have_count(2)
-    expect(page.locator(".banner").first).to_contain_text("book:import is started or run until an operator goes on")
-    expect(page.locator(".banner").last).to_contain_text("StorageUnavailable")
+    expect(page.locator(".banner")).to_contain_text("The app is not healthy: StorageUnavailable.")
 
 
 # ---- the list
@@ -277,17 +221,12 @@ def test_between_two_times(visit: Opener, seeded: list[Operation]) -> None:
     """Times are entered, and shown, in the person's own time zone."""
     page = settled(visit())
     page.get_by_label("Created").select_option("range")
-    berlin = timedelta(hours=1) if seeded[0].created.month in (11, 12, 1, 2) else None
-    first, last = seeded[29].created, seeded[20].created
-    offset = page.evaluate("at => new Date(at).getTimezoneOffset()", first.isoformat())
-    local = [
-        (at - timedelta(minutes=offset)).strftime("%Y-%m-%dT%H:%M:%S") for at in (first, last + timedelta(seconds=1))
-    ]
-    assert berlin is None or timedelta(minutes=-offset) == berlin
+    first, last = seeded[29].created, seeded[20].created + timedelta(seconds=1)
+    local = [at.astimezone(ZoneInfo("Europe/Berlin")).strftime("%Y-%m-%dT%H:%M:%S") for at in (first, last)]
     page.get_by_label("From", exact=True).fill(local[0])
     page.get_by_label("To", exact=True).fill(local[1])
     page.get_by_role("button", name="Apply").click()
-    expect(rows(page)).to_have_count(9)
+    expect(rows(page)).to_have_count(10)
     expect(rows(page).locator(".id").first).to_have_text(seeded[20].id)
 
 
@@ -335,6 +274,7 @@ def test_polite_polls(visit: Opener, client: httpx.Client, app: Gateway) -> None
     """What runs is asked for every five seconds, nothing while nobody looks, and nothing while that is switched off."""
     operation = begin(client, "/trial/t1:wait", {"seconds": 300})
     page = settled(visit(stop_clock=True))
+    app.seen.clear()
 
     def lists() -> int:
         page.wait_for_timeout(300)
@@ -406,10 +346,12 @@ def test_progress_and_cancel(visit: Opener, client: httpx.Client) -> None:
     page = settled(visit(stop_clock=True))
     started = begin(client, "/trial/p1:progress", {"seconds": 300}, **{"Operation-Labels": "nightly"})
     until(client, started["id"], lambda monitor: monitor.get("percentComplete") == 75)
-    page.clock.fast_forward(21_000)
+    page.clock.fast_forward(31_000)
     row = rows(page).filter(has_text=started["id"])
     expect(row.get_by_role("progressbar")).to_have_attribute("value", "75")
     expect(row).to_contain_text("nightly")
+    expect(page.get_by_role("button", name=re.compile("Running 1"))).to_be_visible()
+    picture(page, "running")
     row.locator(".opener").click()
     expect(page.locator("#details")).to_contain_text("3 of 4: step 3")
     page.locator("#details").get_by_role("button", name="Cancel").click()
@@ -457,29 +399,42 @@ def test_several_at_once(visit: Opener, client: httpx.Client) -> None:
     assert [client.get(f"/status/{each}").status_code for each in ids] == [404] * 3
 
 
-def test_run_again(visit: Opener) -> None:
-    """A new operation is named; of a kind that has no retry the button goes, and of the others it stays."""
+def test_run_again(visit: Opener, client: httpx.Client, seeded: list[Operation]) -> None:
+    """The new operation is named; of a kind that cannot be run again the button goes, and of the others it stays."""
+    failed = begin(client, "/trial/r1:fail")["id"]
+    until(client, failed, lambda monitor: monitor["status"] == "Failed")
     page = settled(visit("#status=Failed"))
-    page.route(
-        "**/status/*:retry?*", lambda route: route.fulfill(status=202, json={"id": "new-one", "status": "NotStarted"})
-    )
     again = page.locator("#details").get_by_role("button", name="Run again")
 
     def run_again() -> None:
         again.click()
         page.get_by_role("button", name="Yes, run again").click()
 
-    rows(page).filter(has_text="book:upload-finish").first.locator(".opener").click()
+    rows(page).filter(has_text=failed).locator(".opener").click()
     run_again()
-    expect(page.locator("#said")).to_have_text("1 started again. New: new-one.")
-    page.unroute("**/status/*:retry?*")
-    page.route("**/status/*:retry?*", answering(409, "RetryNotSupported", "This action cannot be run again."))
+    expect(page.locator("#said")).to_contain_text("1 started again. New: ")
+    new = page.locator("#said").inner_text().removesuffix(".").rpartition(" ")[2]
+    assert client.get(f"/status/{new}").json()["retryOf"] == failed
+    # Of this one the app has no action any more.
+    other = seeded[NEWEST_FAILED]
+    rows(page).filter(has_text=other.id).locator(".opener").click()
     run_again()
-    expect(page.locator("#outcome")).to_contain_text("RetryNotSupported: This action cannot be run again.")
+    expect(page.locator("#outcome")).to_contain_text(f"{other.id} RetryNotSupported")
     expect(page.locator("#details").get_by_role("button", name="Delete")).to_be_visible()
     expect(again).to_have_count(0)
-    rows(page).filter(has_text="shelf:migrate").first.locator(".opener").click()
+    rows(page).filter(has_text=failed).locator(".opener").click()
     expect(again).to_be_visible()
+
+
+def test_an_app_without_retry(visit: Opener, seeded: list[Operation]) -> None:
+    """An older app, or a gateway that does not let it through, answers 405: then no button offers it."""
+    page = settled(visit("#status=Failed"))
+    page.route("**/status/*:retry?*", answering(405, "MethodNotAllowed", "POST is not possible here."))
+    rows(page).filter(has_text=seeded[NEWEST_FAILED].id).locator(".opener").click()
+    page.get_by_role("button", name="Run again").click()
+    page.get_by_role("button", name="Yes, run again").click()
+    expect(page.locator("#outcome")).to_contain_text("MethodNotAllowed")
+    expect(page.get_by_role("button", name="Run again")).to_have_count(0)
 
 
 # ---- for everybody

@@ -1,7 +1,7 @@
 """Many operations, written as rows into the store of a host before it starts."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -72,7 +72,7 @@ def seed(folder: Path, operations: Sequence[Operation], *, whole: int) -> None:
     The first `whole` are there with all their rows; of the others there is what a list reads.
     """
     changes = [
-        *((o, each) for o in operations[:whole] for each in _rows(o)),
+        *((o, each) for o in operations[:whole] for each in rows.insertions(o)),
         *((o, _listed(o)) for o in operations[whole:]),
     ]
     by_partition: dict[str, list[Change]] = {}
@@ -88,12 +88,6 @@ async def _write(data: Path, by_partition: Mapping[str, Sequence[Change]]) -> No
         for partition, changes in by_partition.items():
             for first in range(0, len(changes), MAX_CHANGES):
                 await table.write(partition, changes[first : first + MAX_CHANGES])
-
-
-def _rows(operation: Operation) -> Iterator[Change]:
-    """Those of one that has ended."""
-    yield from (change for change in rows.insertions(operation) if change.key != operation.locator.active_key)
-    yield Insert(rows.expiry_key(operation), {})
 
 
 def _listed(operation: Operation) -> Change:

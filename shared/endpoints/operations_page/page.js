@@ -54,7 +54,8 @@ async function load({ isDeep = false } = {}) {
   const mine = ++page.load;
   let wait = 0;
   lookAtHealth();
-  $("list").setAttribute("aria-busy", "true");
+  // A poll dims nothing: it would flicker.
+  if (isDeep) $("list").setAttribute("aria-busy", "true");
   try {
     const found = await listed(isDeep, () => mine === page.load);
     if (!found) return false;
@@ -129,6 +130,7 @@ function show({ rows, next, lookedBackTo }) {
   }
   $("kinds").replaceChildren(...[...kinds].sort().map((kind) => el("option", { value: kind })));
   setState(rows.length ? null : emptyState());
+  $("filters").hidden = false;
   if ($("key-toggle").dataset.for === "refusal") closeKey();
   $("updated").textContent = `Updated ${timeText(new Date(), CLOCK)}`;
   showRows();
@@ -199,6 +201,7 @@ function fail(problem) {
   lookAtHealth();
   if (isRefusal(problem, chosen)) {
     clearRows();
+    $("filters").hidden = status === 401;
     const showMine = chosen.owner ? () => filterBy("owner", "") : null;
     setState(refusal(problem, { showMine }));
     if (status === 401 && problem.code !== "Unauthenticated") openKey(keyNote(problem), "refusal");
@@ -305,7 +308,11 @@ function listen() {
     openKey(hasKey() ? "A key is in use." : "Where the app asks for none, there is nothing to enter.", "person");
     $("key-field").focus();
   });
-  on("reload", "click", () => { at.counts = 0; load(); });
+  on("reload", "click", () => {
+    at.counts = 0;
+    page.url = page.top;
+    load({ isDeep: true });
+  });
   on("live", "click", () => {
     isLive = !isLive;
     $("live").setAttribute("aria-pressed", isLive);

@@ -88,9 +88,9 @@ export function banners(health) {
   const shown = [];
   const paused = Array.isArray(health?.paused) ? health.paused : [];
   if (paused.length) {
-    const actions = paused.includes("*") ? "No action is" : `Not one of ${paused.join(", ")} is`;
-    const text = `${actions} started or claimed until an operator resumes it. What runs goes on, and so do deadlines.`;
-    shown.push(banner("paused", "Paused.", text));
+    const title = paused.includes("*") ? "All actions are paused." : `Paused: ${paused.join(", ")}.`;
+    const text = "Nothing of that is started or claimed until an operator resumes it. Work under way goes on, and so do deadlines.";
+    shown.push(banner("paused", title, text));
   }
   if (health?.problems?.length) {
     shown.push(banner("warning", "The app is not healthy:", `${health.problems.join(", ")}. Its log has more.`));
