@@ -8,13 +8,14 @@ from typing import Any
 
 import aiohttp
 
+from bench.report import Report
 from tests.support.epubs import make_epub
 from tests.support.host import LocalHost
 
 CHAPTERS = 60
 
 
-def measure(folder: Path) -> None:
+def measure(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
     book = make_epub(chapters=_chapters())
     with LocalHost(folder / "data") as host:
         found = asyncio.run(_measure(host.url, book))

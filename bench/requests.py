@@ -9,6 +9,7 @@ from typing import Any
 from azure.core.pipeline.transport import AioHttpTransport
 
 from bench.app.actions.nothing import Nothing
+from bench.report import Report
 from shared.actions import ActionContext, action
 from shared.actions.context import RequestContext
 from shared.actions.declaration import Action
@@ -76,12 +77,12 @@ class Caught:
         self.works.append(work)
 
 
-def measure(folder: Path) -> None:
+def measure(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
     with emulator() as (_, connection):
-        asyncio.run(_measure(connection))
+        asyncio.run(_measure(connection, report))
 
 
-async def _measure(connection: str) -> None:
+async def _measure(connection: str, report: Report) -> None:
     counter, engine = Counter(), Caught()
     storage = Counted(StorageConnection(connection_string=connection), counter)
     handled: list[int] = []
@@ -115,13 +116,14 @@ async def _measure(connection: str) -> None:
     finally:
         await storage.aclose()
     _print(starts, polls, claims / OPERATIONS, finishes / OPERATIONS, idle)
+    report.add({"requests": [starts + (claims + finishes) / OPERATIONS]})
 
 
 def _print(starts: float, polls: float, claims: float, finishes: float, idle: int) -> None:
     rows: Sequence[tuple[str, float, str]] = (
         ("start", starts, "insert (goal: 1)"),
         ("poll", polls, "point read (goal: 1)"),
-        ("claim", claims, "point read, conditional write"),
+        ("claim", claims, "conditional write, on the instance of the start (goal: 1)"),
         ("finish", finishes, "one transaction (goal: 1)"),
         ("idle housekeeping", float(idle), "16 partitions, active and expired"),
     )

@@ -24,10 +24,11 @@ UNIT_ACTIONS, MOST_UNITS, CONSUMPTION_ACTIONS = 2_000, 3, 500
 """Of the Durable Task Scheduler, a second."""
 
 # An operation.
-WRITTEN = {"start": 3, "claim": 2, "end": 4, "removal": 5}
+WRITTEN = {"start": 3, "claim": 2, "end": 4, "removal": 4}
 """Rows of each change."""
 READ = {"attempt": 1, "removal": 1}
-REQUESTS = {"start": 1, "attempt": 1, "claim": 1, "end": 1, "removal": 3}
+"""Before an attempt on another instance than that of the start."""
+REQUESTS = {"start": 1, "attempt": 1, "claim": 1, "end": 1, "removal": 2}
 """To Azure Tables: a transaction is one."""
 CONTROL_MESSAGES, WORK_MESSAGES = 2, 1
 """Messages of the hub on Azure Storage: the start and the activity's result; the activity."""

@@ -23,6 +23,7 @@ def build(application: "Application") -> "Iterator[Blueprint]":
         external,
         housekeeping,
         orchestrator,
+        pauses,
         starter,
         status,
     )
@@ -45,6 +46,7 @@ def build(application: "Application") -> "Iterator[Blueprint]":
 
         yield odata.build(registry.odata, lambda: application.odata)
     yield external.build(registry.calls.values(), lambda: application.calls, lambda: application.updates, admission)
+    yield pauses.build(lambda: application.pause_switch, admission)
     yield housekeeping.build(application.settings_at_import.housekeeping_schedule, lambda: application.housekeeping)
-    yield description.build(lambda: application.description, admission)
+    yield description.build(lambda: application.description, lambda: application.operations_page, admission)
     yield discovery.build(lambda: application.health, lambda: application.unknown)

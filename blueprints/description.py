@@ -1,7 +1,7 @@
-"""The app's description, and the page on which people read it and try it.
+"""The app's description, and its pages for people: one to read that and try it, one to watch operations.
 
-The page and its files ask for no key: a browser cannot send one with the address that a person types. They hold nothing
-that is not public; the description itself asks for a key as everything else does.
+The pages and their files ask for no key: a browser cannot send one with the address that a person types. They hold
+nothing that is not public; what they fetch asks for a key as everything else does.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,17 @@ import azure.functions as func
 
 from blueprints.durable import Blueprint
 from blueprints.http import responder
-from shared.contracts.functions import DOCS, DOCS_FILE, OPENAPI
+from shared.contracts.functions import DOCS, DOCS_FILE, OPENAPI, OPERATIONS, OPERATIONS_FILE
 from shared.endpoints.admission import Admission
 from shared.endpoints.description import Description
+from shared.endpoints.operations_ui import OperationsPage
 
 
-def build(endpoints: Callable[[], Description], admission: Callable[[], Admission]) -> Blueprint:
+def build(
+    endpoints: Callable[[], Description],
+    operations_page: Callable[[], OperationsPage],
+    admission: Callable[[], Admission],
+) -> Blueprint:
     blueprint = Blueprint()
     respond = responder(admission)
 
@@ -33,5 +38,15 @@ def build(endpoints: Callable[[], Description], admission: Callable[[], Admissio
     @blueprint.route(route=DOCS_FILE.route, methods=DOCS_FILE.methods, auth_level=func.AuthLevel.ANONYMOUS)
     async def docs_file(req: func.HttpRequest) -> func.HttpResponse:
         return await respond(req, lambda request: endpoints().file(request))
+
+    @blueprint.function_name(OPERATIONS.function_name)
+    @blueprint.route(route=OPERATIONS.route, methods=OPERATIONS.methods, auth_level=func.AuthLevel.ANONYMOUS)
+    async def operations(req: func.HttpRequest) -> func.HttpResponse:
+        return await respond(req, lambda request: operations_page().page(request))
+
+    @blueprint.function_name(OPERATIONS_FILE.function_name)
+    @blueprint.route(route=OPERATIONS_FILE.route, methods=OPERATIONS_FILE.methods, auth_level=func.AuthLevel.ANONYMOUS)
+    async def operations_file(req: func.HttpRequest) -> func.HttpResponse:
+        return await respond(req, lambda request: operations_page().file(request))
 
     return blueprint

@@ -1,4 +1,7 @@
-"""The data plane's monitors: read, list, cancel, delete, result. A read starts an operation again that was lost."""
+"""The data plane's monitors: read, list, cancel, delete, run again, result.
+
+A read starts an operation again that was lost.
+"""
 
 from collections.abc import Callable, Mapping
 
@@ -7,7 +10,14 @@ import azure.functions as func
 from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
 from blueprints.http import Respond, responder
 from shared.actions.patterns import alias_endpoint
-from shared.contracts.functions import STATUS, STATUS_CANCEL, STATUS_DELETE, STATUS_LIST, STATUS_RESULT
+from shared.contracts.functions import (
+    STATUS,
+    STATUS_CANCEL,
+    STATUS_DELETE,
+    STATUS_LIST,
+    STATUS_RESULT,
+    STATUS_RETRY,
+)
 from shared.endpoints.admission import Admission
 from shared.endpoints.dataplane.routes import DataPlane
 
@@ -46,6 +56,12 @@ def build(
     @blueprint.durable_client_input(client_name="client")
     async def status_result(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
         return await respond(req, lambda request: endpoints().result(request, DurableEngine(client)))
+
+    @blueprint.function_name(STATUS_RETRY.function_name)
+    @blueprint.route(route=STATUS_RETRY.route, methods=STATUS_RETRY.methods)
+    @blueprint.durable_client_input(client_name="client")
+    async def status_retry(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+        return await respond(req, lambda request: endpoints().retry(request, DurableEngine(client)))
 
     for template, where in exclusive_resources.items():
         _add_alias(blueprint, endpoints, template, where, respond)

@@ -20,6 +20,22 @@ param authClientId string
 param corsOrigins string[]
 
 var inNetwork = !empty(subnetId)
+// Health, and the page for people with its files: they hold nothing, and the page asks with a token for all that it shows.
+var openPaths = [
+  '/health'
+  '/operations'
+  '/operations/page.js'
+  '/operations/acts.js'
+  '/operations/api.js'
+  '/operations/details.js'
+  '/operations/filters.js'
+  '/operations/states.js'
+  '/operations/view.js'
+  '/operations/base.css'
+  '/operations/page.css'
+  '/operations/screens.css'
+  '/operations/icon.svg'
+]
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   name: '${name}-plan'
@@ -116,7 +132,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       globalValidation: {
         requireAuthentication: true
         unauthenticatedClientAction: 'Return401'
-        excludedPaths: ['/health']
+        excludedPaths: openPaths
       }
       httpSettings: { requireHttps: true }
       identityProviders: {

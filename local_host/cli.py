@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None, clock: Clock = SYSTEM) -> int:
     started = clock.monotonic()
     flags = _parser().parse_args(arguments)
     try:
+        if flags.reload:
+            from local_host.reload import supervise  # noqa: PLC0415 (for this alone)
+
+            given = sys.argv[1:] if arguments is None else arguments
+            return supervise(flags.app_root.resolve(), [each for each in given if each != "--reload"])
         local = _local_settings(flags.app_root.resolve(), read=not flags.no_local_settings)
         options = settle(flags, os.environ, local, started)
         os.environ.update(merged(os.environ, local.values))
@@ -148,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the event loop (default: asyncio)"
     )
+    parser.add_argument("--reload", action="store_true", help="start again where a source file of the app changes")
     parser.add_argument("--behind", metavar="URL", help=argparse.SUPPRESS)  # set by --processes
     parser.add_argument("--no-local-settings", action="store_true", help="do not read local.settings.json")
     return parser

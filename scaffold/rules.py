@@ -62,6 +62,7 @@ RULES: tuple[tuple[str, Kind], ...] = (
     # This repository.
     ("docs/features.md", Kind.REPOSITORY),
     ("docs/reliability.*", Kind.REPOSITORY),
+    ("docs/performance.*", Kind.REPOSITORY),
     ("docs/", Kind.FRAMEWORK),
     ("tests/", Kind.REPOSITORY),
     ("bench/", Kind.REPOSITORY),
@@ -73,6 +74,7 @@ RULES: tuple[tuple[str, Kind], ...] = (
     ("SECURITY.md", Kind.REPOSITORY),
     (".pre-commit-config.yaml", Kind.REPOSITORY),
     ("Makefile", Kind.REPOSITORY),
+    ("tasks.py", Kind.REPOSITORY),
     ("README.md", Kind.REPOSITORY),
     ("CHANGELOG.md", Kind.REPOSITORY),
     ("pyproject.toml", Kind.REPOSITORY),

@@ -32,6 +32,7 @@ from shared.operations.invocations import InvocationThreads
 from shared.operations.lists import OperationLists
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
+from shared.operations.pauses import Pause, Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
     from shared.endpoints.description import Description
     from shared.endpoints.health import Health
     from shared.endpoints.odata.service import OData
+    from shared.endpoints.operations_ui import OperationsPage
+    from shared.endpoints.pauses import PauseSwitch
     from shared.endpoints.unknown import Unknown
 
 _log = logging.getLogger(__name__)
@@ -145,6 +148,8 @@ class Application:
     async def aclose(self) -> None:
         """Close what this application opened."""
         self.stop.remove()
+        if "pauses" in self.__dict__:
+            self.pauses.close()
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.aclose()
@@ -199,6 +204,10 @@ class Application:
         return Locks(self.storage, self.records, clock=self.clock, timing=self.timing)
 
     @cached_property
+    def pauses(self) -> Pauses:
+        return Pauses(self.storage, self.settings.paused_actions, clock=self.clock, timing=self.timing)
+
+    @cached_property
     def service(self) -> OperationService:
         return OperationService(
             self.records,
@@ -208,6 +217,7 @@ class Application:
             self.locks,
             clock=self.clock,
             timing=self.timing,
+            pauses=self.pauses,
         )
 
     @cached_property
@@ -262,6 +272,7 @@ class Application:
             function_timeout=self.function_timeout,
             instance=_short_hash(self.settings.instance_id or f"{gethostname()}:{os.getpid()}"),
             randomness=random,
+            pauses=self.pauses,
         )
 
     @cached_property
@@ -308,7 +319,15 @@ class Application:
     def data_plane(self) -> "DataPlane":
         from shared.endpoints.dataplane.routes import DataPlane  # noqa: PLC0415
 
-        return DataPlane(self.service, OperationLists(self.storage), self.services, self.endpoints)
+        return DataPlane(
+            self.service, OperationLists(self.storage), self.services, self.endpoints, self.registry.actions
+        )
+
+    @cached_property
+    def pause_switch(self) -> "PauseSwitch":
+        from shared.endpoints.pauses import PauseSwitch  # noqa: PLC0415
+
+        return PauseSwitch(self.pauses, self.settings, lambda: list(self.runnable))
 
     @cached_property
     def calls(self) -> "Calls":
@@ -358,16 +377,25 @@ class Application:
     @cached_property
     def description(self) -> "Description":
         from shared.endpoints.description import Description  # noqa: PLC0415
-        from shared.endpoints.docs_files import PageFiles  # noqa: PLC0415
+        from shared.endpoints.docs_files import docs_files  # noqa: PLC0415
 
-        return Description(self.registry, self.settings, PageFiles())
+        return Description(self.registry, self.settings, docs_files())
+
+    @cached_property
+    def operations_page(self) -> "OperationsPage":
+        from shared.endpoints.operations_ui import OperationsPage  # noqa: PLC0415
+
+        return OperationsPage()
 
     @cached_property
     def health(self) -> "Health":
         from shared.endpoints.health import Health  # noqa: PLC0415
 
         checks = (self._use_storage, self._know_callers, self._have_namespace)
-        return Health(checks, clock=self.clock, timing=self.timing)
+        return Health(checks, self._paused, clock=self.clock, timing=self.timing)
+
+    async def _paused(self) -> Sequence[Pause]:
+        return await self.pauses.current()
 
     async def _use_storage(self) -> None:
         await check_schema(self.storage.table("operations"))

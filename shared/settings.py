@@ -44,6 +44,13 @@ def _is_public_url(value: str | None) -> str | None:
     return value
 
 
+def _as_names(value: object) -> object:
+    """Names with commas between them."""
+    if not isinstance(value, str):
+        return value
+    return tuple(each.strip() for each in value.split(",") if each.strip())
+
+
 _ROUTE_PREFIX = re.compile(r"(?!\.)[A-Za-z0-9._-]+(/(?!\.)[A-Za-z0-9._-]+)*|")
 
 
@@ -126,6 +133,7 @@ class Settings(BaseModel):
     instance_id: OptionalText = Field(None, alias="WEBSITE_INSTANCE_ID")
     site_name: str = Field("local", alias="WEBSITE_SITE_NAME")
     slot_name: str = Field("Production", alias="WEBSITE_SLOT_NAME")
+    paused_actions: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = Field((), alias="PAUSED_ACTIONS")
     max_body_bytes: int = Field(1_048_576, alias="MAX_BODY_BYTES", ge=1, le=104_857_600)
     max_concurrent_requests: int = Field(200, alias="MAX_CONCURRENT_REQUESTS", ge=1)
     max_upload_bytes: int = Field(268_435_456, alias="MAX_UPLOAD_BYTES", ge=1)

@@ -43,6 +43,7 @@ LONGEST = (
     "test_epub_limits",
     "test_odata_collections",
     "test_docs_page",
+    "test_operations_page",
     "test_documents",
 )
 """These begin first, so that they run beside all others and no worker is left with one at the end."""

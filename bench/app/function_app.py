@@ -16,6 +16,12 @@ app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 for blueprint in blueprints.build(application):
     app.register_functions(blueprint)
 
+
+@app.route(route="empty", methods=["GET"])
+async def empty(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("{}", mimetype="application/json")
+
+
 # As function_app.py of the app itself.
 gc.freeze()
 

@@ -7,6 +7,7 @@ import importlib
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from local_host.durable.hub import Execution
@@ -20,10 +21,14 @@ def prepare_sdk() -> None:
     """Adapt the SDK to a host that replays in this process; harmless when called twice.
 
     Its history events are read with python-dateutil, which takes three quarters of a replay; ours are plain ISO 8601.
+    Of what is left half goes into a class that each replay compiles anew.
     """
     module = importlib.import_module("azure.durable_functions.models.history.HistoryEvent")
     if hasattr(module, "dt_parse"):
         module.dt_parse = datetime.fromisoformat  # pyright: ignore[reportAttributeAccessIssue]
+    module = importlib.import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
+    if hasattr(module, "namedtuple") and not hasattr(module.namedtuple, "cache_info"):
+        module.namedtuple = cache(module.namedtuple)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 async def close_sdk() -> None:

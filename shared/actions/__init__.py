@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from shared.actions.odata.service import ODataService
     from shared.actions.patterns import Accepted
     from shared.actions.policies import Duration, Policies, PollingPolicies, Retry
+    from shared.actions.sensitive import SENSITIVE
     from shared.actions.slices import ContinueLater
     from shared.actions.sweeps import sweep
     from shared.errors import (
@@ -73,6 +74,7 @@ _MODULES = {
     "shared.actions.odata.service": "ODataService",
     "shared.actions.patterns": "Accepted",
     "shared.actions.policies": "Duration Policies PollingPolicies Retry",
+    "shared.actions.sensitive": "SENSITIVE",
     "shared.actions.slices": "ContinueLater",
     "shared.actions.sweeps": "sweep",
     "shared.errors": (

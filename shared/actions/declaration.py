@@ -4,6 +4,7 @@ Nothing is registered here: `shared.actions.registry.discover` collects the valu
 """
 
 import inspect
+import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from shared.actions.policies import (
     lost_limit,
     retry_policy,
 )
+from shared.actions.sensitive import has_secrets
 from shared.actions.signatures import Signature, read_signature
 from shared.errors import DeclarationError
 from shared.model.operation import Operation, Status
@@ -41,6 +43,15 @@ NAME = Rule(
     ('"book:upload-finish"',),
     lambda value: matches(value, _NAME) and len(value) <= 100,
 )
+
+
+VERSION = Rule(
+    "a whole number from 1 to 1000",
+    ("2",),
+    lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000,
+)
+
+InputUpgrade = Callable[[int, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -76,6 +87,9 @@ class Action:
     exclusive: str | None = None
     """Template of the resource that one operation at a time may write; its parameters are the route's."""
     accept_hook: Hook | None = None
+    input_version: int = 1
+    """Of the input model: stored with each operation."""
+    input_upgrade: InputUpgrade | None = None
 
     @classmethod
     def declared(
@@ -87,6 +101,7 @@ class Action:
         route: str,
         pattern: Pattern = Pattern.ACTION,
         exclusive: str | None = None,
+        input_version: int = 1,
         **policies: Unpack[PollingPolicies],
     ) -> "Action":
         """The action that runs this function, in every profile; here are the defaults of what is left out."""
@@ -108,6 +123,7 @@ class Action:
             where=where,
             pattern=pattern,
             exclusive=exclusive,
+            input_version=input_version,
         )
 
     @property
@@ -174,6 +190,41 @@ class Action:
             raise TypeError(f"the accepted hook of {self.where} returned {type(result).__name__}, not Accepted")
         return result
 
+    def upgrade_input(self, function: InputUpgrade) -> InputUpgrade:
+        """Let `function(version, input) -> input` make a stored input of an older version one of this version.
+
+        `input` is the JSON object as it was stored, with the names on the wire; `version` is the declaration's at the
+        start, from 1 up to the one below `input_version`. Raises DeclarationError without that, and for a second one.
+        """
+        if self.input_version == 1 or self.input_upgrade is not None:
+            raise DeclarationError(
+                f"{self.where}: upgrade_input is for input_version=2 and above, and there is one of it"
+            )
+        self.input_upgrade = function
+        return function
+
+    def read_input(self, content: bytes, version: int = 1) -> BaseModel | None:
+        """What was stored of a start that was declared with `version`. Raises ValueError where it does not fit.
+
+        Names are the aliases; unknown fields come from another version.
+        """
+        if self.input_model is None:
+            return None
+        if version < self.input_version and self.input_upgrade is not None:
+            try:
+                content = json.dumps(self.input_upgrade(version, json.loads(content))).encode()
+            except Exception as error:
+                # Its text may repeat a value.
+                raise ValueError(f"upgrade_input raised {type(error).__name__} for version {version}") from None
+        return self.input_model.model_validate_json(content)
+
+    def shown_input(self, content: bytes, version: int = 1) -> bytes:
+        """The same as JSON that may be shown: without what is sensitive. Raises ValueError."""
+        if self.input_model is None or not has_secrets(self.input_model):
+            return content
+        input = self.read_input(content, version)
+        return b"{}" if input is None else input.model_dump_json(by_alias=True).encode()
+
     def check_complete(self) -> None:
         """Raise DeclarationError for what only shows once the module was read."""
         if self.pattern is Pattern.PUT_RESOURCE and self.accept_hook is None:
@@ -232,7 +283,9 @@ def function_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", name)
 
 
-@decorator(name=NAME, post=ROUTE, put=ROUTE, delete=ROUTE, exclusive=RESOURCE_TEMPLATE, **POLLING_RULES)
+@decorator(
+    name=NAME, post=ROUTE, put=ROUTE, delete=ROUTE, exclusive=RESOURCE_TEMPLATE, input_version=VERSION, **POLLING_RULES
+)
 def action(
     name: str,
     *,
@@ -240,6 +293,7 @@ def action(
     put: str | None = None,
     delete: str | None = None,
     exclusive: str | None = None,
+    input_version: int = 1,
     **policies: Unpack[PollingPolicies],
 ) -> Callable[[Callable[..., Any]], Action]:
     """Declare a handler `(context, input) -> output` as the action `name`; `post`, `put` or `delete` is its route.
@@ -249,9 +303,10 @@ def action(
     `timeout` is what one attempt may take (5 minutes), `retry` the number of attempts or a `Retry` (one attempt).
     `max_lost` is the number of lost attempts after which the operation is given up (5); with `at_most_once` the handler
     never runs twice, not even after a loss. `deadline` is what the operation may take in all (24 hours). `keep` is how
-    long the record stays after the end (24 hours), `retry_after` the seconds that clients wait between polls (1). The
-    input model and the output are read from the annotations; every parameter of the route must be a field of the input
-    model. Raises DeclarationError.
+    long the record stays after the end (24 hours), `retry_after` the seconds that clients wait between polls (1).
+    `input_version` rises with each input model that stored inputs of the one before do not fit; `upgrade_input` takes
+    them over. The input model and the output are read from the annotations; every parameter of the route must be a
+    field of the input model. Raises DeclarationError.
     """
 
     def declare(handler: Callable[..., Any]) -> Action:
@@ -263,7 +318,14 @@ def action(
         if exclusive is not None:
             patterns.check_exclusive(exclusive, route, where)
         return Action.declared(
-            name, signature, method=method, route=route, pattern=pattern, exclusive=exclusive, **policies
+            name,
+            signature,
+            method=method,
+            route=route,
+            pattern=pattern,
+            exclusive=exclusive,
+            input_version=input_version,
+            **policies,
         )
 
     return declare

@@ -1,16 +1,26 @@
 """The base of input and output models: camelCase on the wire, snake_case in Python."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from shared.actions.sensitive import HIDDEN, is_sensitive
+
 
 class Model(BaseModel):
     """A pydantic model whose JSON names are camelCase and whose Python names are snake_case."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Without the values of fields that are marked as sensitive: a log or a trace may show them."""
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            info = fields.get(name or "")
+            yield name, HIDDEN if info is not None and is_sensitive(info) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ OPERATION_ID = "operation_id"
 
 MONITOR_MEMBERS = frozenset(
     {"id", "kind", "status", "error", "result", "createdDateTime", "lastActionDateTime", "attempt"}
-    | {"percentComplete", "progress", "expiresAt", "attempts", "lastError"}
+    | {"percentComplete", "progress", "expiresAt", "attempts", "lastError", "labels", "retryOf"}
 )
 """What a monitor says itself; a parameter of that name could not be echoed beside it."""
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from shared.actions import sensitive
 from shared.contracts.http import Request
 from shared.errors import ErrorDetail, RequestError, validation_error
 
@@ -125,8 +126,11 @@ def validated_json(model: type[M], values: Mapping[str, Any]) -> M:
 
 
 def canonical_json(input: BaseModel | None) -> bytes:
-    """The input as stored: aliases as names, sorted, without spaces, so that equal inputs are equal bytes."""
-    return b"{}" if input is None else sorted_json(input.model_dump(mode="json", by_alias=True))
+    """The input as stored: aliases as names, sorted, without spaces, so that equal inputs are equal bytes.
+
+    What is sensitive is in it: it is for storage and for the handler alone.
+    """
+    return b"{}" if input is None else sorted_json(sensitive.dumped(input))
 
 
 def sorted_json(value: Any) -> bytes:

@@ -7,11 +7,17 @@ HEALTH = Endpoint("health", READ, "health", "blueprints.discovery")
 OPENAPI = Endpoint("openapi", READ, "openapi.json", "blueprints.description")
 DOCS = Endpoint("docs", READ, "docs", "blueprints.description")
 DOCS_FILE = Endpoint("docs_file", READ, "docs/{file}", "blueprints.description")
+OPERATIONS = Endpoint("operations", READ, "operations", "blueprints.description")
+OPERATIONS_FILE = Endpoint("operations_file", READ, "operations/{file}", "blueprints.description")
+PAUSES = Endpoint("pauses", READ, "pauses", "blueprints.pauses")
+PAUSE = Endpoint("pauses_pause", ("POST",), "pauses:pause", "blueprints.pauses")
+RESUME = Endpoint("pauses_resume", ("POST",), "pauses:resume", "blueprints.pauses")
 STATUS = Endpoint("status", READ, "status/{operation_id}", "blueprints.status")
 STATUS_CANCEL = Endpoint("status_cancel", ("POST",), f"{STATUS.route}:cancel", "blueprints.status")
 STATUS_DELETE = Endpoint("status_delete", ("DELETE",), STATUS.route, "blueprints.status")
 STATUS_LIST = Endpoint("status_list", READ, "status", "blueprints.status")
 STATUS_RESULT = Endpoint("status_result", READ, f"{STATUS.route}/result", "blueprints.status")
+STATUS_RETRY = Endpoint("status_retry", ("POST",), f"{STATUS.route}:retry", "blueprints.status")
 STATUS_UPDATE = Endpoint("status_update", ("POST",), f"{STATUS.route}:update", "blueprints.external")
 
 BUILT_IN = (
@@ -19,11 +25,17 @@ BUILT_IN = (
     OPENAPI,
     DOCS,
     DOCS_FILE,
+    OPERATIONS,
+    OPERATIONS_FILE,
+    PAUSES,
+    PAUSE,
+    RESUME,
     STATUS,
     STATUS_CANCEL,
     STATUS_DELETE,
     STATUS_LIST,
     STATUS_RESULT,
+    STATUS_RETRY,
     STATUS_UPDATE,
 )
 

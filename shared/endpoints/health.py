@@ -11,6 +11,7 @@ from shared.contracts.http import Request, Response, json_response
 from shared.endpoints.boundary import STORAGE_RETRY_AFTER
 from shared.errors import NamespaceTaken, SettingsError, StorageError
 from shared.model.timing import Clock, Timing
+from shared.operations.pauses import Pause
 
 _log = logging.getLogger(__name__)
 
@@ -21,8 +22,16 @@ Check = Callable[[], Awaitable[object]]
 class Health:
     """The answers of some checks, kept for some seconds and bounded in time, however many ask."""
 
-    def __init__(self, checks: Sequence[Check], *, clock: Clock, timing: Timing) -> None:
+    def __init__(
+        self,
+        checks: Sequence[Check],
+        pauses: Callable[[], Awaitable[Sequence[Pause]]],
+        *,
+        clock: Clock,
+        timing: Timing,
+    ) -> None:
         self._checks = checks
+        self._pauses = pauses
         self._clock = clock
         self._timing = timing
         self._troubles: asyncio.Task[tuple[str, ...]] | None = None
@@ -30,13 +39,14 @@ class Health:
         self._before: tuple[str, ...] = ()
 
     async def answer(self, request: Request) -> Response:
-        """200 Healthy, or 503 Unhealthy with the codes of what is wrong."""
+        """200 Healthy with the actions that are paused, or 503 Unhealthy with the codes of what is wrong."""
         if self._troubles is None or (self._troubles.done() and self._clock.monotonic() >= self._good_until):
             self._troubles = asyncio.create_task(self._look())
         # Who goes away must not take the answer from those who wait for the same one.
         troubles = await asyncio.shield(self._troubles)
         if not troubles:
-            return json_response(200, {"status": "Healthy"})
+            paused = [each.action for each in await self._pauses()]
+            return json_response(200, {"status": "Healthy"} | ({"paused": paused} if paused else {}))
         headers = {"Retry-After": STORAGE_RETRY_AFTER}
         return json_response(503, {"status": "Unhealthy", "problems": list(troubles)}, headers=headers)
 

@@ -227,6 +227,15 @@ def wake(operation: Operation, now: datetime, *, seen: Operation, purged: int = 
     )
 
 
+def note_misfit(
+    operation: Operation, now: datetime, *, fence: int, not_before: datetime, error: ErrorBody
+) -> Operation:
+    """The attempt gives the operation back because the stored input does not fit here; counted from the first time."""
+    since = operation.misfit_since or now
+    released = give_back(operation, now, fence=fence, not_before=not_before)
+    return released if released.status.is_terminal else replace(released, misfit_since=since, last_error=error)
+
+
 def _release(
     operation: Operation, event: Event, now: datetime, *, fence: int, not_before: datetime, outcome: AttemptOutcome
 ) -> Operation:
@@ -242,6 +251,7 @@ def _release(
         lease_until=None,
         attempt_deadline=None,
         holder="",
+        misfit_since=None,
         attempts=attempts.ended(operation.attempts, now, outcome, operation.last_error),
         dispatch_failures=operation.dispatch_failures + 1 if event is Event.NOTE_DISPATCH_FAILURE else 0,
     )

@@ -170,6 +170,12 @@ class Operation:
     """The span that started it (W3C Trace Context), which all attempts continue; empty where nothing is traced."""
     labels: tuple[str, ...] = ()
     """Given at the start, to find it by in lists; at most five."""
+    retry_of: str = ""
+    """The id of its owner's operation that it runs again."""
+    input_version: int = 1
+    """Of the action's input model, as it was declared when the operation was started."""
+    misfit_since: datetime | None = None
+    """When an attempt first found that the stored input does not fit the action."""
     listed_for_all: bool = False
     """Whether it has a row for lists over all owners."""
     external: bool = False

@@ -106,6 +106,10 @@ class Timing:
     """During a rolling deployment an old instance meets a new action; new instances get it within this time."""
     unknown_action_wait: timedelta = timedelta(seconds=15)
     """Between two looks at an operation whose action is unknown here."""
+    pause_look: float = 5.0
+    """Seconds between two looks of a process at what is paused."""
+    pause_wait: timedelta = timedelta(seconds=30)
+    """Until what is due of a paused action comes back, and what callers of a start are told to wait."""
     dispatch_waits: tuple[float, ...] = (5.0, 30.0)
     """Between tries to run an attempt where the app fails around the handler; then the operation has failed."""
     park_after: timedelta = timedelta(minutes=10)

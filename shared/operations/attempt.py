@@ -19,6 +19,7 @@ from shared.operations.durations import Durations
 from shared.operations.invocations import current
 from shared.operations.log_lines import about
 from shared.operations.loop_watch import watch_loop
+from shared.operations.recent_starts import RecentStarts
 from shared.operations.records import OperationRecords
 from shared.operations.snapshots import CHECKPOINT, MAX_CHECKPOINT_BYTES, snapshot
 from shared.operations.steps import Steps
@@ -294,6 +295,7 @@ class LiveAttempts:
         self.completions = Completions()
         """Who waits on this instance for an operation to end."""
         self.durations = Durations()
+        self.starts = RecentStarts(clock=clock)
         self.is_stopping = False
         """Whether the instance is stopping: nothing is claimed any more."""
         self._count = 0

@@ -55,6 +55,10 @@ Conclusion = Callable[[Operation, datetime, int], Operation]
 """How the record changes at the end of an attempt: (stored record, now, fence) -> record."""
 
 
+class _InputGone(ValueError):
+    """There is nothing to fit."""
+
+
 class Interrupted(Exception):
     """The host has cancelled the attempt. `conclusion` is how it ended; None where its handler still runs."""
 
@@ -109,8 +113,7 @@ class HandlerRuns:
         try:
             input = await self._load_input(action, operation)
         except ValueError as error:
-            message = f"The stored input no longer fits the action: {_problem(error)}"
-            return self._final(ErrorBody("InvalidStoredInput", message))
+            return self._misfit(operation, error)
         if operation.saved is not None:
             content = await self._records.load_payload(operation.saved)
             if content is None:
@@ -172,9 +175,20 @@ class HandlerRuns:
             return None
         content = await self._records.load_payload(operation.input)
         if content is None:
-            raise ValueError("its blob is gone")
-        # Stored by this app's own validation: names are the aliases, unknown fields come from another version.
-        return await off_loop(len(content), action.input_model.model_validate_json, content)
+            raise _InputGone("its blob is gone")
+        return await off_loop(len(content), action.read_input, content, operation.input_version)
+
+    def _misfit(self, operation: Operation, problem: ValueError) -> Conclusion:
+        """During a rolling deployment an instance of another version may know the stored input: so it is left to that
+        for as long as an action that is unknown here."""
+        message = f"The stored input does not fit the action: {_problem(problem)}"
+        error, now = bounded(ErrorBody("InvalidStoredInput", message)), self._clock.now()
+        since = operation.misfit_since or now
+        if isinstance(problem, _InputGone) or now - since >= self._timing.unknown_action_patience:
+            return self._final(error)
+        about(_log, operation, "input_misfit").warning("%s", message)
+        again = now + self._timing.unknown_action_wait
+        return lambda o, now, fence: lifecycle.note_misfit(o, now, fence=fence, not_before=again, error=error)
 
     async def _time_out(
         self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any], began: float

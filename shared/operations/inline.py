@@ -54,14 +54,11 @@ class InlineRuns:
         too if `is_canceled` says that somebody wants that; otherwise the process stops, and it is left to the engine.
         """
         until = self._clock.monotonic() + seconds
-        started = await self._service.begin(request, _Here())
-        operation = started.operation
+        operation = await self._service.start(request, _Here())
         if operation.status.is_terminal:
             return operation
-        # What was read for a replay came without its input.
-        at_hand = None if started.replayed else operation
         with self._live.completions.subscribe(operation.locator) as waiter:
-            work = asyncio.create_task(self._attempts(operation, at_hand), name=f"inline {operation.id}")
+            work = asyncio.create_task(self._attempts(operation), name=f"inline {operation.id}")
             try:
                 if not await ends_within(work, until - self._clock.monotonic(), self._clock):
                     operation = await self._service.cancel(operation.owner, operation.id)
@@ -81,9 +78,9 @@ class InlineRuns:
         operation = await self._service.get(operation.owner, operation.id)
         return await self._service.wait(operation, max(0.0, until - self._clock.monotonic()))
 
-    async def _attempts(self, operation: Operation, at_hand: Operation | None) -> None:
+    async def _attempts(self, operation: Operation) -> None:
         """One attempt after the other, until it has ended or somebody else has it."""
-        again = await self._runner.run(Work.of(operation), at_hand=at_hand)
+        again = await self._runner.run(Work.of(operation))
         while again is not None:
             await self._clock.sleep(max(0.0, (again - self._clock.now()).total_seconds()))
             again = await self._runner.run(Work.of(operation))

@@ -27,6 +27,7 @@ class RemovedOperation:
     api_version: str
     created: datetime
     input: Payload
+    input_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,12 @@ class Remains:
         is_plain = operation.status is Status.SUCCEEDED and operation.fence <= 1
         is_plain = is_plain and operation.saved is None and not operation.steps
         hooked = RemovedOperation(
-            operation.action, operation.owner, operation.api_version, operation.created, operation.input
+            operation.action,
+            operation.owner,
+            operation.api_version,
+            operation.created,
+            operation.input,
+            operation.input_version,
         )
         return cls(
             operation.locator,
@@ -102,6 +108,7 @@ class Remains:
                 *(str(values.get(name, "")) for name in ("action", "owner", "api_version")),
                 created=read_time(str(values["created"])),
                 input=stored_input(values),
+                input_version=int(values.get("input_version", 1)),
             )
         removed = read_time(str(values["removed"])) if values.get("removed") else due
         return cls(
@@ -140,6 +147,8 @@ class Remains:
             columns |= {"action": self.hooked.action, "owner": self.hooked.owner}
             columns |= {"api_version": self.hooked.api_version, "created": write_time(self.hooked.created)}
             columns |= input_columns(self.hooked.input)
+            if self.hooked.input_version != 1:
+                columns["input_version"] = self.hooked.input_version
         return columns
 
     @property

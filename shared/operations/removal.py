@@ -149,6 +149,6 @@ class Removals:
             if content is None:
                 # Payloads go after the hooks are done: this removal was cut in two between them and its row.
                 return None
-            input = action.input_model.model_validate_json(content or b"{}")
+            input = action.read_input(content or b"{}", hooked.input_version)
         found = [await hook(context, input) for hook in action.removal_hooks]
         return max((each for each in found if each is not None and each > self._clock.now()), default=None)

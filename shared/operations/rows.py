@@ -51,6 +51,7 @@ _TIMES = (
     "lease_until",
     "attempt_deadline",
     "unknown_since",
+    "misfit_since",
     "expires",
     "scheduled",
     "waiting_since",
@@ -68,7 +69,7 @@ _NUMBERS = (
 MONITOR_COLUMNS = (
     *(*_TEXTS, *_NUMBERS, *_TIMES),
     *("v", "profile", "start_status", "profile_state", "status", "keep", "progress", "outcome", "result_text", "w"),
-    *("external", "attempts", "last_error", "labels", "listed_for_all"),
+    *("external", "attempts", "last_error", "labels", "listed_for_all", "retry_of", "input_version"),
 )
 """All a status monitor needs: everything but the input, the checkpoint, and the hash of an external operation's
 secret."""
@@ -151,6 +152,8 @@ def from_row(row: Row) -> Operation:
         profile_state=load_json(values, "profile_state") or {},
         traceparent=str(values.get("traceparent", "")),
         labels=_read_labels(values),
+        input_version=int(values.get("input_version", 1)),
+        retry_of=str(values.get("retry_of", "")),
         listed_for_all=bool(values.get("listed_for_all", False)),
         external=bool(values.get("external", False)),
         secret_hash=str(values.get("secret_hash", "")),
@@ -168,7 +171,11 @@ def from_row(row: Row) -> Operation:
 
 def insertions(operation: Operation) -> list[Change]:
     """The rows of a new operation; what is not set has no column yet."""
-    columns = {name: value for name, value in to_columns(operation).items() if value != ""}
+    columns = {
+        name: value
+        for name, value in to_columns(operation).items()
+        if value != "" and not (value == 0 and name in _NUMBERS)
+    }
     return [
         Insert(operation.locator.record_key, columns),
         *_inserted(_found_by(operation)),
@@ -394,7 +401,8 @@ _WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
     "input": payload_columns,
     "saved": payload_columns,
     "outcome": _outcome_columns,
-    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent"), _if_set),
+    **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent", "retry_of"), _if_set),
+    "input_version": lambda name, version: {name: version} if version != 1 else {},
     "labels": lambda _, labels: _label_columns(labels),
 }
 """The columns of each field. No two fields have one in common, so what did not change is not written."""

@@ -32,6 +32,7 @@ from shared.operations.attempt import LiveAttempt, LiveAttempts
 from shared.operations.handler_runs import Conclusion, HandlerRuns, Interrupted, give_back
 from shared.operations.handler_threads import HandlerThreads
 from shared.operations.log_lines import about
+from shared.operations.pauses import Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.tasks import ends_within
 from shared.telemetry import Kind
@@ -39,6 +40,10 @@ from shared.telemetry import Kind
 _DISPATCH_FAILED = ErrorBody("DispatchFailed", "The app could not run the action; the app's log has more.")
 
 _log = logging.getLogger(__name__)
+
+
+class _Outdated(Exception):
+    """The record of the start was changed since: it has to be read to see what is to do."""
 
 
 @dataclass(slots=True)
@@ -50,6 +55,8 @@ class _Delivery:
     began: float
     holder: str = field(default_factory=lambda: uuid4().hex)
     """What it claims under."""
+    is_kept: bool = False
+    """Whether it comes from the start in this process instead of the store."""
 
 
 class Runner:
@@ -69,9 +76,11 @@ class Runner:
         function_timeout: timedelta | None,
         instance: str,
         randomness: Callable[[], float],
+        pauses: Pauses | None = None,
     ) -> None:
         """`instance` is a short hash of this one, shown with its attempts; `randomness` gives 0 up to 1."""
         self._instance = instance
+        self._pauses = pauses
         self._loss_wait = partial(timing.loss_wait, randomness=randomness)
         self._records = records
         self._actions = actions
@@ -85,27 +94,32 @@ class Runner:
             records, threads, services=services, clock=clock, timing=timing, function_timeout=function_timeout
         )
 
-    async def run(self, work: Work, *, at_hand: Operation | None = None) -> datetime | None:
+    async def run(self, work: Work) -> datetime | None:
         """Do what there is to do for `work`; the time to come back, or None when nothing is left.
 
-        `at_hand` is the record as just stored, which saves a read. Raises StorageError when the store cannot be
-        reached: the orchestrator calls again.
+        Raises StorageError when the store cannot be reached: the orchestrator calls again.
         """
         began = self._clock.monotonic()
-        operation = at_hand or await self._records.read(work.locator)
+        started_here = self._live.starts.take(work)
+        if started_here is not None:
+            with suppress(_Outdated):
+                return await self._deliver(_Delivery(started_here, began, is_kept=True))
+        operation = await self._records.read(work.locator)
         if operation is None or operation.status.is_terminal or operation.generation != work.generation:
             return None
         if operation.external:
             return None  # Somebody else works on it; nothing here ever starts it, but a mistake must not claim it.
         if operation.is_parked:
             return None  # The start that wakes it is another generation.
-        delivery = _Delivery(operation, began)
+        return await self._deliver(_Delivery(operation, began))
+
+    async def _deliver(self, delivery: _Delivery) -> datetime | None:
         try:
             return await self._step(delivery)
         except (FenceLost, TransitionError) as error:
             about(_log, delivery.operation, "attempt_left").info("Left an operation to its new holder: %s", error)
             return None
-        except (StorageError, EngineError):
+        except (StorageError, EngineError, _Outdated):
             raise
         except Exception:
             about(_log, delivery.operation, "dispatch_failed").exception("An attempt could not be run")
@@ -131,8 +145,9 @@ class Runner:
             return operation.not_before
         if action is None:
             return await self._meet_unknown_action(operation, now)
-        if self._live.is_stopping:
-            return now + timedelta(seconds=self._timing.stop_within)
+        if wait := await self._held_back(operation):
+            # Its deadline goes on, and is met in time.
+            return min(now + wait, max(now, operation.deadline))
         attributes = {measures.ACTION: operation.action, measures.OPERATION_ID: operation.id}
         span = telemetry.span(
             f"attempt {operation.action}", attributes, kind=Kind.CONSUMER, continues=operation.traceparent
@@ -140,8 +155,14 @@ class Runner:
         with self._live.counted(), span:
             return await self._next_attempt(action, delivery)
 
+    async def _held_back(self, operation: Operation) -> timedelta | None:
+        """When to come back, where nothing is claimed now."""
+        if self._live.is_stopping:
+            return timedelta(seconds=self._timing.stop_within)
+        return await self._pauses.holds(operation.action) if self._pauses is not None else None
+
     async def _next_attempt(self, action: Action, delivery: _Delivery) -> datetime | None:
-        claimed = delivery.operation = await self._claim(delivery.operation, action, delivery.holder)
+        claimed = delivery.operation = await self._claim(delivery, action)
         if claimed.holder != delivery.holder:
             about(_log, claimed, "attempt_lost").warning("An attempt was lost; the next one waits")
             return claimed.not_before
@@ -199,11 +220,13 @@ class Runner:
         leases = self._records.leases
         await self._records.change(seen, lambda o: lifecycle.fail_unheld(o, now, error, seen=seen, leases=leases))
 
-    async def _claim(self, found: Operation, action: Action, holder: str) -> Operation:
+    async def _claim(self, delivery: _Delivery, action: Action) -> Operation:
         """The record with the claim; or without one, where a lease has run out and the next claim has to wait."""
-        leases = self._records.leases
+        leases, found, holder = self._records.leases, delivery.operation, delivery.holder
 
         def claim(operation: Operation) -> Operation:
+            if delivery.is_kept and operation is not found:
+                raise _Outdated
             if operation.generation != found.generation:
                 raise FenceLost(f"operation {operation.id} was started again")
             now = self._clock.now()

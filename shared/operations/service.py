@@ -25,6 +25,7 @@ from shared.operations import measures
 from shared.operations.attempt import LiveAttempts
 from shared.operations.locks import Locks, ResourceLocked
 from shared.operations.log_lines import about
+from shared.operations.pauses import Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
@@ -65,6 +66,8 @@ class StartRequest:
     """Whether the same request once more, while this operation holds the resource, finds this operation."""
     labels: tuple[str, ...] = ()
     """No part of what makes two starts the same: a replay finds the operation as it was labelled first."""
+    retry_of: str = ""
+    """The operation that this one runs again."""
     decide_status: Callable[[], Awaitable[int]] | None = None
     """Says the `start_status` of a new operation, after the preconditions; not asked for a replay."""
 
@@ -95,7 +98,9 @@ class OperationService:
         *,
         clock: Clock,
         timing: Timing,
+        pauses: Pauses | None = None,
     ) -> None:
+        self._pauses = pauses
         self._records = records
         self._recovery = recovery
         self._removals = removals
@@ -112,9 +117,9 @@ class OperationService:
         """Create an operation and hand it to the engine; or find the stored one that this request has started before.
 
         That is the one with the caller's id, or for a write that chooses none, the one that still holds the resource.
-        Raises RequestError: 409 OperationIdInUse, ResourceLocked while another operation holds the resource, or what a
-        precondition answers. Nothing exists then. When the engine does not take the start, the operation stays
-        NotStarted and housekeeping starts it.
+        Raises RequestError: 503 ActionPaused, 409 OperationIdInUse, ResourceLocked while another operation holds the
+        resource, or what a precondition answers. Nothing exists then. When the engine does not take the start, the
+        operation stays NotStarted and housekeeping starts it.
         """
         action = request.action.name
         with telemetry.span(f"start {action}", {measures.ACTION: action}, kind=Kind.PRODUCER):
@@ -136,6 +141,7 @@ class OperationService:
             if stored is not None:
                 replay = _replay(stored, request)
                 return replace(replay, operation=await self._recovery.recover_for_request(stored, engine))
+        self.check_not_paused(request.action)
         if request.exclusive:
             await self._locks.check(request.resource, locator)
         if not request.is_checked:
@@ -153,12 +159,18 @@ class OperationService:
         operation = started.operation
         if operation.is_parked:
             return started
+        self._live.starts.keep(operation)
         try:
             await engine.start(operation.instance_id, Work.of(operation))
         except EngineError as error:
             line = about(_log, operation, "start_deferred")
             line.warning("The engine did not take a start; housekeeping will: %s", error)
         return Started(operation, replayed=False)
+
+    def check_not_paused(self, action: Action) -> None:
+        """Raise RequestError 503 ActionPaused where nothing of it is to be started for now."""
+        if self._pauses is not None:
+            self._pauses.check_start(action.name)
 
     def _check_time(self, request: StartRequest) -> None:
         """Raise RequestError 400 for a start that would have to wait until after its deadline."""
@@ -340,6 +352,8 @@ class OperationService:
             profile_state=dict(request.profile_state),
             traceparent=telemetry.traceparent(),
             labels=request.labels,
+            retry_of=request.retry_of,
+            input_version=request.action.input_version,
         )
         if request.not_before is not None:
             operation = lifecycle.scheduled(operation, request.not_before, park_after=self._timing.park_after)

@@ -85,6 +85,19 @@ class BlobFiles:
                 raise explained(StorageUnavailable, self.path(container, name), error) from error
             raise
 
+    def containers(self) -> list[str]:
+        """The containers that have had blobs."""
+        return sorted(path.name for path in listed(self.data_dir / "blobs") if path.is_dir() and path.name[0] != ".")
+
+    def all_names(self, container: str) -> list[str]:
+        """Of a container's blobs, in the order of their files."""
+        check_store_name(container)
+        found: list[str] = []
+        for path in sorted(listed(self.data_dir / "blobs" / container)):
+            with suppress(FileNotFoundError, IsADirectoryError), path.open("rb") as file:
+                found.append(str(json.loads(file.readline())["name"]))
+        return found
+
     def names(self, container: str, prefix: str, limit: int) -> list[str]:
         """The names of blobs that begin with `prefix`, at most `limit`; no file is opened that cannot be one."""
         check_store_name(container)

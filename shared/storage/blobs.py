@@ -7,6 +7,7 @@ carry the id of the write that made them, so that a lost answer can be told from
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import StorageAnswerLost, StorageConflict, StorageUnavailable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient  # noqa: F401 - named in a base
 
 _TRIES = 3
+_LISTED = 1000
 _WHOLE_BYTES = 1024 * 1024
 """Above this aiohttp would write a bytes object in one go, holding up the event loop: such data goes in blocks."""
 
@@ -51,6 +53,32 @@ class AzureBlobs(Account["BlobServiceClient"]):
         check_store_name(name)
         self._signer = self._signer or UploadSigner(self.client, times=self._times)
         return _AzureContainer(self.client.get_container_client(name), self._signer, self._clock, self._times)
+
+    async def names(self) -> list[str]:
+        """The account's containers."""
+
+        async def listed() -> list[str]:
+            return [str(each.name) async for each in self.client.list_containers()]
+
+        return await call(listed, kind="repeatable", what="containers: list", times=self._times)
+
+    async def blobs(self, container: str) -> AsyncIterator[str]:
+        """The names of a container's blobs."""
+        client = self.client.get_container_client(container)
+        token: str | None = None
+
+        async def one_page(after: str | None) -> tuple[list[str], str | None]:
+            pages: Any = client.list_blobs(results_per_page=_LISTED).by_page(continuation_token=after)
+            return [str(each.name) async for each in await anext(pages)], pages.continuation_token
+
+        while True:
+            found, token = await call(
+                partial(one_page, token), kind="repeatable", what=f"{container}: list", times=self._times
+            )
+            for name in found:
+                yield name
+            if not token:
+                return
 
 
 class _AzureContainer:

@@ -70,6 +70,15 @@ class FileBlobs:
         except OSError as error:
             raise explained(StorageUnusable, self.files.data_dir, error) from error
 
+    async def names(self) -> list[str]:
+        """The containers that have had blobs."""
+        return await in_thread(self.files.containers)
+
+    async def blobs(self, container: str) -> AsyncIterator[str]:
+        """The names of a container's blobs."""
+        for name in await in_thread(self.files.all_names, container):
+            yield name
+
     async def aclose(self) -> None:
         """Nothing is held open between calls."""
 

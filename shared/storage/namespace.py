@@ -30,7 +30,15 @@ def stored_name(namespace: str, name: str) -> str:
     if name.endswith(_EXTENSION_WORDS):
         words = ", ".join(_EXTENSION_WORDS)
         raise StorageRefused(f"{name!r} ends as tables of the Durable extension do ({words}): take another name")
+    return f"{_own(namespace)}0{name}"
+
+
+def own_name(namespace: str, stored: str) -> str | None:
+    """What a table or container is called in its namespace; None where it is of another one, or nobody's of ours."""
+    own, _, name = stored.lower().rpartition("0")
+    return name if own == _own(namespace) and _NAME.fullmatch(name) else None
+
+
+def _own(namespace: str) -> str:
     own = namespace.lower()
-    if len(own) > _LONGEST:
-        own = own[:15] + sha256(own.encode()).hexdigest()[:16]
-    return f"{own}0{name}"
+    return own if len(own) <= _LONGEST else own[:15] + sha256(own.encode()).hexdigest()[:16]

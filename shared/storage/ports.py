@@ -171,3 +171,20 @@ class Storage(Protocol):
     def container(self, name: str) -> Container: ...
 
     async def aclose(self) -> None: ...
+
+
+class Inventory(Storage, Protocol):
+    """A store that also says all it holds of its namespace: for moving it as a whole. What an app does has no need of
+    it. What changes meanwhile may be there or not."""
+
+    def tables(self) -> AsyncIterator[str]: ...
+
+    def rows(self, table: str) -> AsyncIterator[Row]:
+        """Every row of a table, whatever its partition."""
+        ...
+
+    def containers(self) -> AsyncIterator[str]: ...
+
+    def blobs(self, container: str) -> AsyncIterator[str]:
+        """The names of a container's blobs."""
+        ...

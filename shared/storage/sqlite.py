@@ -15,7 +15,7 @@ synchronous").
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -30,7 +30,7 @@ from shared.storage.limits import MAX_PAGE, check_key, check_store_name, check_t
 from shared.storage.loop_calls import LoopCalls
 from shared.storage.pages import decode_token, encode_token
 from shared.storage.ports import Change, Page, Row, Table
-from shared.storage.sqlite_rows import STORE_ERRORS, TooMuch, connect, read_range, read_row
+from shared.storage.sqlite_rows import STORE_ERRORS, TooMuch, connect, read_after, read_names, read_range, read_row
 from shared.storage.sqlite_writer import Answers, LeftToThreads, SqliteWriter
 from shared.system_clock import SystemClock
 
@@ -78,6 +78,20 @@ class SqliteTables:
     def table(self, name: str) -> Table:
         check_store_name(name)
         return _SqliteTable(self, name)
+
+    async def names(self) -> list[str]:
+        """The tables that have rows."""
+        return await self.read(lambda connection, most: read_names(connection))
+
+    async def rows(self, name: str) -> AsyncIterator[Row]:
+        """Every row of a table."""
+        last = ("", "")
+        while found := await self.read(
+            lambda connection, most, last=last: read_after(connection, name, *last, limit=MAX_PAGE)
+        ):
+            for row in found:
+                yield row
+            last = (found[-1].partition, found[-1].key)
 
     async def aclose(self) -> None:
         """Waits for what is queued, then closes the file and lets the directory go. May be called again."""

@@ -185,6 +185,20 @@ def read_range(
     return rows, found[limit][0] if len(found) > limit else None
 
 
+def read_names(connection: sqlite3.Connection) -> list[str]:
+    """The tables that have rows."""
+    return [name for (name,) in connection.execute("SELECT DISTINCT tab FROM rows ORDER BY tab")]
+
+
+def read_after(connection: sqlite3.Connection, table: str, partition: str, key: str, limit: int) -> list[Row]:
+    """Rows of all partitions that come after this one, in order."""
+    found = connection.execute(
+        "SELECT part, key, etag, cols FROM rows WHERE tab = ? AND (part, key) > (?, ?) ORDER BY part, key LIMIT ?",
+        (table, partition, key, limit),
+    )
+    return [Row(part, key, _decode(cols), etag) for part, key, etag, cols in found]
+
+
 def _encode(values: Mapping[str, Scalar]) -> str:
     return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
 

@@ -5,7 +5,8 @@ outcome is unknown is a StorageAnswerLost, and `write_once` finds out. A Delete 
 send it twice and report the second one's 404, so to whoever purges, a conflict of a lone Delete means "gone".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import StorageConflict
@@ -55,6 +56,33 @@ class AzureTables(Account["TableServiceClient"]):
             endpoint, credential = self.client.url.partition("?")[0], self.client.credential
             self._calls = TableCalls(endpoint, credential, transport=self._transport)
         return self._calls
+
+    async def names(self) -> list[str]:
+        """The account's tables."""
+
+        async def listed() -> list[str]:
+            return [str(table.name) async for table in self.client.list_tables()]
+
+        return await call(listed, kind="repeatable", what="tables: list", times=self._times)
+
+    async def rows(self, name: str) -> AsyncIterator[Row]:
+        """Every row of a table."""
+        client = self.client.get_table_client(name)
+        token: Any = None
+
+        async def one_page(after: Any) -> tuple[list[Row], Any]:
+            pages: Any = client.list_entities(results_per_page=MAX_PAGE).by_page(continuation_token=after)
+            found = [_row(str(each["PartitionKey"]), str(each["RowKey"]), each) async for each in await anext(pages)]
+            return found, pages.continuation_token
+
+        while True:
+            found, token = await call(
+                partial(one_page, token), kind="repeatable", what=f"table {name}: list", times=self._times
+            )
+            for row in found:
+                yield row
+            if not token:
+                return
 
     async def aclose(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """What a test hands over to be run, whichever way it is declared."""
 
 import inspect
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared.actions.arm.resource import ArmVerb
 from shared.actions.declaration import Action, action
+from shared.actions.sensitive import dumped
 from shared.operations.results import ResultRefused, declared_json
 
 Handler = Action | ArmVerb | Callable[..., Any]
@@ -82,6 +84,6 @@ def target_of(handler: Handler) -> Target:
 def _as_stored(model: type[BaseModel], given: Any) -> BaseModel:
     checked = model.model_validate(given)
     try:
-        return model.model_validate_json(checked.model_dump_json(by_alias=True))
+        return model.model_validate_json(json.dumps(dumped(checked)))
     except ValidationError as error:
         raise TypeError(f"{model.__name__} cannot be read again from the JSON that it writes: {error}") from error

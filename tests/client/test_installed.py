@@ -1,22 +1,25 @@
-"""The package alone: `pip install ./lro_client` into an environment that has nothing else, used from elsewhere."""
+"""The package alone: its wheel, in an environment that has nothing but what it declares, used from elsewhere."""
 
 import json
 import os
-import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import lro_client
+from lro_client.pipelines import VERSION
 from tests.client.hostile import SUCCEEDED, hostile
 from tests.support.host import ROOT
+from tests.support.wheel import PACKAGE, build, check
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("client-installed")]
 
-PACKAGE = ROOT / "lro_client"
 USER = """# pyright: strict
 from dataclasses import dataclass
 from typing import Any, assert_type
@@ -134,27 +137,65 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The folder is copied first, so that no neighbour can help."""
-    folder = tmp_path_factory.mktemp("installed")
-    source = folder / "lro_client"
-    shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    home = folder / "venv"
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+def declared(name: str = "lro-client") -> dict[str, Distribution]:
+    """What a distribution needs, extras apart, as it is in this environment: by name."""
+    found: dict[str, Distribution] = {}
+    waiting = [name]
+    while waiting:
+        for text in distribution(waiting.pop()).requires or ():
+            need = Requirement(text)
+            if need.name.lower() not in found and (need.marker is None or need.marker.evaluate({"extra": ""})):
+                found[need.name.lower()] = distribution(need.name)
+                waiting.append(need.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel, in an environment that has what it declares and nothing else: links to the files that are here."""
+    home = tmp_path_factory.mktemp("installed") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        str(home / "bin" / "python"),
-        "--disable-pip-version-check",
-        "--quiet",
-    ]
+    (packages,) = home.glob("lib/python*/site-packages")
+    for each in declared().values():
+        for file in each.files or ():
+            target = packages / file
+            if ".." not in file.parts and file.suffix != ".pyc" and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(each.locate_file(file))
+    line = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python"), "--disable-pip-version-check"]
+    line += ["--quiet", "install", "--no-index", "--no-deps", "--no-compile", str(wheel)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    line = [*pip, "install", "--no-compile", "-c", str(ROOT / "constraints.txt"), str(source)]
-    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(line, cwd=home, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return Installed(home)
+
+
+def test_a_package_index_takes_it(wheel: Path) -> None:
+    """Name, version, licence and description are as a package index wants them, and those of the repository; the sdist
+    builds the same wheel, since the wheel is built of it."""
+    metadata = check(wheel)
+    assert str(metadata.version) == VERSION
+    assert metadata.license_expression == "MIT"
+    assert set(metadata.provides_extra or ()) == {"aio", "identity"}
+    assert (PACKAGE / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+    (sdist,) = wheel.parent.glob("*.tar.gz")
+    assert sdist.name == f"lro_client-{VERSION}.tar.gz"
+
+
+def test_a_fault_of_the_metadata_is_found(wheel: Path, tmp_path: Path) -> None:
+    """The check can fail: of a version that is none, and of a link that leads nowhere."""
+    for old, new in ((b"Requires-Python: >=3.11", b"Requires-Python: soon"), (b"# lro-client", b"[x](../docs/x.md)")):
+        harmed = tmp_path / wheel.name
+        with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(harmed, "w") as target:
+            for name in source.namelist():
+                content = source.read(name)
+                target.writestr(name, content.replace(old, new) if name.endswith("/METADATA") else content)
+        with pytest.raises((ExceptionGroup, AssertionError)):
+            check(harmed)
 
 
 def test_nothing_is_missing(installed: Installed) -> None:

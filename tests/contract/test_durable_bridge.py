@@ -1,6 +1,7 @@
 """Orchestrations through the real SDK on both sides: its client, its replay, the local host between them."""
 
 import asyncio
+import importlib
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -193,6 +194,17 @@ async def test_chain_of_async_and_sync_activities(host: RunningHost) -> None:
     assert status.custom_status == {"step": 2}
     assert status.input_ == '"bob"'  # the extension keeps start_new's input as JSON text
     assert (status.name, status.instance_id) == ("chain", "mine")
+
+
+async def test_a_replay_compiles_no_class(host: RunningHost) -> None:
+    """The SDK asks for the same one in each replay; it is made once."""
+    module = importlib.import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
+    before = module.namedtuple.cache_info()
+    for _ in range(2):
+        await output(host, "chain", "world")
+    after = module.namedtuple.cache_info()
+    assert after.misses <= 1
+    assert after.hits + after.misses >= before.hits + before.misses + 4
 
 
 async def test_fan_out(host: RunningHost) -> None:

@@ -32,6 +32,7 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("GET", "/odata/$async/x1", None),
     ("GET", "/openapi.json", None),
     ("GET", "/docs", None),
+    ("GET", "/operations", None),
 ]
 
 

@@ -9,7 +9,8 @@ from tests.support.described import described
 from tests.support.lro import run
 
 CODED = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-REVALIDATED = {"/openapi.json": "no-cache", "/docs": "no-cache", "/docs/page.js": "no-cache"}
+PAGES = ("/openapi.json", "/docs", "/docs/page.js", "/operations", "/operations/page.js")
+REVALIDATED = dict.fromkeys(PAGES, "no-cache")
 """What an ETag is asked for again; all else is kept by nobody."""
 
 UNKNOWN = [("GET", "/nowhere"), ("PATCH", "/health"), ("POST", "/odata/Nothing"), ("PUT", "/subscriptions/x")]

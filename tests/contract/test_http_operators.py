@@ -1,7 +1,5 @@
 """Operators act on the operations of others; to everybody else nothing has changed."""
 
-import base64
-import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -12,22 +10,16 @@ import pytest
 from shared.model.ids import Locator
 from tests.support.host import LocalHost
 from tests.support.lro import begin, caller, ended, identity, listing, monitor, running
+from tests.support.signed_in import principal
 
 pytestmark = pytest.mark.both_stores
 
 READ, CANCEL = "operations.read.all", "operations.cancel.all"
 
 
-def principal(*roles: str) -> str:
-    """`X-MS-CLIENT-PRINCIPAL` as Microsoft Entra's sign-in has it."""
-    claims = [{"typ": "name", "val": READ}, *({"typ": "roles", "val": role} for role in roles)]
-    said = {"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"}
-    return base64.b64encode(json.dumps(said).encode()).decode()
-
-
 def with_roles(host: LocalHost, *roles: str, name: str | None = None) -> httpx.Client:
     client = caller(host.url, name)
-    client.headers["x-ms-client-principal"] = principal(*roles)
+    client.headers["x-ms-client-principal"] = principal(*roles, name=READ)
     return client
 
 
@@ -52,6 +44,7 @@ ROUTES: dict[str, tuple[str, str, str]] = {
     "read the result": ("GET", "/result", READ),
     "cancel": ("POST", ":cancel", CANCEL),
     "delete": ("DELETE", "", CANCEL),
+    "run again": ("POST", ":retry", CANCEL),
 }
 CALLERS: dict[str, tuple[str, ...]] = {
     "nobody special": (),
@@ -68,23 +61,34 @@ def test_route_by_caller(host: LocalHost, client: httpx.Client, owner: str, act:
     """With the role of a route somebody else's operation answers as to its owner, and the log has who did it; without
     it, as an unknown one does, and nothing is logged."""
     method, path, role = ROUTES[act]
-    operation_id = begin(client, "/trial/t1:nothing")["id"]
+    name = "fail" if act == "run again" else "nothing"
+    operation_id = begin(client, f"/trial/t1:{name}")["id"]
     mine = ended(client, operation_id)
     with with_roles(host, *roles) as operator:
         foreign = operator.request(method, f"/status/{operation_id}{path}?owner={owner}")
         unknown = operator.request(method, f"/status/{operation_id}{path}")
         assert unknown.status_code == 404
         who = f"(aad:{operator.headers['x-ms-client-principal-id']})"
-    line = f"operation_id={operation_id} action=trial:nothing attempt=1: An operator acts on it: {act} {who}"
+    about = f"operation_id={operation_id} action=trial:{name} attempt={mine['attempt']}"
+    line = f"{about}: An operator acts on it: {act} {who}"
     if role not in roles:
         assert (foreign.status_code, foreign.content) == (404, unknown.content)
         assert line not in host.log
         assert monitor(client, operation_id) == mine
         return
-    assert foreign.status_code == {"read the result": 204, "delete": 204}.get(act, 200), foreign.text
+    statuses = {"read the result": 204, "delete": 204, "run again": 202}
+    assert foreign.status_code == statuses.get(act, 200), foreign.text
     assert line in host.log
     if act in ("read", "cancel"):
         assert foreign.json() == mine
+    if act == "run again":
+        again = foreign.json()["id"]
+        assert foreign.headers["operation-location"].endswith(f"/status/{again}?api-version=2026-01-01&owner={owner}")
+        assert (
+            f"operation_id={again} action=trial:fail attempt=0: It does operation {operation_id} again {who}"
+            in host.log
+        )
+        assert ended(client, again)["retryOf"] == operation_id
     assert client.get(f"/status/{operation_id}").status_code == (404 if act == "delete" else 200)
 
 
@@ -193,3 +197,53 @@ def test_roles_count_only_where_principals_are_trusted(settings_host: LocalHost)
     version = {"api-version": "2026-01-01"}
     with httpx.Client(verify=False, base_url=settings_host.url, params=version, headers=headers) as client:
         assert client.get("/status", params={"owner": "*"}).json()["error"]["code"] == "UnknownQueryParameter"
+
+
+SWITCH = {
+    "list": ("GET", "/pauses", (READ, CANCEL)),
+    "pause": ("POST", "/pauses:pause", (CANCEL,)),
+    "resume": ("POST", "/pauses:resume", (CANCEL,)),
+}
+
+
+@pytest.mark.parametrize("roles", CALLERS.values(), ids=CALLERS)
+@pytest.mark.parametrize("act", SWITCH)
+def test_switch_by_caller(host: LocalHost, act: str, roles: tuple[str, ...]) -> None:
+    """Who has no role is told which one to ask for, and nothing is paused."""
+    method, path, needed = SWITCH[act]
+    with with_roles(host, *roles) as operator:
+        body = {"action": "trial:tick"} if method == "POST" else None
+        answer = operator.request(method, path, json=body)
+        try:
+            if set(needed) & set(roles):
+                assert answer.status_code == 200, answer.text
+                return
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "RoleRequired")
+            assert needed[0] in answer.json()["error"]["message"]
+            assert "paused" not in operator.get("/health").json()
+        finally:
+            if act == "pause" and CANCEL in roles:
+                operator.post("/pauses:resume", json={"action": "trial:tick"})
+
+
+def test_pause_and_resume(host: LocalHost, client: httpx.Client) -> None:
+    """A paused action starts nothing, is shown with who paused it, and goes on once resumed; the log has both."""
+    with with_roles(host, CANCEL) as operator:
+        who = f"aad:{operator.headers['x-ms-client-principal-id']}"
+        try:
+            (pause,) = operator.post("/pauses:pause", json={"action": "trial:nothing"}).json()["value"]
+            assert (pause["action"], pause["by"]) == ("trial:nothing", who)
+            refused = client.post("/trial/t1:nothing")
+            assert (refused.status_code, refused.headers["x-ms-error-code"]) == (503, "ActionPaused")
+            assert refused.headers["retry-after"] == "30"
+            begun = client.post("/trial/t1:wait", json={"seconds": 0})
+            assert begun.status_code == 202
+            assert operator.get("/pauses").json()["value"] == [pause]
+            assert client.get("/health").json() == {"status": "Healthy", "paused": ["trial:nothing"]}
+        finally:
+            assert operator.post("/pauses:resume", json={"action": "trial:nothing"}).json() == {"value": []}
+        assert f"Paused: trial:nothing ({who})" in host.log
+        assert f"Resumed: trial:nothing ({who})" in host.log
+        for body in ({"action": "no:such"}, {"action": ""}, {}, {"action": "*", "more": 1}):
+            assert operator.post("/pauses:pause", json=body).status_code == 400
+    begin(client, "/trial/t1:nothing")

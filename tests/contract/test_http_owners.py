@@ -21,7 +21,7 @@ def other(host: LocalHost) -> Iterator[httpx.Client]:
         yield other
 
 
-ROUTES = (("GET", ""), ("GET", "/result"), ("POST", ":cancel"), ("DELETE", ""))
+ROUTES = (("GET", ""), ("GET", "/result"), ("POST", ":cancel"), ("POST", ":retry"), ("DELETE", ""))
 
 
 def test_foreign_operations_do_not_exist(client: httpx.Client, other: httpx.Client) -> None:

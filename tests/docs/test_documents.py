@@ -126,7 +126,8 @@ def test_the_index_leads_to_every_page() -> None:
     """docs/index.md has each page of the documentation, but for two that are about this repository only."""
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\]\(([^)#]+)", index))
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md", "features.md", "reliability.md"}
+    apart = {"index.md", "features.md", "reliability.md", "performance.md"}
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - apart
     assert linked == pages | {"decisions/README.md"}
 
 
@@ -153,11 +154,21 @@ def test_the_index_of_decisions() -> None:
     assert [line for line in index.splitlines() if line.startswith("| [")] == lines
 
 
-def test_make_targets_in_the_readme_exist() -> None:
-    """The two commands are targets of the Makefile."""
-    makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"^make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+def test_tasks_in_the_documents_exist() -> None:
+    """What a document tells to do with make, or without it, is a task of this repository or of an app."""
+    done = [
+        subprocess.run([sys.executable, path, "--names"], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True,
+                       text=True, check=True).stdout
+        for path in ("tasks.py", "scaffold/template/framework/tasks.py")
+    ]  # fmt: skip
+    known = set(" ".join(done).split())
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        named = re.findall(r"`make ([a-z][a-z0-9-]*)", text)
+        for block in blocks(document):
+            named += re.findall(r"^make ([a-z][a-z0-9-]*)", block.text, re.MULTILINE)
+        named += re.findall(r"python tasks\.py ([a-z][a-z0-9-]*)", text)
+        assert set(named) <= known, document.name
 
 
 def test_the_sample_settings_hold_every_setting() -> None:

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from local_host.package import deployed_files
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TASKS = subprocess.run(
+    [sys.executable, "tasks.py", "--names"], cwd=ROOT, capture_output=True, text=True, check=True
+).stdout.split()
 PAGE = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
 
 
@@ -37,9 +40,9 @@ def test_a_workflow(path: Path) -> None:
     for step in steps(path):
         assert ("uses" in step) != ("run" in step)
         if "uses" in step:
-            assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"])
+            assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", step["uses"])
         for target in re.findall(r"\bmake ([a-z-]+)", step.get("run", "")):
-            assert re.search(rf"^{target}\b.*:", MAKEFILE, re.MULTILINE), target
+            assert target in TASKS
 
 
 def test_checks_run_on_each_supported_python() -> None:
@@ -65,6 +68,34 @@ def test_deployment_takes_the_package_and_builds_remotely() -> None:
         assert f"`{name}`" in PAGE, f"{name} is not in docs/deployment.md"
 
 
+def test_publishing() -> None:
+    """The wheel that is checked is what goes to the index: by an identity of the run, in a job that does nothing else,
+    with actions pinned to commits."""
+    path = ROOT / ".github" / "workflows" / "publish.yml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert content["permissions"] == {"contents": "read"}
+    build, publish = content["jobs"]["build"], content["jobs"]["publish"]
+    assert "permissions" not in build
+    assert publish["permissions"] == {"id-token": "write"}
+    assert (publish["needs"], publish["environment"]["name"]) == ("build", "pypi")
+    assert [step["run"] for step in build["steps"] if "run" in step] == ["make wheel"]
+    assert not any("run" in step or "checkout" in step["uses"] for step in publish["steps"])
+    for line in re.findall(r"uses: (.*)", path.read_text(encoding="utf-8")):
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v[\d.]+", line), line
+    (kept,) = [step["with"] for step in build["steps"] if "upload-artifact" in step.get("uses", "")]
+    (sent,) = [step["with"] for step in publish["steps"] if "pypi-publish" in step["uses"]]
+    assert kept["path"] == ".build/wheel/"
+    assert sent == {"packages-dir": "wheel/"}
+
+
+def test_audit() -> None:
+    """Pinned packages are looked up on each change and every week."""
+    content = yaml.safe_load((ROOT / ".github" / "workflows" / "checks.yml").read_text(encoding="utf-8"))
+    assert [step["run"] for step in content["jobs"]["audit"]["steps"] if "run" in step] == ["make audit"]
+    # YAML 1.1 reads the key `on` as true.
+    assert {"push", "pull_request", "schedule"} <= set(content[True])
+
+
 def test_the_image() -> None:
     """No base image by default, the documented one is the platform's, and the image has what a package has."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -86,7 +117,7 @@ def test_the_development_container() -> None:
     script = ROOT / content["postCreateCommand"].removeprefix("bash ")
     subprocess.run(["bash", "-n", script], check=True)
     assert "make docs-page" in script.read_text(encoding="utf-8")
-    assert content["forwardPorts"] == [int(*re.findall(r"^PORT \?= (\d+)", MAKEFILE, re.MULTILINE))]
+    assert content["forwardPorts"] == [int(*re.findall(r'"PORT": "(\d+)"', (ROOT / "tasks.py").read_text()))]
 
 
 def test_the_gateways_policy() -> None:

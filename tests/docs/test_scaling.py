@@ -37,7 +37,8 @@ async def test_counts_are_those_of_an_operation(tmp_path: Path) -> None:
     async with sqlite(tmp_path) as storage:
         world = World(FaultyStorage(storage, Faults()), action("test:work", post="thing/{id}:work")(echo))
         started = await world.start()
-        await world.run(started)
+        # On another instance than that of the start, which still has the record at hand.
+        await World(world.storage, *world.actions.values(), clock=world.clock).run(started)
         faults = world.faults
         written = [len(changes) for table, changes in faults.seen if table == "operations"]
         assert written == [scaling.WRITTEN["start"], scaling.WRITTEN["claim"], scaling.WRITTEN["end"]]
@@ -51,8 +52,8 @@ async def test_counts_are_those_of_an_operation(tmp_path: Path) -> None:
         faults.reads = 0
         report = await world.tidy()
         removed = [len(changes) for table, changes in faults.seen if table == "operations"]
-        assert (report.removed, sum(removed), len(removed)) == (1, scaling.WRITTEN["removal"], 2)
-        assert (faults.reads, scaling.REQUESTS["removal"]) == (scaling.READ["removal"], 3)
+        assert (report.removed, sum(removed), len(removed)) == (1, scaling.WRITTEN["removal"], 1)
+        assert (faults.reads, scaling.REQUESTS["removal"]) == (scaling.READ["removal"], 1 + 1)
 
 
 def test_counts_are_those_of_the_settings() -> None:
@@ -69,8 +70,8 @@ def test_a_price_makes_a_cost() -> None:
     """With a price the quantity is multiplied by it; without one the formula is shown."""
     prices = scaling.read_prices()
     prices["tables"] = {**prices["tables"], "usd": 0.5}
-    assert scaling.million(scaling.Load(), prices)[3][3] == "500.00"
-    assert scaling.million(scaling.Load(), scaling.read_prices())[3][3] == "10,000,000 / 10,000 x price"
+    assert scaling.million(scaling.Load(), prices)[3][3] == "450.00"
+    assert scaling.million(scaling.Load(), scaling.read_prices())[3][3] == "9,000,000 / 10,000 x price"
 
 
 def test_a_price_names_its_source_and_date() -> None:

@@ -21,7 +21,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VENV = Path(sys.prefix)
-INSTALLED = [f"VENV={VENV}", "-o", f"{VENV}/.local", "-o", f"{VENV}/.dev"]
+INSTALLED = [f"VENV={VENV}", "NO_INSTALL=1", f"PYTHON={sys.executable}"]
 YOURS = ("actions/greetings.py", "README.md", "requirements.txt", "host.json", "Makefile")
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None or shutil.which("git") is None, reason="needs make, git")

@@ -1,6 +1,6 @@
 """`make test-all`: unit, contract and client tests on every supported Python that is found here, and what goes with it.
 
-What is not found is left out, and named at the end. It calls make for each, so that an environment is made once.
+What is not found is left out, and named at the end. It runs tasks.py by each, so that an environment is made once.
 """
 
 import os
@@ -30,11 +30,11 @@ def _runs(python: Path) -> bool:
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
-def plan(found: Mapping[str, Path], make: str, pip: tuple[str, ...]) -> tuple[list[list[str]], list[str]]:
+def plan(found: Mapping[str, Path], pip: tuple[str, ...]) -> tuple[list[list[str]], list[str]]:
     """Command lines to run, and what is left out, as one line each."""
     commands: list[list[str]] = []
     for version, python in found.items():
-        on = [make, "--no-print-directory", f"PYTHON={python}", f"VENV=.venv-{version}"]
+        on = [str(python), "tasks.py", f"VENV=.venv-{version}"]
         commands.append([*on, "on-this-python"])
         if _is_new_enough(version):
             commands.append([*on, "durable-2"])
@@ -52,12 +52,12 @@ def _is_new_enough(version: str) -> bool:
 
 
 def main() -> int:
-    """Run all; the first that fails ends it. Then say what was left out. Its argument is the make that called it."""
+    """Run all; the first that fails ends it. Then say what was left out."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     pythons = {version: find(version, os.environ["PATH"], pyenv) for version in VERSIONS}
     found = {version: python for version, python in pythons.items() if python is not None}
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-    commands, left_out = plan(found, sys.argv[1], pip)
+    commands, left_out = plan(found, pip)
     code = run(commands)
     for each in left_out:
         print("left out:", each)

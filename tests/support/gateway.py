@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
-ANONYMOUS = ("/health", "/docs")
+ANONYMOUS = ("/health", "/docs", "/operations")
 
 
 @dataclass

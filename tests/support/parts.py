@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping, Report
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
+from shared.operations.pauses import Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
 from shared.operations.removal import Removals
@@ -315,8 +316,10 @@ class World:
         site: SiteName | None = None,
         settings: Mapping[str, str] | None = None,
         sweeps: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+        paused: Collection[str] | None = None,
     ) -> None:
-        """`clock` replaces the one that a test moves; `site` says where all this is, which else is one and the same."""
+        """`clock` replaces the one that a test moves; `site` says where all this is, which else is one and the same.
+        `paused` are the actions that a setting pauses; None has nothing paused, and nobody looks."""
         self.storage = storage
         self.faults = storage.faults if isinstance(storage, FaultyStorage) else Faults()
         self.clock = clock or ManualClock()
@@ -336,7 +339,10 @@ class World:
         )
         self.services = services(storage, self.clock, self.timing, settings)
         self.removals = Removals(self.records, self.site, self.actions, self.services, **time)
-        self.service = OperationService(self.records, self.recovery, self.removals, self.live, self.locks, **time)
+        self.pauses = Pauses(storage, paused, **time) if paused is not None else None
+        self.service = OperationService(
+            self.records, self.recovery, self.removals, self.live, self.locks, **time, pauses=self.pauses
+        )
         self.after_end = DeclaredAfterEnd(self.actions, self.services, nothing)
         self.runner = Runner(
             self.records,
@@ -349,6 +355,7 @@ class World:
             function_timeout=function_timeout,
             instance="0badcafe",
             randomness=lambda: self.chance,
+            pauses=self.pauses,
         )
         self.housekeeping = Housekeeping(
             self.records,

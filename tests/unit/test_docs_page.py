@@ -1,7 +1,6 @@
 """The files of the page at /docs: pip brings the pinned wheel, each file is checked, and nothing is half there."""
 
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -109,13 +108,11 @@ def test_it_is_fetched_from_the_index(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["swagger-ui"]
 
 
-@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 @pytest.mark.parametrize("target", ["run", "test", "check", "unit", "e2e", "coverage"])
-def test_make_fetches_them(target: str) -> None:
+def test_tasks_fetch_them(target: str) -> None:
     """Whatever runs the app or its tests fetches them first, where they are missing."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    command = ["make", "-n", target, f"VENV={sys.prefix}", "DOCS_PAGE=.build/missing"]
-    printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "tasks.py", "--dry-run", target, "NO_INSTALL=1", "DOCS_PAGE=.build/missing"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "-m local_host.docs_page\n" in printed
 
 

@@ -19,10 +19,10 @@ def make(archive: Path, program: Path, **environment: str) -> "subprocess.Comple
     variables = (
         f"DURABLE_HOST_ARCHIVE={archive}",
         f"DURABLE_HOST_PROGRAM={program}",
-        f"BIN={Path(sys.executable).parent}",
+        f"PYTHON={sys.executable}",
     )
     return subprocess.run(
-        ["make", "--no-print-directory", "--assume-old=.venv/.local", "durable-host", *variables],
+        ["make", "--no-print-directory", "durable-host", *variables],
         cwd=ROOT,
         env={**inherited, **environment},
         capture_output=True,

@@ -38,13 +38,13 @@ def test_finding(pyenv: Path, tmp_path: Path) -> None:
 def test_plan() -> None:
     """Each found one repeats the tests; from 3.13 on it indexes the app with the next Durable SDK."""
     found = {"3.11": Path("/a/python3.11"), "3.13": Path("/b/python3.13")}
-    commands, left_out = plan(found, "make", PIP)
+    commands, left_out = plan(found, PIP)
     lines = [" ".join(command) for command in commands]
     dry_run = "python -m pip install --dry-run --target .build/none --only-binary=:all: -r requirements.txt"
     assert lines == [
-        "make --no-print-directory PYTHON=/a/python3.11 VENV=.venv-3.11 on-this-python",
-        "make --no-print-directory PYTHON=/b/python3.13 VENV=.venv-3.13 on-this-python",
-        "make --no-print-directory PYTHON=/b/python3.13 VENV=.venv-3.13 durable-2",
+        "/a/python3.11 tasks.py VENV=.venv-3.11 on-this-python",
+        "/b/python3.13 tasks.py VENV=.venv-3.13 on-this-python",
+        "/b/python3.13 tasks.py VENV=.venv-3.13 durable-2",
         f"{dry_run} --python-version 3.14",
         f"{dry_run} --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64",
     ]
@@ -59,7 +59,7 @@ def test_the_documents_name_these_platforms() -> None:
 
 def test_what_is_left_out() -> None:
     """Without 3.13 or newer, the next Durable SDK is left out, and that is said."""
-    _, left_out = plan({"3.12": Path("/a")}, "make", PIP)
+    _, left_out = plan({"3.12": Path("/a")}, PIP)
     assert left_out[-1] == "azure-functions-durable 2.x: it needs Python 3.13 or newer"
     assert len(left_out) == 4
 
@@ -71,6 +71,5 @@ def test_what_is_left_out_is_said_where_something_fails(
     plans = ([["true"], ["sh", "-c", "exit 3"], ["echo", "not run"]], ["Python 3.14: not found"])
     monkeypatch.setattr(every_python, "find", lambda *_: None)
     monkeypatch.setattr(every_python, "plan", lambda *_: plans)
-    monkeypatch.setattr("sys.argv", ["every_python", "make"])
     assert every_python.main() == 3
     assert capfd.readouterr().out.splitlines() == ["== true", "== sh -c exit 3", "left out: Python 3.14: not found"]

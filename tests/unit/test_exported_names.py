@@ -18,14 +18,15 @@ ROOT = Path(__file__).parents[2]
 def test_what_actions_import() -> None:
     """The public names, sorted; taking one away breaks users' modules."""
     assert actions.__all__ == [
-        "ID_PATTERN", "RESOURCE", "Accepted", "Action", "ActionCanceled", "ActionContext", "ActionFailed",
-        "ArmAsyncOperationHeader", "ArmCombinedLroHeaders", "ArmLroLocationHeader", "ArmResource", "ArmTrackedResource",
-        "Attempt", "Canceled", "ChangeRefused", "Content", "Context", "Create", "CreatedOperation", "DeclarationError",
-        "Delegation", "Duration", "EntityChange", "EntitySource", "EntityStore", "ErrorBody", "ErrorDetail", "Failed",
-        "Model", "ODataService", "Policies", "PollingPolicies", "Progress", "RemovalContext", "Remove",
-        "RequestContext", "RequestError", "ResourceTable", "ResourceView", "Retry", "Running", "Stored", "Succeeded",
-        "SystemData", "Update", "action", "call", "delegate_put", "is_valid_id", "read", "read_only", "read_only_names",
-        "sweep", "validation_error", "wording",
+        "ID_PATTERN", "RESOURCE", "SENSITIVE", "Accepted", "Action", "ActionCanceled", "ActionContext",
+        "ActionFailed", "ArmAsyncOperationHeader", "ArmCombinedLroHeaders", "ArmLroLocationHeader", "ArmResource",
+        "ArmTrackedResource", "Attempt", "AttemptContext", "Canceled", "ChangeRefused", "Content", "Context",
+        "ContinueLater", "Create", "CreatedOperation", "DeclarationError", "Delegation", "Duration", "EntityChange",
+        "EntitySource", "EntityStore", "ErrorBody", "ErrorDetail", "Failed", "Model", "ODataService", "Policies",
+        "PollingPolicies", "Progress", "RemovalContext", "Remove", "RequestContext", "RequestError", "ResourceTable",
+        "ResourceView", "Retry", "Running", "Stored", "Succeeded", "SyncActionContext", "SystemData", "Update",
+        "action", "call", "delegate_put", "is_valid_id", "read", "read_only", "read_only_names", "sweep",
+        "validation_error", "wording",
     ]  # fmt: skip
 
 

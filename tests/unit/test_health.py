@@ -14,6 +14,7 @@ from shared.contracts.http import Request, Response
 from shared.endpoints.health import Health
 from shared.errors import SettingsError, StorageUnavailable
 from shared.model.timing import Timing
+from shared.operations.pauses import Pause
 from shared.settings import Settings
 from tests.support.clock import ManualClock
 from tests.support.parts import Faults, FaultyStorage, sqlite
@@ -22,8 +23,12 @@ ASKED = Request(method="GET", url="http://127.0.0.1:7071/health", headers={}, ro
 TIMING = Timing()
 
 
+async def nothing_paused() -> tuple[Pause, ...]:
+    return ()
+
+
 def health(clock: ManualClock, *checks: Callable[[], Awaitable[object]]) -> Health:
-    return Health(checks, clock=clock, timing=TIMING)
+    return Health(checks, nothing_paused, clock=clock, timing=TIMING)
 
 
 def told(response: Response) -> tuple[int, dict[str, object]]:

@@ -290,3 +290,11 @@ async def test_forty_operations_of_a_dead_process(tmp_path: Path) -> None:
             (Status.SUCCEEDED, 2),
             (Status.SUCCEEDED, 1),
         ] * 20
+
+
+async def test_removals_side_by_side_are_all_counted(world: World) -> None:
+    """Eight at a time, each of which waits for the engine."""
+    for _ in range(24):
+        await world.run(await world.start())
+    world.clock.pass_by(days=2)
+    assert (await world.tidy()).removed == 24

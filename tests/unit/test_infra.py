@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from shared.contracts.pages import OPERATIONS_FILES
 from shared.settings import Settings
 from shared.storage.namespace import stored_name
 from tests.support import infra, kql
@@ -177,8 +178,10 @@ def test_sign_in_takes_the_place_of_keys() -> None:
     assert sign_in["properties"]["globalValidation"] == {
         "requireAuthentication": True,
         "unauthenticatedClientAction": "Return401",
-        "excludedPaths": ["/health"],
+        "excludedPaths": "[variables('openPaths')]",
     }
+    page = ["/operations", *(f"/operations/{name}" for name in OPERATIONS_FILES)]
+    assert module("app")["variables"]["openPaths"] == ["/health", *page]
     assert TEMPLATE["variables"]["signIn"] == "[not(empty(parameters('authClientId')))]"
 
 

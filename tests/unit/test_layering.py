@@ -305,6 +305,21 @@ def test_one_clock() -> None:
     assert {name: used for name, used in found.items() if used} == {}
 
 
+def additions_over_a_wait(tree: ast.Module) -> Iterator[int]:
+    """Lines that add to what several tasks share: it is read before the wait and written after it."""
+    for node in ast.walk(tree):
+        is_shared = isinstance(node, ast.AugAssign) and not isinstance(node.target, ast.Name)
+        if is_shared and any(isinstance(part, ast.Await) for part in ast.walk(node.value)):
+            yield node.lineno
+
+
+def test_nothing_is_added_up_over_a_wait() -> None:
+    """What another task has added meanwhile would be lost."""
+    assert list(additions_over_a_wait(ast.parse("async def f():\n report.n += await g()\n n += await g()"))) == [2]
+    found = {name: list(additions_over_a_wait(ast.parse(path.read_text("utf-8")))) for name, path in MODULES.items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
 TESTS = ROOT / "tests"
 SAMPLE = ("actions", "library", "function_app")
 """What of the repository is the sample: its actions, its domain, and the app of both."""

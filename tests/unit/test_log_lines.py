@@ -17,6 +17,8 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 NOT_ABOUT_AN_OPERATION = {
     "A check of the app's health failed",
     "Active operations: %d NotStarted, %d Running, %d Canceling, %d young; the oldest NotStarted is %d s old%s",
+    "Paused: %s (%s)",
+    "Resumed: %s (%s)",
     "An operator lists operations of %s (%s)",
     "Health: %s",
     "Housekeeping did not reach storage: %s",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -192,6 +193,7 @@ def test_monitor_members() -> None:
     done = make_operation(status=Status.SUCCEEDED)
     attempt = AttemptRecord(number=1, began=T0)
     waiting = make_operation(status=Status.RUNNING, attempts=(attempt,), last_error=ErrorBody("a", "b"))
+    waiting = replace(waiting, labels=("a",), retry_of="op-0")
     shown = [json.loads(monitor_response(each, b'{"x": 1}').body) for each in (failed, done, waiting)]
     assert {name for each in shown for name in each} == MONITOR_MEMBERS
 

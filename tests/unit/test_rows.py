@@ -93,6 +93,7 @@ OPERATIONS = st.builds(
             "lease_until",
             "attempt_deadline",
             "unknown_since",
+            "misfit_since",
             "expires",
         )
     },
@@ -100,6 +101,8 @@ OPERATIONS = st.builds(
     outcome=st.none() | OUTCOMES,
     last_error=st.none() | ERRORS,
     listed_for_all=st.booleans(),
+    retry_of=st.just("") | IDS,
+    input_version=COUNTS,
     labels=st.lists(st.from_regex(LABEL_PATTERN, fullmatch=True).filter(str.isascii), max_size=5).map(tuple),
     etag=st.just("e"),
 )
@@ -123,7 +126,8 @@ def test_a_merge_leads_from_any_state_to_any_other(old: Operation, new: Operatio
     """Merging an update's columns over the stored ones gives the new operation and nothing of the old."""
     old = replace(old, expires=old.expires or old.created)
     new = replace(new, id=old.id, owner=old.owner, created=old.created, expires=new.expires or new.created)
-    new = replace(new, labels=old.labels, listed_for_all=old.listed_for_all)
+    fixed = ("labels", "listed_for_all", "retry_of", "input_version")
+    new = replace(new, **{name: getattr(old, name) for name in fixed})
     change = rows.updates(old, new)[0]
     assert isinstance(change, Merge)
     assert rows.from_row(as_row({**rows.to_columns(old), **change.values})) == new

@@ -21,7 +21,8 @@ def test_names() -> None:
     assert {
         PREFIX, "API_VERSION_REQUIRED", "CSV_NEUTRALIZE_FORMULAS", "DATA_DIR", "HOUSEKEEPING_SCHEDULE",
         "HTTP_AUTH_LEVEL", "MAX_BODY_BYTES", "MAX_CONCURRENT_REQUESTS", "MAX_RESULT_BYTES",
-        "MAX_UPLOAD_BYTES", "MAX_WAIT_SECONDS", "OPERATIONS_NAMESPACE", "OPERATIONS_STORE", "OPERATIONS_TABLES_CLIENT",
+        "MAX_UPLOAD_BYTES", "MAX_WAIT_SECONDS", "PAUSED_ACTIONS",
+        "OPERATIONS_NAMESPACE", "OPERATIONS_STORE", "OPERATIONS_TABLES_CLIENT",
         "OPERATOR_CANCEL_ROLE", "OPERATOR_READ_ROLE",
         "PUBLIC_BASE_URL",
         "SYNC_HANDLER_THREADS", "SYNC_TIMEOUT_SECONDS",
@@ -282,3 +283,12 @@ def test_hubs_that_are_not_there(tmp_path: Path) -> None:
     slot = {"WEBSITE_SITE_NAME": "site", "WEBSITE_SLOT_NAME": "staging"}
     with pytest.raises(SettingsError, match=r"hubName in host\.json, .* is not set: the slot 'staging'"):
         Settings.read(slot, host_json(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("", ()), (" ", ()), ("*", ("*",)), ("book:put", ("book:put",)), (" a:b, c:d,, ", ("a:b", "c:d"))],
+)
+def test_paused_actions(text: str, names: tuple[str, ...]) -> None:
+    """Names with commas between them."""
+    assert Settings.read({"PAUSED_ACTIONS": text}).paused_actions == names

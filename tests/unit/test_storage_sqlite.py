@@ -204,7 +204,7 @@ async def test_a_new_file_is_numbered_before_anything_is_in_it(tmp_path: Path) -
 
 async def test_a_finished_operation_takes_little_room(tmp_path: Path) -> None:
     """All its rows, their index and what the file wastes are 2.5 KB at most, without its payloads."""
-    count = 100
+    count = 400
 
     @action("test:work", post="thing:work")
     async def work(context: ActionContext) -> None:
@@ -215,7 +215,7 @@ async def test_a_finished_operation_takes_little_room(tmp_path: Path) -> None:
         for _ in range(count):
             await world.run(await world.start())
     with closing(sqlite3.connect(tmp_path / "tables.db")) as connection:
-        (left,) = connection.execute("SELECT count(*) FROM rows WHERE key LIKE 'x!%'").fetchone()
+        (left,) = connection.execute("SELECT count(*) FROM rows WHERE key LIKE 't!%!expire'").fetchone()
     assert left == count
     assert (tmp_path / "tables.db").stat().st_size <= 2560 * count
 

@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.trace import NoOpTracerProvider, StatusCode
 
 from shared import telemetry
-from shared.actions import ActionContext, ActionFailed, RequestError, Retry, action
+from shared.actions import ActionContext, ActionFailed, RequestError, Retry, SyncActionContext, action
 from shared.model.operation import Operation, Status
 from shared.model.timing import Timing
 from shared.operations import rows
@@ -84,7 +84,7 @@ def test_the_deployed_app_has_the_api() -> None:
 async def test_one_trace_from_the_request_to_the_handler(world: World, recorded: Recorded, sync: bool) -> None:
     """The caller's span, the start, the attempt, the handler, what that does; and the storage calls of each."""
 
-    def blocking(context: ActionContext, request: Input) -> None:
+    def blocking(context: SyncActionContext, request: Input) -> None:
         assert threading.current_thread() is not threading.main_thread()
         with telemetry.span("mine", {}):
             pass
@@ -306,7 +306,7 @@ async def test_an_abandoned_thread_is_counted(recorded: Recorded, world: World) 
     """One that did not stop at its deadline."""
     release = threading.Event()
 
-    def stubborn(context: ActionContext, request: Input) -> None:
+    def stubborn(context: SyncActionContext, request: Input) -> None:
         release.wait(20)
 
     world = reset(world, stubborn, timeout="1s")

@@ -68,6 +68,8 @@ def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None =
         "attempt": operation.attempt,
         **(parameters or {}),
     }
+    if operation.retry_of:
+        body["retryOf"] = operation.retry_of
     if operation.labels:
         body["labels"] = list(operation.labels)
     if operation.scheduled is not None:
@@ -100,25 +102,24 @@ def started_response(
     operation: Operation,
     content: bytes | None,
     *,
-    base: str,
-    api_version: str,
+    location: str,
     replayed: bool = False,
     parameters: bytes | None = None,
 ) -> Response:
-    """The monitor as the answer to a start, even when it is already over.
+    """The monitor, which lies at `location`, as the answer to a start, even when it is already over.
 
     202 for a POST and a DELETE, always ("LRO action on a resource pattern", "DELETE LRO pattern"); for a PUT of an
     operation 201, and 200 when it was there.
     """
     own = pattern_of(operation) is Pattern.PUT_OPERATION
     status = 200 if own and replayed else operation.start_status
-    headers = _start_headers(operation, base, api_version)
+    headers = _start_headers(operation, location)
     return _with_result(status, operation, content, parameters, headers)
 
 
-def resource_response(operation: Operation, resource: bytes, *, base: str, api_version: str) -> Response:
+def resource_response(operation: Operation, resource: bytes, *, location: str) -> Response:
     """The resource as the answer to its PUT: 201 where it is new, 200 where it was there, also when repeated."""
-    headers = _start_headers(operation, base, api_version)
+    headers = _start_headers(operation, location)
     return Response(status=operation.start_status, headers=headers, body=resource, content_type="application/json")
 
 
@@ -208,8 +209,7 @@ def _attempt_json(attempt: AttemptRecord) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _start_headers(operation: Operation, base: str, api_version: str) -> dict[str, str]:
-    location = monitor_url(base, operation, api_version)
+def _start_headers(operation: Operation, location: str) -> dict[str, str]:
     return {"Operation-Location": location, "Operation-Id": operation.id, **pace(operation)}
 
 

@@ -15,6 +15,7 @@ _URI: Json = {"type": "string", "format": "uri"}
 ERRORS: Mapping[int, str] = {
     400: "The request does not fit; `code` and `details` say what and where.",
     401: "The key or the sign-in is missing or wrong. The platform itself answers without a body.",
+    403: "A role is missing; the message names it.",
     404: "There is no such resource, operation or route; somebody else's operation is not found either.",
     405: "The path names something that takes other methods; `Allow` says which.",
     406: "What is asked for with `Accept` or `$format` is no form of the answer.",
@@ -26,7 +27,7 @@ ERRORS: Mapping[int, str] = {
     415: "Send the body as application/json, without a Content-Encoding.",
     500: "Something went wrong; the app's log has more.",
     501: "OData has it and this service does not, or it needs `Prefer: respond-async`; trying again does not help.",
-    503: "Storage cannot be reached right now; try again.",
+    503: "Storage cannot be reached right now, or the action is paused; try again.",
 }
 SERVER_ERRORS = (500, 503)
 

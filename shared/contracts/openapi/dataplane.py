@@ -12,7 +12,7 @@ from shared.actions.patterns import Pattern
 from shared.actions.registry import Registry
 from shared.contracts.openapi import monitors, parts
 from shared.contracts.openapi.dialect import Json
-from shared.contracts.openapi.inputs import ID_SCHEMA, Input
+from shared.contracts.openapi.inputs import Input
 from shared.contracts.openapi.schemas import TypeOf
 
 PROFILE = parts.Profile(
@@ -21,14 +21,6 @@ PROFILE = parts.Profile(
         "Long-running operations as in the Azure REST API Guidelines: a start answers with `Operation-Location`, which "
         "is polled until the operation has ended."
     ),
-)
-
-_START_HEADERS = ("Operation-Location", "Operation-Id", "Retry-After", "retry-after-ms", "Preference-Applied")
-_OPERATION_ID = parts.Parameter(
-    "Operation-Id",
-    "The operation's id, where the caller chooses it: the same request again finds the same operation.",
-    ID_SCHEMA,
-    place="header",
 )
 
 
@@ -77,7 +69,7 @@ def _start(scope: parts.Scope, action: Action) -> parts.DescribedOperation:
     # A path whose last segment is a parameter also takes `{id}:verb`, which wants another method.
     if action.route.endswith("}"):
         errors.append(405)
-    ids = [] if names_itself else [_OPERATION_ID]
+    ids = [] if names_itself else [parts.OPERATION_ID]
     # Where clients find the final result (Azure/autorest, extensions: `final-state-via`).
     via = "original-uri" if action.pattern is Pattern.PUT_RESOURCE else "operation-location"
     return parts.DescribedOperation(
@@ -95,15 +87,17 @@ def _start(scope: parts.Scope, action: Action) -> parts.DescribedOperation:
 def _first_answers(scope: parts.Scope, action: Action, input: Input) -> dict[int, parts.Answer]:
     """The answers to a start, by status (`shared.contracts.dataplane.answers`)."""
     if action.pattern is Pattern.PUT_RESOURCE:
-        return parts.written(_result(scope, action), _START_HEADERS)
+        return parts.written(_result(scope, action), parts.START_HEADERS)
     monitor = _monitor(scope, action, input)
     if action.pattern is Pattern.PUT_OPERATION:
         return {
-            200: parts.Answer("The same request again: its operation.", monitor, _START_HEADERS),
-            201: parts.Answer("Started.", monitor, _START_HEADERS),
+            200: parts.Answer("The same request again: its operation.", monitor, parts.START_HEADERS),
+            201: parts.Answer("Started.", monitor, parts.START_HEADERS),
         }
     links = monitors.links("$response.header.Operation-Id")
-    return {202: parts.Answer("Started: the monitor. It may have ended already.", monitor, _START_HEADERS, links=links)}
+    return {
+        202: parts.Answer("Started: the monitor. It may have ended already.", monitor, parts.START_HEADERS, links=links)
+    }
 
 
 def _result(scope: parts.Scope, action: Action) -> Json | None:

@@ -11,7 +11,7 @@ from shared.contracts.openapi import parts
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.inputs import OPERATION
 from shared.contracts.openapi.schemas import TypeOf
-from shared.contracts.openapi.shapes import OperationList, OperationMonitor
+from shared.contracts.openapi.shapes import OperationList, OperationMonitor, PauseList
 
 PROFILE = parts.Profile(
     tag="Operations",
@@ -20,7 +20,7 @@ PROFILE = parts.Profile(
     ),
 )
 
-_SHAPE, _LIST, _UPDATE = "operation", "operations", "update"
+_SHAPE, _LIST, _UPDATE, _PAUSES = "operation", "operations", "update", "pauses"
 UPDATE_SCHEME = "operationSecret"
 
 _FILTER = parts.Parameter(
@@ -54,6 +54,7 @@ def types(registry: Registry) -> Iterator[TypeOf]:
     yield _SHAPE, "serialization", OperationMonitor
     yield _LIST, "serialization", OperationList
     yield _UPDATE, "validation", external.UpdateBody
+    yield _PAUSES, "serialization", PauseList
 
 
 def version(scope: parts.Scope) -> parts.Parameter:
@@ -119,6 +120,20 @@ def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
     yield monitor(scope, functions.STATUS_CANCEL, "Cancel one", parameters)
     yield monitor(scope, functions.STATUS_DELETE, "Forget one", parameters)
     yield parts.DescribedOperation(
+        functions.STATUS_RETRY,
+        "Run one again",
+        "A new operation does what a failed or canceled one was started to do, with the same input; its monitor names "
+        "that one in `retryOf`.",
+        parameters=[*parameters, parts.OPERATION_ID],
+        answers={
+            202: parts.Answer(
+                "Started: the monitor of the new operation.", scope.schemas.of(_SHAPE), parts.START_HEADERS
+            )
+        },
+        errors=(400, 404, 409),
+        other_error=True,
+    )
+    yield parts.DescribedOperation(
         functions.STATUS_RESULT,
         "Read an operation's result",
         parameters=parameters,
@@ -136,3 +151,23 @@ def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
         errors=(400, 404, 409, *parts.BODY_ERRORS),
         security=[{UPDATE_SCHEME: []}],
     )
+    yield from _switch(scope)
+
+
+def _switch(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
+    """What operators pause."""
+    answers = {200: parts.Answer("All that is paused.", scope.schemas.of(_PAUSES))}
+    yield parts.DescribedOperation(
+        functions.PAUSES, "Read what is paused", parameters=[version(scope)], answers=answers, errors=(400, 403, 405)
+    )
+    action: Json = {"type": "string", "description": "The action's name; `*` for all."}
+    body: Json = {"type": "object", "properties": {"action": action}, "required": ["action"]}
+    for endpoint, summary in ((functions.PAUSE, "Pause an action"), (functions.RESUME, "Resume an action")):
+        yield parts.DescribedOperation(
+            endpoint,
+            summary,
+            parameters=[version(scope)],
+            body=parts.body_of(body, required=True),
+            answers=answers,
+            errors=(400, 403, *parts.BODY_ERRORS),
+        )

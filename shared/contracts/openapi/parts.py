@@ -13,6 +13,7 @@ from shared.contracts import labels, scheduling
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.schemas import Schemas
 from shared.contracts.paging import MAX_TOP
+from shared.model.ids import ID_PATTERN
 from shared.settings import Settings
 
 JSON = "application/json"
@@ -117,6 +118,13 @@ def header(name: str, description: str, component: str = "") -> Parameter:
     return Parameter(name, description, place="header", component=component)
 
 
+START_HEADERS = ("Operation-Location", "Operation-Id", "Retry-After", "retry-after-ms", "Preference-Applied")
+OPERATION_ID = Parameter(
+    "Operation-Id",
+    "The operation's id, where the caller chooses it: the same request again finds the same operation.",
+    {"type": "string", "pattern": f"^{ID_PATTERN}$"},
+    place="header",
+)
 LABELS = header(
     labels.HEADER, f"At most {labels.MAX_LABELS} labels with commas between them, to find the operation by in lists."
 )

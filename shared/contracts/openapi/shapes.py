@@ -97,6 +97,7 @@ class OperationMonitor(TypedDict):
     createdDateTime: datetime
     lastActionDateTime: datetime
     attempt: Annotated[int, Field(ge=0)]
+    retryOf: NotRequired[Id]
     labels: NotRequired[list[str]]
     notBefore: NotRequired[datetime]
     waitingFor: NotRequired[str]
@@ -140,3 +141,18 @@ class Health(TypedDict):
 
     status: Literal["Healthy", "Unhealthy"]
     problems: NotRequired[list[str]]
+    paused: NotRequired[list[str]]
+
+
+class PausedAction(TypedDict):
+    """An action that starts and claims nothing, or `*` for all of them; without `since` a setting says so."""
+
+    action: str
+    by: str
+    since: NotRequired[datetime]
+
+
+class PauseList(TypedDict):
+    """All that is paused."""
+
+    value: list[PausedAction]

@@ -161,6 +161,7 @@ class Arm:
             plan = await self._plan(write)
             if not isinstance(plan, Plan):
                 return plan
+            self._service.check_not_paused(write.verb.action)
             if unchecked:
                 unchecked = False
                 await write.verb.action.check_preconditions(self._context(write), plan.input)

@@ -17,7 +17,7 @@ from shared.operations.service import OperationService, not_found
 
 _log = logging.getLogger(__name__)
 
-READ, READ_RESULT, CANCEL, DELETE = "read", "read the result", "cancel", "delete"
+READ, READ_RESULT, CANCEL, DELETE, RETRY = "read", "read the result", "cancel", "delete", "run again"
 """Acts, as the log names them."""
 
 OWNER = "owner"

@@ -1,136 +1,66 @@
 """The data-plane routes: from request to answer, over the operation service."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
-
-from pydantic import BaseModel
 
 from shared.actions import routes
-from shared.actions.context import RequestContext, Services
+from shared.actions.context import Services
 from shared.actions.declaration import Action, Read
 from shared.actions.models import Content
-from shared.actions.patterns import OPERATION_ID, Accepted, Pattern
+from shared.actions.patterns import OPERATION_ID, Pattern
 from shared.actions.routes import Endpoint
-from shared.contracts import bodies, preferences
+from shared.contracts import bodies
 from shared.contracts.caller import Caller, dataplane_caller
 from shared.contracts.dataplane import answers as dataplane
 from shared.contracts.dataplane import listing
-from shared.contracts.functions import STATUS, STATUS_CANCEL
-from shared.contracts.headers import condition, early_poll
+from shared.contracts.functions import STATUS, STATUS_CANCEL, STATUS_RETRY
 from shared.contracts.http import Request, Response
-from shared.contracts.labels import labels
-from shared.contracts.scheduling import not_before
 from shared.endpoints.caching import once_ended
-from shared.endpoints.dataplane.operators import CANCEL, DELETE, READ, READ_RESULT, Operators
+from shared.endpoints.dataplane.operators import CANCEL, DELETE, READ, READ_RESULT, RETRY, Operators
+from shared.endpoints.dataplane.starts import Starts
 from shared.endpoints.unknown import unknown_route
 from shared.engine.port import Engine
 from shared.errors import RequestError
 from shared.model.ids import ID_PATTERN, is_valid_id
 from shared.model.operation import Operation
 from shared.operations.lists import OperationLists
-from shared.operations.locks import ResourceLocked
 from shared.operations.off_loop import off_loop
-from shared.operations.service import OperationService, Started, StartRequest, not_found
-
-_ON_A_RESOURCE = (Pattern.PUT_RESOURCE, Pattern.DELETE_RESOURCE)
+from shared.operations.service import OperationService, not_found
 
 
 class DataPlane:
     """Every data-plane route as a coroutine from Request to Response; errors are raised, the boundary answers them."""
 
     def __init__(
-        self, service: OperationService, lists: OperationLists, services: Services, endpoints: Sequence[Endpoint]
+        self,
+        service: OperationService,
+        lists: OperationLists,
+        services: Services,
+        endpoints: Sequence[Endpoint],
+        actions: Mapping[str, Action],
     ) -> None:
-        """`endpoints` are all of the app's: they tell what a path means that fits two routes."""
+        """`actions` are those that can be run again; `endpoints` are all of the app's: they tell what a path means that
+        fits two routes.
+        """
         self._service = service
         self._lists = lists
         self._services = services
         self._settings = services.settings
         self._endpoints = endpoints
+        self._starts = Starts(service, services, actions)
         self._operators = Operators(service)
 
     async def start(self, request: Request, action: Action, engine: Engine) -> Response:
         """Start an action: every check first, then the first answer of its pattern."""
         caller = self._caller(request)
         self._check_route_ids(request, action.route)
-        context = caller.context(self._services)
-        due = not_before(request.headers)
-        input, input_json, fingerprint = await off_loop(len(request.body), self._read_start, request, action, due)
-        first = _FirstAnswer(action, context, input)
-        resource = action.exclusive or (action.route if action.pattern in _ON_A_RESOURCE else "")
-        start = StartRequest(
-            action=action,
-            context=context,
-            input=input,
-            input_json=input_json,
-            owner=caller.owner,
-            method=request.method,
-            path=routes.expand(action.route, request.route),
-            api_version=caller.api_version,
-            fingerprint=fingerprint,
-            operation_id=_chosen_id(request, action),
-            resource=routes.expand(resource, request.route),
-            exclusive=action.exclusive is not None,
-            start_status=201 if action.pattern is Pattern.PUT_OPERATION else 202,
-            profile_state=dataplane.profile_state_of(action.pattern) | condition(request.headers),
-            labels=labels(request.headers),
-            not_before=due,
-            decide_status=first.decide if action.pattern is Pattern.PUT_RESOURCE else None,
-            is_repeatable=action.pattern in _ON_A_RESOURCE,
-        )
-        started = await self._begin(start, caller, engine)
-        seconds = preferences.wait_seconds(request, limit=self._settings.max_wait_seconds)
-        operation = await self._service.wait(started.operation, seconds, engine) if seconds else started.operation
-        content = await self._service.result_content(operation)
-        if action.pattern is Pattern.PUT_RESOURCE:
-            resource_json = content or await first.resource_json()
-            response = dataplane.resource_response(
-                operation, resource_json, base=caller.base_url, api_version=caller.api_version
-            )
-        else:
-            parameters = input_json if action.pattern is Pattern.PUT_OPERATION else None
-            response = await off_loop(
-                len(parameters or b""),
-                dataplane.started_response,
-                operation,
-                content,
-                base=caller.base_url,
-                api_version=caller.api_version,
-                replayed=started.replayed,
-                parameters=parameters,
-            )
-        soon = early_poll(self._service.first_poll(operation))
-        return replace(response, headers={**response.headers, **soon, **preferences.applied(seconds)})
+        return await self._starts.start(request, action, caller, engine)
 
-    async def _begin(self, start: StartRequest, caller: Caller, engine: Engine) -> Started:
-        """As the service does it; a refusal names the operation that holds the resource to who may see it."""
-        try:
-            return await self._service.begin(start, engine)
-        except ResourceLocked as error:
-            holder = error.holder
-            if holder is None or not (holder.owner == caller.owner or caller.may_read_all):
-                raise
-            url = dataplane.monitor_url if holder.owner == caller.owner else dataplane.operator_url
-            raise error.naming(url(caller.base_url, holder, caller.api_version)) from None
-
-    def _read_start(
-        self, request: Request, action: Action, due: datetime | None
-    ) -> tuple[BaseModel | None, bytes, str]:
-        """The input, as it is stored, and the fingerprint of the start."""
-        input = self._input(request, action)
-        input_json = bodies.canonical_json(input)
-        return input, input_json, bodies.fingerprint(action.name, request.method, input_json, due)
-
-    def _input(self, request: Request, action: Action) -> BaseModel | None:
-        if action.pattern is Pattern.DELETE_RESOURCE:
-            bodies.refuse_body(request)
-            return bodies.parse_input(action.input_model, request.route, {})
-        body = bodies.read_json_object(request, limit=self._settings.max_body_bytes)
-        # The id in a PUT of an operation is the operation's, not the input's.
-        own = OPERATION_ID if action.pattern is Pattern.PUT_OPERATION else None
-        route = {name: value for name, value in request.route.items() if name != own}
-        return bodies.parse_input(action.input_model, route, body)
+    async def retry(self, request: Request, engine: Engine) -> Response:
+        """`POST status/{operation_id}:retry`: 202 with the monitor of a new operation that does the same again."""
+        named = await self._named(request, STATUS_RETRY.route, act=RETRY)
+        operation, content = await self._service.get_with_input(*named)
+        return await self._starts.again(request, operation, content, self._caller(request), engine)
 
     async def read(self, request: Request, read: Read) -> Response:
         """`GET` of a resource, answered by the declared read."""
@@ -193,7 +123,15 @@ class DataPlane:
         operation, parameters = await self._service.get_with_input(*self._own(request, action.route), engine)
         operation = await self._service.wait_if_young(operation, engine)
         _check_is_at(operation, routes.expand(action.route, request.route), request)
-        return await self._monitor(request, operation, parameters)
+        return await self._monitor(request, operation, self._shown(action, operation, parameters))
+
+    @staticmethod
+    def _shown(action: Action, operation: Operation, input_json: bytes | None) -> bytes | None:
+        """The input, as it may be shown; nothing of one that does not fit the action any more."""
+        try:
+            return input_json and action.shown_input(input_json, operation.input_version)
+        except ValueError:
+            return None
 
     async def operation_cancel(self, request: Request, action: Action) -> Response:
         """`POST {operation}:cancel`, with the monitor as `GET` has it."""
@@ -265,45 +203,6 @@ class DataPlane:
             return None
         error = unknown_route(self._endpoints, replace(request, root_path=self._settings.root_path))
         return None if error.status == 405 and request.method in error.headers["Allow"].split(", ") else error
-
-
-class _FirstAnswer:
-    """What the `accepted` hook of a PUT says: asked when the operation is new, and again for a replay."""
-
-    def __init__(self, action: Action, context: RequestContext, input: BaseModel | None) -> None:
-        self._action = action
-        self._context = context
-        self._input = input
-        self._accepted: Accepted | None = None
-
-    async def decide(self) -> int:
-        self._accepted = await self._action.accept(self._context, self._input)
-        return 201 if self._accepted.created else 200
-
-    async def resource_json(self) -> bytes:
-        if self._accepted is None:
-            await self.decide()
-        assert self._accepted is not None
-        assert self._action.output is not None, "a PUT of a resource returns it"
-        return self._action.output.dump_json(
-            self._action.output.validate_python(self._accepted.resource), by_alias=True
-        )
-
-
-def _chosen_id(request: Request, action: Action) -> str | None:
-    """The caller's own id: from the header, or from the path where that holds it.
-
-    Raises RequestError 400 where it cannot be one, and where path and header contradict each other.
-    """
-    operation_id = request.headers.get("operation-id")
-    if operation_id is not None and not is_valid_id(operation_id):
-        raise RequestError(400, "InvalidOperationId", f"Operation-Id must match {ID_PATTERN}.", target="Operation-Id")
-    if action.pattern is not Pattern.PUT_OPERATION:
-        return operation_id
-    if operation_id is not None and operation_id != request.route[OPERATION_ID]:
-        message = "The URL names the operation; leave the header Operation-Id out."
-        raise RequestError(400, "OperationIdMismatch", message, target="Operation-Id")
-    return request.route[OPERATION_ID]
 
 
 def _check_is_at(operation: Operation, path: str, request: Request) -> None:

@@ -37,6 +37,8 @@ EXPECTED = {
     "book_upload_start",
     "docs",
     "docs_file",
+    "operations",
+    "operations_file",
     "files_upload_start",
     "health",
     "housekeeping",
@@ -45,6 +47,10 @@ EXPECTED = {
     "longRunningActions",
     "status",
     "status_cancel",
+    "status_retry",
+    "pauses",
+    "pauses_pause",
+    "pauses_resume",
     "status_delete",
     "status_list",
     "status_result",
@@ -110,9 +116,10 @@ def test_the_fallback_sorts_last() -> None:
 
 
 def test_http_functions_ask_for_a_key_but_these() -> None:
-    """Health, the page and the update with a secret are anonymous; all else asks for a key unless a setting says so."""
+    """Health, pages and the update with a secret are anonymous; all else asks for a key unless a setting says so."""
     levels = {f.get_function_name(): f.get_trigger().auth_level.name for f in functions() if _is_http(f)}
-    assert {levels.pop(name) for name in ("health", "docs", "docs_file", "status_update")} == {"ANONYMOUS"}
+    pages = ("docs", "docs_file", "operations", "operations_file")
+    assert {levels.pop(name) for name in ("health", *pages, "status_update")} == {"ANONYMOUS"}
     assert set(levels.values()) == {"FUNCTION"}
 
 

@@ -17,9 +17,10 @@ from shared.composition import Application
 from shared.contracts.http import Request, Response
 from shared.contracts.openapi import docs_page
 from shared.contracts.openapi.document import describe
+from shared.contracts.pages import CONTENT_TYPES
 from shared.endpoints.boundary import answer
 from shared.endpoints.description import Description
-from shared.endpoints.docs_files import PageFiles
+from shared.endpoints.docs_files import docs_files
 from tests.sample.described import sample
 from tests.support.parts import Input, settings
 
@@ -218,7 +219,7 @@ async def test_where_requests_may_go(tmp_path: Path) -> None:
 async def test_files(endpoints: Description, name: str) -> None:
     """Each comes with its type and an ETag, compressed where that is taken, and 304 where it is known."""
     plain = await get(endpoints.file, f"/docs/{name}", route={"file": name})
-    assert (plain.status, plain.content_type) == (200, docs_page.CONTENT_TYPES[Path(name).suffix])
+    assert (plain.status, plain.content_type) == (200, CONTENT_TYPES[Path(name).suffix])
     assert plain.headers["X-Content-Type-Options"] == "nosniff"
     small = await get(endpoints.file, route={"file": name}, headers={"accept-encoding": "br, gzip;q=0.5"})
     if name.endswith(".png"):
@@ -241,7 +242,7 @@ async def test_no_other_files(endpoints: Description, name: str) -> None:
 async def test_without_the_files(tmp_path: Path) -> None:
     """An app without the files of the UI says how to get them, also where one is missing; the description is there."""
     (tmp_path / "swagger-ui.css").touch()
-    endpoints = Description(sample(), settings(tmp_path), PageFiles(tmp_path))
+    endpoints = Description(sample(), settings(tmp_path), docs_files(tmp_path))
     page = await get(endpoints.page, "/docs")
     assert (page.status, page.headers["x-ms-error-code"]) == (404, "PageNotInstalled")
     message = json.loads(page.body)["error"]["message"]

@@ -269,7 +269,7 @@ def test_security_follows_the_settings(name: str) -> None:
     assert document["security"] == security
     assert document["components"]["securitySchemes"].keys() == schemes | {"operationSecret"}
     found = operations(document)
-    anonymous = {"health", "docs", "docs_file"}
+    anonymous = {"health", "docs", "docs_file", "operations", "operations_file"}
     assert {name for name, (_, _, each) in found.items() if each.get("security") == []} == anonymous
     refusing = {name for name, (_, _, each) in found.items() if "401" in each["responses"]}
     assert refusing == (found.keys() - anonymous if security else set())

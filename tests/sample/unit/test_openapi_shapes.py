@@ -56,7 +56,13 @@ def operations() -> Iterator[Operation]:
     for status in Status:
         now = replace(bare, status=status)
         yield now
-        yield replace(now, progress=Progress(12.5, 1, 8, "one of eight", {"page": 1}), attempt=3, labels=("a", "b"))
+        yield replace(
+            now,
+            progress=Progress(12.5, 1, 8, "one of eight", {"page": 1}),
+            attempt=3,
+            labels=("a", "b"),
+            retry_of="op-0",
+        )
         lost = AttemptRecord(
             number=1, began=T0, ended=T0, outcome=AttemptOutcome.LOST, code="AttemptLost", message="m", instance="aa"
         )

@@ -83,17 +83,20 @@ async def test_unknown_action(make: Callable[..., World]) -> None:
 
 
 async def test_stored_input_no_longer_fits(make: Callable[..., World]) -> None:
-    """Stored input this version does not accept is a failure; fields it does not know are passed over."""
+    """Stored input this version does not accept is a failure after ten minutes; fields it does not know are passed
+    over."""
     world = make(echo)
     bad = await world.start(input_json=b'{"fileName":["no"]}')
     more = await world.start(input_json=b'{"fileName":"b","later":1}')
+    assert await world.run(bad) == world.clock.now() + timedelta(seconds=15)
+    world.clock.pass_by(minutes=10)
     for operation in (bad, more):
         assert await world.run(operation) is None
     failed = await world.read(bad)
     assert error_code(failed) == "InvalidStoredInput"
     assert failed.outcome is not None
     assert failed.outcome.error is not None
-    said = "The stored input no longer fits the action: fileName: Input should be a valid string"
+    said = "The stored input does not fit the action: fileName: Input should be a valid string"
     assert failed.outcome.error.message == said
     assert (await world.read(more)).status is Status.SUCCEEDED
 

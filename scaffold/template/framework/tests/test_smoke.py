@@ -82,3 +82,11 @@ def test_the_page_is_there(app: str) -> None:
     assert status == 200
     assert b"<html" in page
     assert _get(f"{app}/docs/swagger-ui.css")[0] == 200
+
+
+def test_the_page_of_operations_is_there(app: str) -> None:
+    """The page at /operations comes with its files."""
+    status, page = _get(f"{app}/operations")
+    assert status == 200
+    assert b"<html" in page
+    assert _get(f"{app}/operations/page.js")[0] == 200

@@ -1,0 +1,99 @@
+"""Load of one kind on one system, and what it took."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.wire import Answer, Connection, path_of
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAUSE = 0.02
+"""Seconds between two polls of one caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """How a system starts work and shows it."""
+
+    url: str
+    start: str
+    """The path that takes a POST."""
+    monitor: Callable[[Answer], str]
+    """The path to poll, from the answer to a start."""
+    ended: bytes
+    """In the answer to a poll once the work has ended."""
+
+
+def ours(url: str, action: str = "do") -> Api:
+    return Api(
+        url, f"/nothing/n1:{action}", lambda answer: path_of(answer.headers["operation-location"]), b'"Succeeded"'
+    )
+
+
+def durable(url: str) -> Api:
+    return Api(url, "/bare", lambda answer: path_of(json.loads(answer.body)["statusQueryGetUri"]), b'"Completed"')
+
+
+def rival(url: str) -> Api:
+    return Api(url, "/start", lambda answer: f"/status/{json.loads(answer.body)['id']}", b'"SUCCESS"')
+
+
+async def start(connection: Connection, api: Api) -> str:
+    """The path of the monitor."""
+    answer = await connection.ask("POST", api.start, b"{}")
+    assert answer.status in (200, 202), answer
+    return api.monitor(answer)
+
+
+async def operations(api: Api, count: int, callers: int) -> None:
+    """So many, each from its start until its end is seen."""
+
+    async def one(connection: Connection) -> None:
+        monitor = await start(connection, api)
+        while api.ended not in (await connection.ask("GET", monitor)).body:  # noqa: ASYNC110 - that is a caller
+            await asyncio.sleep(_PAUSE)
+
+    await _share(api.url, count, callers, one)
+
+
+async def gets(url: str, path: str, count: int, callers: int) -> None:
+    """The same GET again and again."""
+
+    async def one(connection: Connection) -> None:
+        answer = await connection.ask("GET", path)
+        assert answer.status == 200, answer
+
+    await _share(url, count, callers, one)
+
+
+async def _share(url: str, count: int, callers: int, one: Callable[[Connection], Awaitable[None]]) -> None:
+    left = iter(range(count))
+
+    async def caller() -> None:
+        async with Connection(url) as connection:
+            for _ in left:
+                await one(connection)
+
+    await asyncio.gather(*(caller() for _ in range(callers)))
+
+
+async def rate(work: Awaitable[None], count: int) -> float:
+    """So many a second."""
+    began = time.perf_counter()
+    await work
+    return count / (time.perf_counter() - began)
+
+
+def cpu(pids: Sequence[int]) -> float:
+    """Seconds that these processes and what they have started have used."""
+    total = 0.0
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            total += cpu([int(child) for child in task.read_text().split()])
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / _TICKS
+    return total
