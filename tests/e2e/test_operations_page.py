@@ -350,7 +350,7 @@ def test_progress_and_cancel(visit: Opener, client: httpx.Client) -> None:
     row = rows(page).filter(has_text=started["id"])
     expect(row.get_by_role("progressbar")).to_have_attribute("value", "75")
     expect(row).to_contain_text("nightly")
-    expect(page.get_by_role("button", name=re.compile("Running 1"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Running [1-9]"))).to_be_visible()
     picture(page, "running")
     row.locator(".opener").click()
     expect(page.locator("#details")).to_contain_text("3 of 4: step 3")

@@ -93,6 +93,7 @@ export function rowOf(row, { open, pick, filter }) {
     const now = JSON.stringify([row.status, row.percentComplete, row.errorCode]);
     if (now === before) return;
     before = now;
+    status.className = `status ${row.status}`;
     status.replaceChildren(pill(row.status));
     if (row.percentComplete !== undefined) status.append(progress(row.percentComplete, row.kind));
     if (row.errorCode) {
