@@ -5,6 +5,7 @@
 The run is part of the key: once an operation is removed another one may have its id, before the rows are gone.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from shared.model.operation import Operation
 from shared.operations.off_loop import off_loop
 from shared.operations.payload_columns import load_json, payload_columns, payload_of
 from shared.operations.records import OperationRecords
-from shared.operations.snapshots import STEP_RESULT, snapshot
+from shared.operations.snapshots import STEP_RESULT, Snapshot, snapshot
 from shared.storage.ports import Change, Insert, Row
 
 MAX_STEPS = 1000
@@ -61,6 +62,8 @@ class Steps:
         self._unread = attempt.operation.steps
         """How many steps of earlier claims were not asked for yet: with none, no row is looked for."""
         self._known: dict[str, tuple[str, Any]] = {}
+        self._keeping = asyncio.Lock()
+        """One after the other: of one key that is used twice at once, the first result stands."""
 
     async def find(self, key: str, function: str) -> StepResult | None:
         """What the step has come to, if it was done before. Raises ActionFailed and StorageError."""
@@ -76,6 +79,10 @@ class Steps:
         Raises ActionFailed, and ActionCanceled where the attempt is over.
         """
         made = await snapshot(value, STEP_RESULT, limit=self._limit)
+        async with self._keeping:
+            return await self._keep(key, function, made)
+
+    async def _keep(self, key: str, function: str, made: Snapshot) -> Any:
         operation = self._attempt.operation
         name = f"{operation.run_id}/step-{operation.fence}-{_digest(key)[:32]}"
         tried = 0
