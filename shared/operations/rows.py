@@ -187,7 +187,7 @@ def updates(old: Operation, new: Operation) -> list[Change]:
     """The smallest transaction that takes the stored `old` to `new`, guarded by the record's etag."""
     locator = new.locator
     changes: list[Change] = [Merge(locator.record_key, _changed_columns(old, new), if_match=old.etag)]
-    if new.status is not old.status:
+    if new.status is not old.status or new.look_at != old.look_at:
         changes += [Merge(key, _list_columns(new)) for key in _list_keys(new)]
         found, finds = _found_by(old), _found_by(new)
         changes += [Delete(key) for key in found if key not in finds]
