@@ -38,6 +38,13 @@ def test_who_has_not_signed_in(visit: Opener, app: LocalHost) -> None:
     link = page.get_by_role("link", name="Sign in")
     expect(link).to_have_attribute("href", f"{app.url}/.auth/login/aad?post_login_redirect_uri=%2Foperations")
     expect(page.locator("#key")).to_be_hidden()
+    # Who has a token enters it where others enter a key.
+    page.get_by_role("button", name="Key").click()
+    page.get_by_label("Key or access token").fill("eyJh.eyJz.c2ln")
+    with page.expect_request(lambda request: "/status?" in request.url) as asked:
+        page.get_by_role("button", name="Use it").click()
+    assert asked.value.header_value("authorization") == "Bearer eyJh.eyJz.c2ln"
+    assert asked.value.header_value("x-functions-key") is None
 
 
 def test_a_caller_without_a_role(visit: Opener, started: dict[str, Any]) -> None:
