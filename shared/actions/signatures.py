@@ -52,12 +52,8 @@ def read_signature(
         raise DeclarationError(f"{where}: its annotations cannot be read: {error}") from None
     names = list(inspect.signature(function).parameters)
     if context is ActionContext and not inspect.iscoroutinefunction(function):
-        given_context, context = hints.get(names[0]) if names else None, SyncActionContext
-        if given_context is ActionContext:
-            raise DeclarationError(
-                f"{where}: the context of a `def` handler is `context: SyncActionContext`, whose `save` and `once` are "
-                "called without `await`; write that, or `async def`"
-            )
+        context = SyncActionContext
+        _check_sync_context(hints.get(names[0]) if names else None, where)
     given = [context] if resource is None else [context, resource]
     if [hints.get(name) for name in names[: len(given)]] != given:
         if resource is None:
@@ -84,6 +80,14 @@ def read_signature(
         output=None if returns is None else adapter_of(returns, where),
         returns=returns,
     )
+
+
+def _check_sync_context(annotation: Any, where: str) -> None:
+    if annotation is ActionContext:
+        raise DeclarationError(
+            f"{where}: the context of a `def` handler is `context: SyncActionContext`, whose `save` and `once` are "
+            "called without `await`; write that, or `async def`"
+        )
 
 
 def adapter_of(annotation: Any, where: str) -> TypeAdapter[Any]:
