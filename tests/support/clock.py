@@ -1,10 +1,10 @@
 """A clock that tests move: the wall clock, lengths of time and whoever sleeps go on together, or stand still."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -124,6 +124,25 @@ async def finished(task: "asyncio.Future[T]", clock: ManualClock, *, within: flo
         await clock.run_for(seconds=0.1)
     async with asyncio.timeout(20):
         return await task
+
+
+async def carried_out(work: Coroutine[Any, Any, T], clock: ManualClock, *, is_busy: Callable[[], bool]) -> T:
+    """What `work` comes to; once nothing but time is waited for, it jumps to where the first of those goes on.
+
+    `is_busy`: whether other threads work for it, which the clock knows nothing of. Fails where all wait for ever.
+    """
+    task, idle = asyncio.ensure_future(work), 0
+    while not task.done():
+        await _rounds()
+        if is_busy():
+            await asyncio.wait({task}, timeout=0.001)
+        elif waits := clock.waits:
+            clock.pass_by(seconds=waits[0])
+            idle = 0
+        else:
+            idle += 1
+            assert idle < _ROUNDS, "it waits, and nobody works for it"
+    return await task
 
 
 class ManualTimeout:

@@ -2,12 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from shared.actions import ActionContext, RequestContext
 from shared.actions.context import Services
@@ -38,9 +49,11 @@ from shared.settings import Settings
 from shared.storage.factory import open_storage
 from shared.storage.ports import BlobInfo, BlobReader, Change, Container, Page, Row, Storage, Table
 from shared.system_clock import SystemClock
-from tests.support.clock import T0, ManualClock
+from tests.support.clock import T0, ManualClock, carried_out
 
 __all__ = ["T0"]
+
+_T = TypeVar("_T")
 
 LEASES = Leases(length=Timing().lease)
 """Those of a store that processes share."""
@@ -158,12 +171,36 @@ class Faults:
     """Called before each write of rows with the table's name: what somebody else does then, or a wait."""
     after: Callable[[], Awaitable[object]] | None = None
     """Called after the write that goes wrong, where it is done: what somebody else does before its writer looks."""
+    kills_process: bool = False
+    """Whether a kill ends all of the process: until `World.restarted` no request is done, whoever catches the first."""
+    is_dead: bool = False
+    underway: int = 0
+    """Requests that the store, in its threads, has not answered yet."""
+
+    @contextmanager
+    def request(self) -> Generator[None]:
+        """Around a request that the store is to do."""
+        if self.is_dead:
+            raise Killed
+        self.underway += 1
+        try:
+            yield
+        finally:
+            self.underway -= 1
+
+    def kill(self) -> Killed:
+        self.is_dead = self.kills_process
+        return Killed()
 
     def strikes(self) -> bool:
         self.writes += 1
         return self.writes == self.at or (self.lasting and 0 < self.at <= self.writes)
 
-    async def around(self, write: Callable[[], Any]) -> Any:
+    async def around(self, do: Callable[[], Any]) -> Any:
+        async def write() -> Any:
+            with self.request():
+                return await do()
+
         strikes = self.strikes()
         if self.down:
             raise StorageUnavailable("the store is down")
@@ -171,7 +208,7 @@ class Faults:
             return await write()
         match self.fault:
             case "kill-before":
-                raise Killed
+                raise self.kill()
             case "lost-before":
                 raise StorageAnswerLost("the request never arrived")
             case "down":
@@ -182,7 +219,7 @@ class Faults:
                 await write()
                 if self.after is not None:
                     await self.after()
-        raise Killed if self.fault == "kill" else StorageAnswerLost("the answer never arrived")
+        raise self.kill() if self.fault == "kill" else StorageAnswerLost("the answer never arrived")
 
 
 @dataclass(frozen=True)
@@ -196,7 +233,8 @@ class FaultyTable:
         if self.faults.down or self.faults.failing_reads > 0:
             self.faults.failing_reads -= 1
             raise StorageUnavailable("the store is down")
-        return await self.inner.read(partition, key, columns=columns)
+        with self.faults.request():
+            return await self.inner.read(partition, key, columns=columns)
 
     async def write(self, partition: str, changes: Sequence[Change]) -> tuple[str | None, ...]:
         self.faults.seen.append((self.name, changes))
@@ -206,7 +244,8 @@ class FaultyTable:
 
     async def page(self, partition: str, **arguments: Any) -> Page:
         self.faults.pages += 1
-        return await self.inner.page(partition, **arguments)
+        with self.faults.request():
+            return await self.inner.page(partition, **arguments)
 
 
 @dataclass(frozen=True)
@@ -223,16 +262,21 @@ class FaultyContainer:
         )
 
     async def info(self, name: str) -> BlobInfo | None:
-        return await self.inner.info(name)
+        with self.faults.request():
+            return await self.inner.info(name)
 
-    def open(self, name: str, *, if_match: str | None = None) -> AbstractAsyncContextManager[BlobReader | None]:
-        return self.inner.open(name, if_match=if_match)
+    @asynccontextmanager
+    async def open(self, name: str, *, if_match: str | None = None) -> AsyncIterator[BlobReader | None]:
+        with self.faults.request():
+            async with self.inner.open(name, if_match=if_match) as reader:
+                yield reader
 
     async def delete(self, name: str) -> bool:
         return await self.faults.around(lambda: self.inner.delete(name))
 
     async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
-        return await self.inner.list(prefix, limit=limit)
+        with self.faults.request():
+            return await self.inner.list(prefix, limit=limit)
 
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         return await self.inner.upload_url(name, lifetime_seconds=lifetime_seconds)
@@ -327,6 +371,8 @@ class World:
         self.chance = 0.0
         """What the injected randomness gives: 0 up to 1."""
         time: dict[str, Any] = {"clock": self.clock, "timing": self.timing}
+        policies: dict[str, Any] = {"site": site, "settings": settings, "sweeps": sweeps, "paused": paused}
+        self._another = partial(World, storage, *actions, function_timeout=function_timeout, **time, **policies)
         self.engine = RecordingEngine()
         self.records = OperationRecords(storage, **time)
         self.live = LiveAttempts(**time)
@@ -367,6 +413,20 @@ class World:
             after_end=self.after_end,
             sweeps={"locks": LockSweep(self.locks, clock=self.clock), **(sweeps or {})},
         )
+
+    def restarted(self) -> "World":
+        """The process that comes after this one, over the same storage and the same task hub."""
+        self.faults.at, self.faults.is_dead = 0, False
+        world = self._another()
+        world.engine = self.engine
+        return world
+
+    async def carry_out(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """What it comes to, while time moves on wherever all wait for it: no wait costs real time.
+
+        Over a FaultyStorage, and not for `def` handlers: nothing else tells of work in other threads.
+        """
+        return await carried_out(work, self.clock, is_busy=lambda: self.faults.underway > 0)
 
     def request(self, action: Action | None = None, **changes: Any) -> StartRequest:
         request = StartRequest(
