@@ -1,19 +1,18 @@
 """Steps that are done once: whatever dies or is lost, a stored result stays, and nothing is left after the removal."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 import pytest
+from pydantic_core import from_json
 
 from shared.actions import ActionCanceled, ActionContext, ContinueLater, Model, Retry, SyncActionContext
 from shared.errors import StorageError
 from shared.model.operation import Status
 from shared.operations import steps as steps_module
-from shared.storage.ports import Delete
-from tests.support.clock import finished
+from shared.storage.ports import Delete, Row
 from tests.support.parts import Input, Killed, World
 from tests.unit.runner.handlers import claim_elsewhere, error_code
 
@@ -29,8 +28,7 @@ class Receipt(Model):
 async def settle(world: World, started: Any, *, within: int = 30) -> Any:
     """Deliveries and passes of housekeeping until it has ended."""
     for _ in range(within):
-        with suppress(Killed):
-            await world.run(started)
+        await world.run(started)
         world.clock.pass_by(seconds=41)
         if (await world.read(started)).status.is_terminal:
             return await world.read(started)
@@ -172,36 +170,80 @@ async def test_as_many_as_an_operation_may_have(make: Callable[..., World], monk
     assert done == [0, 1, 2]
 
 
-@pytest.mark.parametrize("fault", ["kill", "kill-before", "lost", "lost-before", "down"])
-@pytest.mark.parametrize("at", range(1, 7))
-async def test_any_write_goes_wrong(make: Callable[..., World], fault: Any, at: int) -> None:
-    """What was stored is never stored anew: each step has one result, whichever write is the last of an attempt."""
-    results: dict[str, set[str]] = {}
+FAULTS = ["kill", "kill-before", "lost", "lost-unread", "lost-before", "down"]
+"""As `Fault`; of "lost-unread" the read that would tell whether the write was done fails as well."""
 
-    def result(text: str, key: str) -> str:
-        return text + LARGE * (key == "b")
 
-    async def handler(context: ActionContext, request: Input) -> None:
-        for key in ("a", "b"):
-            value = await context.once(key, partial(result, f"{context.attempt}-{len(results)}", key))
-            results.setdefault(key, set()).add(value)
+async def two_steps(context: ActionContext, request: Input) -> str:
+    """One whose result is in its row, and one whose result is a blob; returns by which attempt each was done."""
+    attempt = str(context.attempt)
+    small = await context.once("small", lambda: attempt)
+    large = await context.once("large", lambda: attempt * len(LARGE))
+    return small + large[0]
 
-    world = make(handler, max_lost=9)
-    started = await world.start()
-    writes = world.faults.writes
-    world.faults.at, world.faults.fault = writes + at, fault
-    running = asyncio.ensure_future(world.run(started))
-    with suppress(Killed, StorageError):
-        await finished(running, world.clock, within=12)
-    ended = await settle(world, started)
-    assert (ended.status, ended.steps) == (Status.SUCCEEDED, 2)
-    assert {key: len(values) for key, values in results.items()} == {"a": 1, "b": 1}
-    await world.delete(started)
+
+async def step_rows(world: World, started: Any) -> dict[str, Row]:
+    prefix = steps_module.steps_prefix(started.locator, started.run_id)
+    table = world.storage.table("operations")
+    page = await table.page(started.locator.partition, lower=prefix, upper=f"{prefix}~")
+    return {str(row.values["key"]): row for row in page.rows}
+
+
+async def strike(world: World, work: Coroutine[Any, Any, Any], fault: Any, at: int) -> World:
+    """The process in which it goes on, after the `at`-th write from here has gone wrong."""
+    faults = world.faults
+    faults.at, faults.fault, faults.kills_process = faults.writes + at, fault.removesuffix("-unread"), True
+
+    async def fail_a_read() -> None:
+        faults.failing_reads = 1
+
+    faults.after = fail_a_read if fault == "lost-unread" else None
+    try:
+        await world.carry_out(work)
+    except* (Killed, StorageError):
+        pass
+    assert faults.writes >= faults.at, "nothing has gone wrong"
+    faults.failing_reads = 0
+    return world.restarted() if faults.is_dead else world
+
+
+async def check_nothing_is_left(world: World, started: Any) -> None:
     for _ in range(2):  # what was killed has left an orchestration that has not ended: the first pass ends it
         world.clock.pass_by(minutes=2)
         await world.tidy()
     assert await world.keys() == []
     assert await world.storage.container("operations").list(f"{started.run_id}/") == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("at", range(1, 6), ids=["claim", "small", "blob", "large", "end"])
+async def test_any_write_goes_wrong(make: Callable[..., World], fault: Any, at: int) -> None:
+    """A result that is stored is neither made nor written anew, whichever write is the last of a process."""
+    world = make(two_steps, max_lost=2)
+    started = await world.start()
+    world = await strike(world, world.run(started), fault, at)
+    kept = await step_rows(world, started)
+    ended = await settle(world, started)
+    assert (ended.status, ended.steps, ended.failures) == (Status.SUCCEEDED, 2, 0)
+    assert (await step_rows(world, started)).items() >= kept.items()
+    done_by = dict(zip(["small", "large"], from_json(ended.outcome.body.text), strict=True))
+    assert {done_by[key] for key in kept} <= {"1"}
+    assert set(done_by.values()) - {"1"} == ({"2"} if ended.attempt == 2 and len(kept) < 2 else set())
+    await world.delete(started)
+    await check_nothing_is_left(world, started)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("at", range(1, 5), ids=["record", "steps", "blob", "row that tells of them"])
+async def test_any_write_of_the_removal_goes_wrong(make: Callable[..., World], fault: Any, at: int) -> None:
+    """Steps and their blobs go all the same: by the next DELETE, or by a pass of housekeeping."""
+    world = make(two_steps)
+    started = await world.start()
+    await settle(world, started)
+    world = await strike(world, world.delete(started), fault, at)
+    if await world.records.read(started.locator) is not None:
+        await world.delete(started)
+    await check_nothing_is_left(world, started)
 
 
 async def test_an_overtaken_attempt_stores_nothing(make: Callable[..., World]) -> None:
