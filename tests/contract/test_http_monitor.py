@@ -99,8 +99,9 @@ def test_between_two_attempts(client: httpx.Client) -> None:
     """The operation stays Running and says why its last attempt failed, in `lastError`: there is no `error` yet."""
     started = begin(client, "/trial/t1:late")
     state = until(client, started["id"], lambda state: "lastError" in state)
-    assert set(state) == BEGUN | {"lastError"}
+    assert set(state) == BEGUN | {"lastError", "waitingFor", "waitingSince"}
     assert (state["status"], state["attempt"], state["lastError"]["code"]) == ("Running", 1, "ActionError")
+    assert state["waitingFor"] == "retry"
     assert [each["outcome"] for each in state["attempts"]] == ["Failed"]
     client.post(f"/status/{started['id']}:cancel")
 

@@ -51,6 +51,7 @@ def app_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "actions" / "primes.py").write_text(python_of(ROOT / "docs" / "odata.md"))
     (root / "actions" / "lamps.py").write_text(python_of(ROOT / "docs" / "arm.md"))
     (root / "actions" / "parcels.py").write_text(python_of(ROOT / "docs" / "testing-actions.md"))
+    (root / "actions" / "orders.py").write_text(python_of(ROOT / "docs" / "upgrading.md"))
     (root / "actions" / "greetings.py").write_text(python_of(ROOT / "README.md"))
     return root
 
@@ -94,7 +95,7 @@ def test_python_blocks_are_a_module_that_declares(document: Path, host: LocalHos
 
 def test_modules_of_the_documents_are_clean(app_root: Path) -> None:
     """Ruff has nothing to say of a module shown in one block. That of docs/actions.md grows as the page goes on."""
-    names = ["proofs", "primes", "lamps", "greetings", "parcels"]
+    names = ["proofs", "primes", "lamps", "greetings", "parcels", "orders"]
     modules = [str(app_root / "actions" / f"{name}.py") for name in names]
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml"), *modules]
     done = subprocess.run(command, cwd=app_root, capture_output=True, text=True, timeout=200, check=False)

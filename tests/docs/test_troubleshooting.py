@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -121,24 +122,41 @@ def explained(title: str) -> dict[str, list[str]]:
     return {name: row[1:] for name, row in zip(names, rows, strict=True)}
 
 
-SHARED = list(modules("shared"))
-SAMPLE = list(modules("library", "actions"))
-TAKERS = who_takes_codes([*SHARED, *SAMPLE])
+@dataclass(frozen=True)
+class Source:
+    """What is read once, and not where tests are only collected."""
+
+    shared: list[ast.Module]
+    sample: list[ast.Module]
+    takers: Callables
+
+    def found(self, title: str) -> set[str]:
+        """What a section has to explain."""
+        match title:
+            case "Error codes\n":
+                return codes(self.shared, self.takers) | GIVEN
+            case "Error codes of the sample\n":
+                return codes(self.sample, self.takers) - codes(self.shared, self.takers)
+            case "Log events\n":
+                return events(self.shared)
+            case _:
+                return events(self.sample) - events(self.shared)
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    shared, sample = list(modules("shared")), list(modules("library", "actions"))
+    return Source(shared, sample, who_takes_codes([*shared, *sample]))
 
 
 @pytest.mark.parametrize(
-    ("title", "found"),
-    [
-        ("Error codes\n", codes(SHARED, TAKERS) | GIVEN),
-        ("Error codes of the sample\n", codes(SAMPLE, TAKERS) - codes(SHARED, TAKERS)),
-        ("Log events\n", events(SHARED)),
-        ("Log events of the sample\n", events(SAMPLE) - events(SHARED)),
-    ],
-    ids=lambda each: each.strip() if isinstance(each, str) else "",
+    "title",
+    ["Error codes\n", "Error codes of the sample\n", "Log events\n", "Log events of the sample\n"],
+    ids=str.strip,
 )
-def test_everything_is_explained(title: str, found: set[str]) -> None:
+def test_everything_is_explained(source: Source, title: str) -> None:
     """Each has its row with all columns filled; a row whose code or event is gone goes, too."""
-    rows = explained(title)
+    rows, found = explained(title), source.found(title)
     assert found - set(rows) == set(), "explain these"
     assert set(rows) - found == set(), "these are nowhere in the source"
     assert [
@@ -146,11 +164,11 @@ def test_everything_is_explained(title: str, found: set[str]) -> None:
     ] == []
 
 
-def test_statuses_are_those_of_the_source() -> None:
+def test_statuses_are_those_of_the_source(source: Source) -> None:
     """Each status that a code is raised with is in its row: callers tell by it whose fault it is."""
     rows = explained("Error codes\n") | explained("Error codes of the sample\n")
     found: list[str] = []
-    for tree in [*SHARED, *SAMPLE]:
+    for tree in [*source.shared, *source.sample]:
         for node in ast.walk(tree):
             match node:
                 case ast.Call(args=[ast.Constant(value=int(status)), ast.Constant(value=str(code)), *_]) if (
@@ -160,12 +178,12 @@ def test_statuses_are_those_of_the_source() -> None:
     assert found == []
 
 
-def test_levels_are_those_of_the_source() -> None:
+def test_levels_are_those_of_the_source(source: Source) -> None:
     """A line is as loud as the page says."""
     rows = explained("Log events\n")
     levels = {"info": "info", "warning": "warning", "error": "error", "exception": "error"}
     found: list[str] = []
-    for tree in SHARED:
+    for tree in source.shared:
         for node in ast.walk(tree):
             match node:
                 case ast.Attribute(value=ast.Call(args=[_, _, ast.Constant(value=str(event))]), attr=level) if (
@@ -175,9 +193,9 @@ def test_levels_are_those_of_the_source() -> None:
     assert found == []
 
 
-def test_the_collector_sees_every_way_to_give_a_code() -> None:
+def test_the_collector_sees_every_way_to_give_a_code(source: Source) -> None:
     """By place, by name, by a helper, its default, a subclass, a choice, and a table."""
-    source = """
+    module = """
 class Busy(RequestError):
     def __init__(self, target):
         super().__init__(409, "BySubclass", "text", target=target)
@@ -193,8 +211,8 @@ ActionFailed(code="ByName", message="Text")
 about(_log, operation, "by_line").info("text")
 _log.info("text", extra={"event": "by_extra", "path": "elsewhere"})
 """
-    trees = [ast.parse(source)]
-    assert codes(trees, TAKERS) == {
+    trees = [ast.parse(module)]
+    assert codes(trees, source.takers) == {
         "BySubclass",
         "ByDefault",
         "ByTable",

@@ -8,6 +8,7 @@ for those: tests that failed beside others have a second chance alone, and are n
 every part is.
 """
 
+import os
 import shlex
 import signal
 import subprocess
@@ -46,7 +47,7 @@ class Part:
         began = time.monotonic()
         sink = None if self.shown else self.output
         for each in self.command.split("&&"):
-            self.process = subprocess.Popen(shlex.split(each), stdout=sink, stderr=sink)
+            self.process = subprocess.Popen(shlex.split(each), stdout=sink, stderr=sink, env=environment())
             self.code = self.process.wait()
             if self.code:
                 break
@@ -57,6 +58,11 @@ class Part:
         print(f"\n=== {self.name} ===", flush=True)
         sys.stdout.buffer.write(self.output.read())
         sys.stdout.flush()
+
+
+def environment() -> dict[str, str]:
+    """This process's, with compiled modules kept: hundreds of processes load the same ones."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def parts(arguments: Sequence[str]) -> list[Part]:

@@ -120,7 +120,13 @@ def test_built_in_routes() -> None:
         ("GET", "status/{operation_id}/result"),
         ("POST", "status/{operation_id}:cancel"),
         ("POST", "status/{operation_id}:update"),
+        ("POST", "status/{operation_id}:retry"),
         ("DELETE", "status/{operation_id}"),
+        ("GET", "operations"),
+        ("GET", "operations/{file}"),
+        ("GET", "pauses"),
+        ("POST", "pauses:pause"),
+        ("POST", "pauses:resume"),
     }
 
 

@@ -33,7 +33,8 @@ async def start(context: ActionContext, request: Odd) -> None: ...
 
 app = func.FunctionApp()
 application = Application(Registry([start]))
-app.register_functions(description.build(lambda: application.description, lambda: application.admission))
+pages = (lambda: application.description, lambda: application.operations_page)
+app.register_functions(description.build(*pages, lambda: application.admission))
 """
 KEPT = ROOT / "docs" / "openapi.json"
 

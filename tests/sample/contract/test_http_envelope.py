@@ -120,9 +120,9 @@ def test_known_path_with_another_method(client: httpx.Client, method: str, path:
         ("GET", "/book/b1:burn", ["upload-finish", "upload-start"]),
         ("PUT", "/book/b1:burn", ["upload-finish", "upload-start"]),
         ("POST", "/book/b1:", ["upload-finish", "upload-start"]),
-        ("POST", "/status/x1:pause", ["cancel", "update"]),
-        ("GET", "/status/x1:pause", ["cancel", "update"]),
-        ("DELETE", "/status/x1:pause", ["cancel", "update"]),
+        ("POST", "/status/x1:pause", ["cancel", "retry", "update"]),
+        ("GET", "/status/x1:pause", ["cancel", "retry", "update"]),
+        ("DELETE", "/status/x1:pause", ["cancel", "retry", "update"]),
         ("POST", "/trial:tock", ["tick"]),
     ],
 )

@@ -62,6 +62,9 @@ def operations() -> Iterator[Operation]:
             attempt=3,
             labels=("a", "b"),
             retry_of="op-0",
+            scheduled=T0,
+            waiting_for="time",
+            waiting_since=T0,
         )
         lost = AttemptRecord(
             number=1, began=T0, ended=T0, outcome=AttemptOutcome.LOST, code="AttemptLost", message="m", instance="aa"
