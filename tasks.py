@@ -40,7 +40,7 @@ PARAMETERS = {
     "RIVALS": "",
     "REPORT": "",
     # More workers than cores: most of the tests wait for a host, a lease or another process.
-    "WORKERS": "5",
+    "WORKERS": "4",
 }
 EXAMPLE = (
     "  curl -i http://127.0.0.1:{port}/book/moby-dick:upload-start -H 'Content-Type: application/json' "

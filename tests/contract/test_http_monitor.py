@@ -126,7 +126,7 @@ def test_kept_for_a_day(client: httpx.Client) -> None:
 def test_expired_operations_go(client: httpx.Client) -> None:
     """Housekeeping removes what is past its expiresAt: monitor and list forget it."""
     started = begin(client, "/trial/t1:brief")
-    for _ in range(200):
+    for _ in range(1200):
         answer = client.get(f"/status/{started['id']}")
         if answer.status_code == 404:
             break

@@ -51,6 +51,8 @@ _KEPT = ("PATH", "HOME", "VIRTUAL_ENV", "CI", "LANG", "COVERAGE_PROCESS_CONFIG")
 _START_SECONDS = 90
 _STOP_SECONDS = 60
 _SHOWN_LINES = 60
+_SHARED_AT_A_TIME = 7
+"""More than the tests of one file use."""
 _hosts: list["LocalHost"] = []
 
 
@@ -202,13 +204,16 @@ class LocalHost:
 
 
 class Hosts:
-    """Hosts that many tests share: each is started when it is first needed, and runs until the session ends."""
+    """Hosts that many tests share: each is started when it is first needed, and the latest ones go on.
 
-    def __init__(self, request: pytest.FixtureRequest, factory: pytest.TempPathFactory, stack: ExitStack) -> None:
+    Every one that runs costs the others: its housekeeping never rests.
+    """
+
+    def __init__(self, request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> None:
         self._request = request
         self._factory = factory
-        self._stack = stack
-        self._running: dict[tuple[Path, str, str], LocalHost] = {}
+        self._running: dict[tuple[Path, str, str], tuple[LocalHost, ExitStack]] = {}
+        """The one that was asked for last at the end, each with its own end."""
 
     def shared(
         self,
@@ -224,22 +229,35 @@ class Hosts:
         On Azurite it has a storage account of its own, or, as for a user, an emulator of its own.
         """
         key = (app_root, name, store)
-        if key not in self._running:
-            variables = dict(environment or {})
+        if key in self._running:
+            self._running[key] = self._running.pop(key)
+        else:
+            # As on a user's machine: a pass over Azurite is dear, and many hosts are there at once.
+            variables = {"HOUSEKEEPING_SCHEDULE": "*/5 * * * * *", **(environment or {})}
             if store == "azurite" and not own_emulator:
                 accounts: Accounts = self._request.getfixturevalue("accounts")
                 variables["AzureWebJobsStorage"] = accounts.fresh()
             host = LocalHost(
                 self._factory.mktemp(f"{name}-{store}"), store=store, app_root=app_root, environment=variables
             )
-            self._running[key] = self._stack.enter_context(host)
-        return self._running[key]
+            stack = ExitStack()
+            self._running[key] = (stack.enter_context(host), stack)
+            while len(self._running) > _SHARED_AT_A_TIME:
+                self._running.pop(next(iter(self._running)))[1].close()
+        return self._running[key][0]
+
+    def stop(self) -> None:
+        """All of them."""
+        with ExitStack() as whole:
+            for _, stack in self._running.values():
+                whole.callback(stack.close)
 
 
 @pytest.fixture(scope="session")
 def hosts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    with ExitStack() as stack:
-        yield Hosts(request, tmp_path_factory, stack)
+    shared = Hosts(request, tmp_path_factory)
+    yield shared
+    shared.stop()
 
 
 @pytest.fixture(scope="session")

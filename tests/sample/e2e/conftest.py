@@ -11,7 +11,7 @@ from tests.support.scenarios import outcomes, pytest_collection_modifyitems
 __all__ = ["client", "host", "outcomes", "pytest_collection_modifyitems", "pytest_runtest_makereport"]
 
 
-@pytest.fixture(scope="session", params=STORES)
+@pytest.fixture(scope="module", params=STORES)
 def host(request: pytest.FixtureRequest, hosts: Hosts) -> LocalHost:
     """`python -m local_host --store ...`: the app as a user runs it; Azurite is the host's own."""
     return hosts.shared("sample", store=request.param, own_emulator=True)
