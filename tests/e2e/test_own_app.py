@@ -54,7 +54,7 @@ def test_its_tests_pass(app: Path) -> None:
     said = make(app, "test")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60
-    assert re.search(r"\b5 passed", said), said
+    assert re.search(r"\b6 passed", said), said
     assert "test_greetings.py" in said
     assert "test_smoke.py" in said
 
@@ -173,7 +173,7 @@ def test_upgrade(tmp_path: Path, newer: Path) -> None:
     assert 'NEWER = "yes"' in (app / "shared" / "errors.py").read_text()
     assert (app / "shared" / "newer.py").exists()
     assert not (app / "docs" / "external.md").exists()
-    assert "5 passed" in make(app, "test")
+    assert "6 passed" in make(app, "test")
 
     (app / "shared" / "newer.py").write_text("changed here\n")
     refused = make(app, "upgrade", f"FROM={ROOT}", code=2)
