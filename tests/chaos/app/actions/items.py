@@ -56,6 +56,6 @@ async def get_item(context: RequestContext, request: ItemRef) -> Item:
 async def ask(context: RequestContext, request: ItemRef) -> Asked:
     """The caller names the operation, and reports to it by the secret."""
     created = await context.external.create(
-        kind="chaos:external", owner=context.owner, operation_id=request.id, deadline="30s"
+        kind="chaos:external", owner=context.owner, operation_id=request.id, deadline="60s"
     )
     return Asked(secret=created.secret)
