@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench import azurite, cold, import_time, latency, report, requests, speed
+from bench import azurite, cold, import_time, latency, pace, report, requests, speed
 from bench.systems import Missing
 
 
@@ -21,6 +21,7 @@ MEASURES: dict[str, Measure] = {
     "import": import_time.measure,
     "cold": cold.measure,
     "requests": requests.measure,
+    "pace": pace.measure,
     "speed": speed.measure,
     "azurite": azurite.measure,
     "latency": latency.measure,

@@ -32,6 +32,7 @@ from shared.operations.invocations import InvocationThreads
 from shared.operations.lists import OperationLists
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
+from shared.operations.pacing import Pacing
 from shared.operations.pauses import Pause, Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
@@ -217,6 +218,7 @@ class Application:
             self.locks,
             clock=self.clock,
             timing=self.timing,
+            pacing=Pacing(self.runnable, self.live.durations, clock=self.clock, timing=self.timing),
             pauses=self.pauses,
         )
 

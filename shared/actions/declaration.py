@@ -70,8 +70,13 @@ class Action:
     """Counts failed attempts."""
     keep: timedelta
     retry_after: int
+    """Seconds that clients wait between polls, at least."""
     where: str
     """`module.function`, for messages."""
+    has_fixed_pace: bool = False
+    """Whether they wait just so long: it was declared."""
+    expected_duration: timedelta | None = None
+    """What an operation takes as a rule."""
     max_lost: int = DEFAULT_MAX_LOST
     """The lost attempt with this number ends the operation, whatever `retry` says."""
     deadline: timedelta | None = None
@@ -121,6 +126,8 @@ class Action:
             keep=duration(policies.get("keep", "24h"), what=f"keep of {where}"),
             retry_after=policies.get("retry_after", 1),
             where=where,
+            has_fixed_pace="retry_after" in policies,
+            expected_duration=_expected_duration(policies, where),
             pattern=pattern,
             exclusive=exclusive,
             input_version=input_version,
@@ -303,7 +310,9 @@ def action(
     `timeout` is what one attempt may take (5 minutes), `retry` the number of attempts or a `Retry` (one attempt).
     `max_lost` is the number of lost attempts after which the operation is given up (5); with `at_most_once` the handler
     never runs twice, not even after a loss. `deadline` is what the operation may take in all (24 hours). `keep` is how
-    long the record stays after the end (24 hours), `retry_after` the seconds that clients wait between polls (1).
+    long the record stays after the end (24 hours). Clients poll when the operation is likely to have ended, by its
+    progress and by what `expected_duration` says, or else what earlier ones took; `retry_after` is a pace of polls in
+    seconds that holds instead.
     `input_version` rises with each input model that stored inputs of the one before do not fit; `upgrade_input` takes
     them over. The input model and the output are read from the annotations; every parameter of the route must be a
     field of the input model. Raises DeclarationError.
@@ -345,6 +354,12 @@ def read(name: str, *, get: str) -> Callable[[Callable[..., Awaitable[Any]]], Re
         return declared
 
     return declare
+
+
+def _expected_duration(policies: PollingPolicies, where: str) -> timedelta | None:
+    if "expected_duration" not in policies:
+        return None
+    return duration(policies["expected_duration"], what=f"expected_duration of {where}")
 
 
 def _deadline(policies: PollingPolicies, where: str) -> timedelta | None:

@@ -112,13 +112,15 @@ class Policies(TypedDict, total=False):
     """Never run the handler again, also where its instance was lost."""
     keep: Duration
     """How long the record stays after the end."""
+    expected_duration: Duration
+    """What the operation takes as a rule, from its start to its end: clients are told to poll then."""
 
 
 class PollingPolicies(Policies, total=False):
     """Policies of the profiles that declare the pace of polls here; ARM has it in its header models."""
 
     retry_after: int
-    """Seconds that clients wait between polls."""
+    """Seconds that clients wait between polls, however long the operation takes."""
 
 
 DEFAULT_MAX_LOST = 5
@@ -132,6 +134,7 @@ POLICY_RULES = {
     "at_most_once": Rule("a truth value", ("True",), lambda value: isinstance(value, bool)),
     "deadline": DURATION,
     "keep": DURATION,
+    "expected_duration": DURATION,
 }
 POLLING_RULES = {**POLICY_RULES, "retry_after": RETRY_AFTER}
 

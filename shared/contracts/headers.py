@@ -9,14 +9,16 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from shared.contracts.http import Request, Response
+from shared.contracts.scheduling import HEADER as NOT_BEFORE
 from shared.errors import RequestError, SettingsError
 from shared.model.operation import CONDITION, Operation
+from shared.model.times import write_time
 from shared.settings import Settings
 
 EXPOSED = (
     "Operation-Location, Operation-Id, Azure-AsyncOperation, Location, Retry-After, retry-after-ms, "
-    "Preference-Applied, Allow, ETag, Accept-Encoding, AsyncResult, OData-Version, OData-EntityId, "
-    "x-ms-request-id, x-ms-client-request-id, x-ms-correlation-request-id, x-ms-error-code"
+    "Operation-Not-Before, Preference-Applied, Allow, ETag, Accept-Encoding, AsyncResult, OData-Version, "
+    "OData-EntityId, x-ms-request-id, x-ms-client-request-id, x-ms-correlation-request-id, x-ms-error-code"
 )
 """What a script on another origin may read (Fetch standard, "CORS-safelisted response-header name")."""
 
@@ -98,14 +100,29 @@ def check_platform_auth(settings: Settings) -> None:
 
 
 def pace(operation: Operation) -> dict[str, str]:
-    """When to poll next: in whole seconds, at least one, and only while there is something to wait for."""
-    return {} if operation.status.is_terminal else {"Retry-After": str(max(1, operation.retry_after))}
+    """When to poll next, while there is something to wait for: in whole seconds, at least one.
+
+    Beside it, the time that the start has named for the first attempt.
+    """
+    if operation.status.is_terminal:
+        return {}
+    headers = {"Retry-After": str(max(1, operation.retry_after))}
+    if operation.scheduled is not None:
+        headers[NOT_BEFORE] = write_time(operation.scheduled)
+    return headers
 
 
-def early_poll(seconds: float | None) -> dict[str, str]:
-    """Beside `Retry-After`, whose unit is a second, when a first poll is worth sending; clients that do not know it
-    keep to the other one (azure-core's policies name both headers)."""
-    return {} if seconds is None else {"retry-after-ms": str(math.ceil(seconds * 1000))}
+def paced(response: Response, seconds: float | None) -> Response:
+    """The answer, with a proposal when to poll next where there is one.
+
+    `Retry-After` goes up to whole seconds. Its unit is too large for short work, so `retry-after-ms` stands beside it;
+    clients that do not know that keep to the other one (azure-core's policies name both headers).
+    """
+    shortest = response.headers.get("Retry-After")
+    if seconds is None or shortest is None:
+        return response
+    whole, fine = max(int(shortest), math.ceil(seconds)), math.ceil(seconds * 1000)
+    return replace(response, headers={**response.headers, "Retry-After": str(whole), "retry-after-ms": str(fine)})
 
 
 def condition(headers: Mapping[str, str]) -> dict[str, str]:

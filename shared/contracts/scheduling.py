@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from shared.errors import RequestError
+from shared.model.operation import Operation
+from shared.model.times import write_time
 
 HEADER = "Operation-Not-Before"
 
@@ -25,6 +27,16 @@ def not_before(headers: Mapping[str, str]) -> datetime | None:
         except (ValueError, OverflowError):
             pass  # A day that no month has, or a year before the first.
     raise refused("is a date-time of RFC 3339 with an offset, such as 2026-12-24T18:00:00+01:00")
+
+
+def waiting_json(operation: Operation) -> dict[str, str]:
+    """Of a monitor: the time that the start has named, and since when the next attempt waits for what."""
+    body: dict[str, str] = {}
+    if operation.scheduled is not None:
+        body["notBefore"] = write_time(operation.scheduled)
+    if operation.waiting_for and operation.waiting_since is not None:
+        body |= {"waitingFor": operation.waiting_for, "waitingSince": write_time(operation.waiting_since)}
+    return body
 
 
 def refuse_not_before(headers: Mapping[str, str], why: str) -> None:

@@ -148,6 +148,8 @@ class Timing:
     """Seconds that such a poll waits: pollers ask at once after a start, and then not before `Retry-After`."""
     first_poll: float = 0.05
     """Seconds to the first poll that are proposed for an action whose duration is not known yet."""
+    longest_poll_wait: float = 30.0
+    """Seconds that clients are told to wait at most: polls show progress, and an early end."""
     wait_pauses: tuple[float, float] = (0.1, 2.0)
     """Seconds: the first and the longest pause between two looks at an operation that somebody waits for."""
     site_renewal: timedelta = timedelta(minutes=10)

@@ -25,6 +25,7 @@ from shared.operations import measures
 from shared.operations.attempt import LiveAttempts
 from shared.operations.locks import Locks, ResourceLocked
 from shared.operations.log_lines import about
+from shared.operations.pacing import Pacing
 from shared.operations.pauses import Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
@@ -98,8 +99,10 @@ class OperationService:
         *,
         clock: Clock,
         timing: Timing,
+        pacing: Pacing,
         pauses: Pauses | None = None,
     ) -> None:
+        self.pacing = pacing
         self._pauses = pauses
         self._records = records
         self._recovery = recovery
@@ -252,15 +255,6 @@ class OperationService:
             return operation
         completions = self._live.completions
         return await wait_for_young(operation, self._timing.young_wait, completions, clock=self._clock)
-
-    def first_poll(self, operation: Operation) -> float | None:
-        """Seconds after which a first poll of an operation just started may find its end; None for `Retry-After`."""
-        if operation.status.is_terminal or operation.external or operation.waiting_for:
-            return None
-        expected = self._live.durations.expected(operation.action)
-        if expected is None:
-            return self._timing.first_poll
-        return max(expected, self._timing.first_poll) if expected < min(1, operation.retry_after) else None
 
     async def get_with_input(
         self, owner: str, operation_id: str, engine: Starter | None = None

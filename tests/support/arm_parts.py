@@ -121,7 +121,7 @@ def body_of(response: Response) -> dict[str, Any]:
 def headers_by_verb(resource: ArmResource) -> dict[str, tuple[bool, bool, int | None]]:
     """Of each verb: whether it has Azure-AsyncOperation, whether it has Location, and the seconds of Retry-After."""
     headers = {verb.action.name.split("/", 2)[2]: verb.headers for verb in resource.verbs}
-    return {name: (each.async_operation, each.location, each.retry_after) for name, each in headers.items()}
+    return {name: (each.async_operation, each.location, each.shortest_wait) for name, each in headers.items()}
 
 
 def code(response: Response) -> tuple[int, str]:

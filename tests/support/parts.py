@@ -36,6 +36,7 @@ from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping, Report
 from shared.operations.lock_sweep import LockSweep
 from shared.operations.locks import Locks
+from shared.operations.pacing import Pacing
 from shared.operations.pauses import Pauses
 from shared.operations.records import OperationRecords
 from shared.operations.recovery import Recovery
@@ -387,7 +388,14 @@ class World:
         self.removals = Removals(self.records, self.site, self.actions, self.services, **time)
         self.pauses = Pauses(storage, paused, **time) if paused is not None else None
         self.service = OperationService(
-            self.records, self.recovery, self.removals, self.live, self.locks, **time, pauses=self.pauses
+            self.records,
+            self.recovery,
+            self.removals,
+            self.live,
+            self.locks,
+            **time,
+            pacing=Pacing(self.actions, self.live.durations, **time),
+            pauses=self.pauses,
         )
         self.after_end = DeclaredAfterEnd(self.actions, self.services, nothing)
         self.runner = Runner(

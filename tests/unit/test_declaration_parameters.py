@@ -188,6 +188,7 @@ WRONG: dict[str, tuple[tuple[Any, ...], str]] = {
     "timeout": (DURATIONS, 'write timeout="5m" or timeout="1h30m"'),
     "keep": (DURATIONS, 'write keep="5m" or'),
     "deadline": (DURATIONS, 'write deadline="5m" or'),
+    "expected_duration": (DURATIONS, 'write expected_duration="5m" or'),
     "delay": (DURATIONS, 'write delay="5m" or'),
     "max_delay": (DURATIONS, 'write max_delay="5m" or'),
     "retry": (
@@ -196,7 +197,7 @@ WRONG: dict[str, tuple[tuple[Any, ...], str]] = {
     ),
     "max_lost": (NUMBERS, "write max_lost=5"),
     "at_most_once": ((1, "yes", None), "write at_most_once=True"),
-    "retry_after": (NUMBERS, "write retry_after=10"),
+    "retry_after": (NUMBERS[:-1], "write retry_after=10"),
     "max_attempts": (NUMBERS, "write max_attempts=3"),
     "input_version": (NUMBERS, "write input_version=2"),
     "backoff": ((True, "2", 0.5, -1, float("nan"), float("inf"), 1e9, None), "write backoff=2.0"),

@@ -4,23 +4,38 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shared.model.operation import Operation, Status
+from shared.actions import ActionContext, action
+from shared.model.operation import Operation, Progress, Status
 from shared.model.timing import Timing
 from shared.operations.durations import Durations
-from tests.support.clock import ManualClock
-from tests.support.parts import Faults, FaultyStorage, World, make_operation, sqlite
+from tests.support.clock import T0, ManualClock
+from tests.support.parts import Faults, FaultyStorage, Input, World, make_operation, sqlite
 from tests.unit.test_service import work
 
 TIMING = Timing()
 
 
+@action("test:new", post="thing/{id}:new")
+async def new(context: ActionContext, request: Input) -> None: ...
+
+
+@action("test:paced", post="thing/{id}:paced", retry_after=7)
+async def paced(context: ActionContext, request: Input) -> None: ...
+
+
+@action("test:declared", post="thing/{id}:declared", expected_duration="12s")
+async def declared(context: ActionContext, request: Input) -> None: ...
+
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with sqlite(tmp_path) as inner:
-        yield World(FaultyStorage(inner, Faults()), work, clock=ManualClock(free_waits=True), timing=TIMING)
+        actions = (work, new, paced, declared)
+        yield World(FaultyStorage(inner, Faults()), *actions, clock=ManualClock(free_waits=True), timing=TIMING)
 
 
 async def waited(world: World, operation: Operation) -> float:
@@ -50,30 +65,91 @@ async def test_it_is_switched_off(world: World) -> None:
     assert await waited(still, make_operation(created=still.clock.now())) == 0
 
 
-async def test_the_first_poll(world: World) -> None:
-    """Proposed for an action that is not known yet, and for one that is short; never for what has ended."""
+def test_the_first_poll(world: World) -> None:
+    """Soon for an action that is not known yet, and when it is likely to have ended for one that is short."""
     operation = make_operation()
-    service, durations = world.service, world.live.durations
-    assert service.first_poll(operation) == TIMING.first_poll
+    pacing, durations = world.service.pacing, world.live.durations
+    assert pacing.first_poll(operation) == TIMING.first_poll
     durations.note(operation.action, 0.3)
-    assert service.first_poll(operation) == 0.3
-    durations.note(operation.action, 100)
-    assert service.first_poll(operation) is None
-    assert service.first_poll(replace(operation, status=Status.SUCCEEDED)) is None
-    assert service.first_poll(replace(operation, external=True)) is None
+    assert pacing.first_poll(operation) == pytest.approx(0.3, rel=0.1)
+    assert pacing.first_poll(replace(operation, status=Status.SUCCEEDED)) is None
+    assert pacing.first_poll(replace(operation, external=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "elapsed", "seconds"),
+    [
+        pytest.param({}, 0, 20, id="one that takes about as long each time"),
+        pytest.param({}, 15, 5, id="the rest of that"),
+        pytest.param({}, 40, 4, id="longer than ever: a tenth of what it has taken"),
+        pytest.param({"action": "test:new"}, 100, 10, id="of an action that is not known"),
+        pytest.param({"action": "test:new"}, 2000, TIMING.longest_poll_wait, id="the longest wait"),
+        pytest.param({"progress": Progress(percent=25)}, 10, 30, id="progress tells better"),
+        pytest.param({"progress": Progress(percent=0)}, 10, 10, id="too little of it tells nothing"),
+        pytest.param({"progress": Progress(done=1)}, 10, 10, id="and so do counts"),
+        pytest.param({"waiting_for": "retry", "not_before": T0 + timedelta(seconds=18)}, 10, 8, id="for a retry"),
+    ],
+)
+def test_when_to_poll_next(world: World, changes: dict[str, Any], elapsed: float, seconds: float) -> None:
+    """When it is likely to have ended, a little later rather than too early."""
+    pacing, durations = world.service.pacing, world.live.durations
+    for _ in range(3):
+        durations.note("test:work", 20)
+    now = T0 + timedelta(seconds=elapsed)
+    world.clock.set_wall_clock(seconds=elapsed)
+    given = {"action": "test:work", "status": Status.RUNNING, "started": T0, "changed": now, "retry_after": 1}
+    operation = make_operation(**{**given, **changes})
+    assert pacing.next_poll(operation) == pytest.approx(seconds, rel=0.06)
+
+
+def test_the_pace_that_was_declared(world: World) -> None:
+    """Holds, whatever is known; so does the contract's shortest wait, and nothing is known of what is outside."""
+    pacing, durations = world.service.pacing, world.live.durations
+    running = make_operation(action="test:paced", status=Status.RUNNING, retry_after=7)
+    durations.note("test:paced", 20)
+    durations.note("test:work", 20)
+    assert pacing.next_poll(running) is None
+    assert pacing.next_poll(replace(running, action="test:work")) == pytest.approx(20, rel=0.06)
+    for others in (
+        {"retry_after": 25},
+        {"external": True},
+        {"status": Status.CANCELING},
+        {"status": Status.FAILED},
+        {"action": "test:unknown"},
+    ):
+        assert pacing.next_poll(replace(running, **{"action": "test:work", **others})) is None
+
+
+def test_the_duration_that_was_declared(world: World) -> None:
+    """Counts more than what is seen."""
+    world.live.durations.note("test:declared", 3)
+    running = make_operation(action="test:declared", status=Status.RUNNING, retry_after=1)
+    assert world.service.pacing.next_poll(running) == pytest.approx(12, rel=0.06)
 
 
 def test_durations() -> None:
-    """They follow what is seen, slowly, for as many actions as there is room for."""
+    """The last ones, for as many actions as there is room for."""
     durations = Durations()
     for number in range(1001):
         durations.note(f"a{number}", 1.0)
-    assert durations.expected("a0") is None
-    durations.note("a5", 2.0)
-    assert durations.expected("a5") == pytest.approx(1.2)
-    for _ in range(50):
+    assert durations.next_end("a0", 0) is None
+    assert durations.next_end("a5", 0) == 1.0
+    for _ in range(32):
         durations.note("a5", 2.0)
-    assert durations.expected("a5") == pytest.approx(2.0, abs=0.01)
+    assert durations.next_end("a5", 0) == 2.0
+    assert durations.next_end("a5", 2.0) is None, "none has taken longer"
+
+
+def test_durations_that_differ() -> None:
+    """A poll makes what ends before it longer by a tenth on average, so it comes soon where they are far apart."""
+    durations = Durations()
+    for step in range(32):
+        durations.note("a", 1.1**step)
+    end = durations.next_end("a", 2.0)
+    assert end is not None
+    between = [1.1**step for step in range(32) if 2.0 < 1.1**step <= end]
+    assert 2 <= len(between) <= 4
+    assert sum(end / each - 1 for each in between) / len(between) <= 0.1
 
 
 def test_young_is_short() -> None:

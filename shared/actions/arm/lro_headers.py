@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar
 
-from shared.actions.parameters import RETRY_AFTER as RETRY_AFTER_RULE
+from shared.actions.parameters import RETRY_AFTER as PACE
 from shared.actions.parameters import Rule, checked_fields
 
 RETRY_AFTER = 10
-"""Seconds between polls unless declared otherwise (ARM RPC, "202 Accepted and Location Headers": 10 to 600)."""
+"""Seconds between polls, at least, unless declared (ARM RPC, "202 Accepted and Location Headers": 10 to 600)."""
 
 
 class FinalResult(Enum):
@@ -32,19 +32,25 @@ def _is_result(value: Any) -> bool:
 
 @checked_fields(
     final_result=Rule("what a handler returns", ("RESOURCE", "MigrationResult", "None"), _is_result),
-    retry_after=RETRY_AFTER_RULE,
+    retry_after=Rule(PACE.kind, PACE.forms, lambda value: value is None or PACE.fits(value)),
 )
 @dataclass(frozen=True, kw_only=True)
 class LroHeaders:
     """`final_result` is RESOURCE, a response model, or None for nothing; it must be what the handler returns.
 
-    `retry_after` is in whole seconds, at least 1. Raises DeclarationError.
+    `retry_after` is a pace of polls, in whole seconds, at least 1; None for polls when the end is likely, after 10
+    seconds at the earliest. Raises DeclarationError.
     """
 
     final_result: Any = FinalResult.AS_DECLARED
-    retry_after: int = RETRY_AFTER
+    retry_after: int | None = None
     async_operation: ClassVar[bool]
     location: ClassVar[bool]
+
+    @property
+    def shortest_wait(self) -> int:
+        """Seconds between polls."""
+        return self.retry_after or RETRY_AFTER
 
 
 class ArmAsyncOperationHeader(LroHeaders):

@@ -26,7 +26,7 @@ from shared.actions.delegation import DelegatedWork
 from shared.actions.hooks import hook
 from shared.actions.input_models import check_model
 from shared.actions.parameters import MODEL, Rule, checked, decorator, is_list, is_text, matches, takes
-from shared.actions.policies import POLICY_RULES, Policies
+from shared.actions.policies import POLICY_RULES, Policies, PollingPolicies
 from shared.actions.profiles import ResourceDeclaration
 from shared.actions.routes import READ, Endpoint
 from shared.errors import DeclarationError
@@ -282,13 +282,15 @@ class ArmResource(ResourceDeclaration):
                     same = f"{method} of {self.full_type}" + (f" {name!r}" if name else "")
                     raise DeclarationError(f"{other.action.where} and {where} are both {same}; keep one of them")
             resolved = check_final_result(headers, handler)
+            paced: PollingPolicies = {**policies}
+            if resolved.retry_after is not None:
+                paced["retry_after"] = resolved.retry_after
             action = Action.declared(
                 full_name,
                 runnable(handler),
                 method=method,
                 route=f"{self._route}/{name}" if name else self._route,
-                retry_after=resolved.retry_after,
-                **policies,
+                **paced,
             )
             declared = ArmVerb(
                 verb=verb, handler=handler, action=action, headers=resolved, replaces=replaces, also_lock=also_lock

@@ -320,9 +320,11 @@ class ODataService(ServiceDeclaration):
 
 
 def _policies_of(action: Action) -> PollingPolicies:
-    policies = PollingPolicies(
-        timeout=action.timeout, retry=action.retry, keep=action.keep, retry_after=action.retry_after
-    )
+    policies = PollingPolicies(timeout=action.timeout, retry=action.retry, keep=action.keep)
+    if action.has_fixed_pace:
+        policies["retry_after"] = action.retry_after
+    if action.expected_duration is not None:
+        policies["expected_duration"] = action.expected_duration
     if action.deadline is not None:
         policies["deadline"] = action.deadline
     if action.at_most_once:

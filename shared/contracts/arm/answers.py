@@ -12,6 +12,7 @@ from shared.contracts.conditions import hash_etag
 from shared.contracts.errors import error_json
 from shared.contracts.headers import pace, segment
 from shared.contracts.http import Response, json_response
+from shared.contracts.scheduling import waiting_json
 from shared.errors import RequestError
 from shared.model.operation import Operation, Status
 from shared.model.times import write_time
@@ -56,7 +57,7 @@ def started_response(
     verb: ArmVerb, operation: Operation, resource: Resource | None, monitors: "MonitorUrls"
 ) -> Response:
     """The answer to a start: a PUT's is the resource, any other has no body ("202 Accepted and Location Headers")."""
-    headers = {"Retry-After": str(operation.retry_after)}
+    headers = {"Retry-After": str(operation.retry_after), **pace(operation)}
     if verb.headers.async_operation:
         headers["Azure-AsyncOperation"] = monitors.status(operation.id)
     if verb.headers.location:
@@ -103,6 +104,7 @@ def status_response(operation: Operation, content: bytes | None, monitors: Monit
     }
     if operation.ended is not None:
         body["endTime"] = write_time(operation.ended)
+    body |= waiting_json(operation)
     if operation.progress is not None and operation.progress.percent is not None:
         body["percentComplete"] = operation.progress.percent
     stored = None

@@ -15,6 +15,7 @@ from shared.contracts.errors import error_json
 from shared.contracts.headers import pace, segment
 from shared.contracts.http import Response, json_response
 from shared.contracts.paging import write_token
+from shared.contracts.scheduling import waiting_json
 from shared.errors import RequestError
 from shared.model.attempts import AttemptRecord
 from shared.model.operation import Operation, Progress, Status
@@ -72,10 +73,7 @@ def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None =
         body["retryOf"] = operation.retry_of
     if operation.labels:
         body["labels"] = list(operation.labels)
-    if operation.scheduled is not None:
-        body["notBefore"] = write_time(operation.scheduled)
-    if operation.waiting_for and operation.waiting_since is not None:
-        body |= {"waitingFor": operation.waiting_for, "waitingSince": write_time(operation.waiting_since)}
+    body |= waiting_json(operation)
     if operation.progress is not None:
         if operation.progress.percent is not None:
             body["percentComplete"] = operation.progress.percent

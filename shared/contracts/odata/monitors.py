@@ -7,6 +7,7 @@ Requests".
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from shared.contracts.headers import pace
 from shared.contracts.http import Request, Response
 from shared.contracts.odata.media import Metadata, Representation
 from shared.contracts.odata.messages import write_message
@@ -103,7 +104,7 @@ def accepted(operation: Operation, base: str, *, waited: int) -> Response:
 def running(operation: Operation, base: str) -> Response:
     """202 of a monitor, with the URL to ask next."""
     location = monitor_url(base, operation.id, cancellation=is_being_canceled(operation))
-    return Response(status=202, headers={"Location": location, "Retry-After": str(max(1, operation.retry_after))})
+    return Response(status=202, headers={"Location": location, **pace(operation)})
 
 
 def finished(final: Response, *, enclosed: bool) -> Response:

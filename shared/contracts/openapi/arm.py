@@ -97,7 +97,7 @@ def _first_answers(verb: ArmVerb, shown: Json) -> dict[int, parts.Answer]:
     polled = (
         *(("Azure-AsyncOperation",) if verb.headers.async_operation else ()),
         *(("Location",) if verb.headers.location else ()),
-        *("Wait.Retry-After", "retry-after-ms"),
+        *("Wait.Retry-After", *parts.WAIT[1:]),
         _CORRELATION,
     )
     if verb.verb is Verb.WRITE:
@@ -145,7 +145,7 @@ def _monitors(scope: parts.Scope, resources: Sequence[ArmResource]) -> Iterator[
     canceled = {200: parts.Answer("The operation, now canceled or being so.", shape, wait)}
     final = {
         200: parts.Answer("What a synchronous call would have answered.", {}),
-        202: parts.Answer("Not ended yet.", headers=("Location", "Wait.Retry-After")),
+        202: parts.Answer("Not ended yet.", headers=("Location", "Wait.Retry-After", *parts.WAIT[1:])),
         204: parts.Answer("It has succeeded and answers nothing."),
     }
     described = (

@@ -32,6 +32,9 @@ class ArmOperationStatus(TypedDict):
     startTime: datetime
     endTime: NotRequired[datetime]
     percentComplete: NotRequired[Percent]
+    notBefore: NotRequired[datetime]
+    waitingFor: NotRequired[str]
+    waitingSince: NotRequired[datetime]
     properties: NotRequired[Any]
     error: NotRequired[ErrorInfo]
 

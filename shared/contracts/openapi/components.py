@@ -53,6 +53,11 @@ HEADERS: Mapping[str, tuple[Json, str, bool]] = {
     "OData-EntityId": (_URI, "The entity that was written.", True),
     "OData-Version": ({"type": "string", "enum": ["4.0", "4.01"]}, "Of the answer.", True),
     "Operation-Id": (TEXT, "The operation's id.", True),
+    "Operation-Not-Before": (
+        {"type": "string", "format": "date-time"},
+        "When the first attempt begins at the earliest, where the start has named that.",
+        False,
+    ),
     "Operation-Location": (_URI, "Where to poll: the operation's monitor.", True),
     "Preference-Applied": (TEXT, "How long was waited for at most, where that was asked for.", False),
     "Preferences.Preference-Applied": (TEXT, "What was honored of `Prefer`.", False),
@@ -62,7 +67,7 @@ HEADERS: Mapping[str, tuple[Json, str, bool]] = {
     "Wait.Retry-After": ({"type": "integer", "minimum": 1}, "Seconds to wait.", True),
     "retry-after-ms": (
         {"type": "integer", "minimum": 1},
-        "Milliseconds after which a first poll may find the end.",
+        "Milliseconds after which a poll may find the end.",
         False,
     ),
     "Vary": (TEXT, "The headers of the request that have chosen the answer.", True),

@@ -34,7 +34,7 @@ _CSDL_FORMAT = parts.Parameter(
     {"type": "string", "enum": ["xml", "json", "application/xml", "application/json"]},
     component="odata-csdl",
 )
-_POLL = ("Monitor.Location", "Wait.Retry-After")
+_POLL = ("Monitor.Location", "Wait.Retry-After", *parts.WAIT[1:])
 _FINAL = (
     "The final answer: as this one's own headers and body, its status in `AsyncResult`; or enclosed as a message, by "
     "`Accept: application/http` or for callers that read 4.0 alone."

@@ -7,7 +7,7 @@ from shared.contracts.odata.query.options import DEFAULT_PAGE
 from shared.contracts.odata.query.syntax import MAX_LENGTH
 from shared.contracts.openapi import odata_schemas
 from shared.contracts.openapi.dialect import Json
-from shared.contracts.openapi.parts import Answer, Parameter, Scope, header, path_parameter
+from shared.contracts.openapi.parts import WAIT, Answer, Parameter, Scope, header, path_parameter
 from shared.contracts.paging import MAX_TOP
 
 ERRORS = (400, 406)
@@ -59,7 +59,7 @@ PREFER_ASYNC_ONLY = replace(
 
 ACCEPTED = Answer(
     "Begun, as `Prefer: respond-async` asked for.",
-    headers=("Monitor.Location", "Wait.Retry-After", "retry-after-ms", "RespondAsync.Preference-Applied", "Vary"),
+    headers=("Monitor.Location", "Wait.Retry-After", *WAIT[1:], "RespondAsync.Preference-Applied", "Vary"),
 )
 """202, of which nobody gets one without asking."""
 

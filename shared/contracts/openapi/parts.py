@@ -118,7 +118,16 @@ def header(name: str, description: str, component: str = "") -> Parameter:
     return Parameter(name, description, place="header", component=component)
 
 
-START_HEADERS = ("Operation-Location", "Operation-Id", "Retry-After", "retry-after-ms", "Preference-Applied")
+WAIT = ("Retry-After", "retry-after-ms", "Operation-Not-Before")
+"""Of the answer to a poll, while there is something to wait for."""
+START_HEADERS = (
+    "Operation-Location",
+    "Operation-Id",
+    "Retry-After",
+    "retry-after-ms",
+    "Operation-Not-Before",
+    "Preference-Applied",
+)
 OPERATION_ID = Parameter(
     "Operation-Id",
     "The operation's id, where the caller chooses it: the same request again finds the same operation.",
@@ -138,7 +147,7 @@ UNCHANGED = "It still has that ETag."
 def of_a_monitor(description: str, schema: Json) -> dict[int, Answer]:
     """The answers to the GET of a status monitor, which once it has ended may be asked whether it is still known."""
     return {
-        200: Answer(description, schema, ("Retry-After", "Monitor.ETag")),
+        200: Answer(description, schema, (*WAIT, "Monitor.ETag")),
         304: Answer(UNCHANGED, headers=("Monitor.ETag",)),
     }
 

@@ -7,6 +7,7 @@ from shared.actions.arm.resource import ArmResource
 from shared.contracts.arm import answers as arm
 from shared.contracts.arm import headers as arm_headers
 from shared.contracts.arm import names as arm_names
+from shared.contracts.headers import paced
 from shared.contracts.http import Request, Response
 from shared.endpoints.caching import once_ended
 from shared.engine.port import Engine
@@ -37,7 +38,7 @@ class ArmMonitors:
         """`GET .../operationStatuses/{operationId}`: 200 whatever the state."""
         operation, monitors = await self._find(request, engine)
         answer = arm.status_response(operation, await self._service.result_content(operation), monitors)
-        return await once_ended(request, operation, answer)
+        return await once_ended(request, operation, paced(answer, self._service.pacing.next_poll(operation)))
 
     async def cancel(self, request: Request) -> Response:
         """`POST .../operationStatuses/{operationId}/cancel`: 200; one that has ended stays as it is."""
@@ -50,7 +51,8 @@ class ArmMonitors:
     async def results(self, request: Request, engine: Engine) -> Response:
         """`GET .../operationResults/{operationId}`: 202 until it has ended, then the synchronous answer."""
         operation, monitors = await self._find(request, engine)
-        return arm.results_response(operation, await self._service.result_content(operation), monitors)
+        answer = arm.results_response(operation, await self._service.result_content(operation), monitors)
+        return paced(answer, self._service.pacing.next_poll(operation))
 
     async def _find(self, request: Request, engine: Engine | None = None) -> tuple[Operation, arm.MonitorUrls]:
         caller = arm_headers.arm_caller(request, self._settings, self._versions)

@@ -69,8 +69,7 @@ class Arm:
             return arm.started_response(verb, plan.holder, plan.resource, monitors)
         operation = await self._begin(request, write, plan, engine)
         response = arm.started_response(verb, operation, plan.accepted, self._monitors(request, write, plan.location))
-        soon = headers.early_poll(self._service.first_poll(operation))
-        return replace(response, headers={**response.headers, **soon})
+        return headers.paced(response, self._service.pacing.first_poll(operation))
 
     def _write(self, request: Request, resource: ArmResource, verb: ArmVerb) -> WriteRequest:
         """The request, checked as far as that goes without looking at what is there."""
@@ -237,7 +236,7 @@ class Arm:
             is_checked=True,
             profile_state=profile_state(location=plan.location, also_locked=plan.keys[1:])
             | headers.condition(request.headers),
-            retry_after=write.verb.headers.retry_after,
+            retry_after=write.verb.headers.shortest_wait,
             labels=write.labels,
             not_before=write.not_before,
         )

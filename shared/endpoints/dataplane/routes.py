@@ -14,6 +14,7 @@ from shared.contracts.caller import Caller, dataplane_caller
 from shared.contracts.dataplane import answers as dataplane
 from shared.contracts.dataplane import listing
 from shared.contracts.functions import STATUS, STATUS_CANCEL, STATUS_RETRY
+from shared.contracts.headers import paced
 from shared.contracts.http import Request, Response
 from shared.endpoints.caching import once_ended
 from shared.endpoints.dataplane.operators import CANCEL, DELETE, READ, READ_RESULT, RETRY, Operators
@@ -166,7 +167,7 @@ class DataPlane:
         content = await self._service.result_content(operation)
         size = len(parameters or b"")
         answer = await off_loop(size, dataplane.monitor_response, operation, content, parameters=parameters)
-        return await once_ended(request, operation, answer)
+        return await once_ended(request, operation, paced(answer, self._service.pacing.next_poll(operation)))
 
     def _caller(self, request: Request) -> Caller:
         return dataplane_caller(request, self._settings)

@@ -14,7 +14,7 @@ from shared.actions.patterns import OPERATION_ID, Accepted, Pattern
 from shared.contracts import bodies, preferences
 from shared.contracts.caller import Caller
 from shared.contracts.dataplane import answers as dataplane
-from shared.contracts.headers import condition, early_poll
+from shared.contracts.headers import condition, paced
 from shared.contracts.http import Request, Response
 from shared.contracts.labels import labels
 from shared.contracts.scheduling import not_before
@@ -120,8 +120,8 @@ class Starts:
                 replayed=begun.started.replayed,
                 parameters=parameters,
             )
-        soon = early_poll(self._service.first_poll(operation))
-        return replace(response, headers={**response.headers, **soon, **preferences.applied(seconds)})
+        response = paced(response, self._service.pacing.first_poll(operation))
+        return replace(response, headers={**response.headers, **preferences.applied(seconds)})
 
     async def _begin(self, start: StartRequest, caller: Caller, engine: Engine) -> Started:
         """As the service does it; a refusal names the operation that holds the resource to who may see it."""

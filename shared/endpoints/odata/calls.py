@@ -10,7 +10,7 @@ from shared.actions.declaration import Action, Read
 from shared.actions.odata.service import ODataOperation, ODataService
 from shared.contracts import bodies, preferences
 from shared.contracts.errors import error_json
-from shared.contracts.headers import early_poll
+from shared.contracts.headers import paced
 from shared.contracts.http import Request, Response, json_response
 from shared.contracts.labels import labels
 from shared.contracts.odata import media, monitors, payloads, reading_bodies
@@ -123,8 +123,8 @@ class Calls:
             response = await self.final(operation, execution.base)
             return replace(response, headers={**response.headers, **preferences.applied(seconds), **vary})
         response = monitors.accepted(operation, execution.base, waited=seconds)
-        soon = early_poll(self._operations.first_poll(operation))
-        return replace(response, headers={**response.headers, **soon, **vary})
+        response = paced(response, self._operations.pacing.first_poll(operation))
+        return replace(response, headers={**response.headers, **vary})
 
     def _start(
         self, request: Request, target: Target, operation: ODataOperation, action: Action, execution: Execution

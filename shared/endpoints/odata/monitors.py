@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from shared.actions.routes import READ
 from shared.contracts.errors import error_response
+from shared.contracts.headers import paced
 from shared.contracts.http import Request, Response
 from shared.contracts.odata import monitors
 from shared.endpoints.odata.calls import Calls
@@ -30,7 +31,8 @@ class ODataMonitors:
         """202 while it runs, then 200 with the final answer; 404 once it was deleted, 410 where the result is gone."""
         operation = await self._find(operation_id, execution, polls=True)
         if not operation.status.is_terminal:
-            return monitors.running(operation, execution.base)
+            running = monitors.running(operation, execution.base)
+            return paced(running, self._operations.pacing.next_poll(operation))
         final = await self._calls.final(operation, execution.base)
         return monitors.finished(final, enclosed=monitors.encloses(request, monitors.StartState.of(operation)))
 

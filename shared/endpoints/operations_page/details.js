@@ -3,6 +3,7 @@
 import { hasKey, monitor, result } from "./api.js";
 import { duration, el, icon, isActive, labels, pill, progress, time } from "./view.js";
 
+const LOOK = 5; // seconds at most: people look at the progress
 const SHOWN_RESULT = 20_000;
 const ENDINGS = { "application/json": ".json", "text/csv": ".csv", "text/plain": ".txt" };
 
@@ -135,7 +136,7 @@ export class Details {
       const { body, retryAfter } = await monitor(row);
       if (row !== this.#row) return;
       this.#show(body);
-      if (isActive(body)) this.#again(retryAfter || 5);
+      if (isActive(body)) this.#again(Math.min(retryAfter || LOOK, LOOK));
     } catch (problem) {
       if (row === this.#row) this.#fail(problem);
     }

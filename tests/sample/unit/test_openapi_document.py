@@ -140,19 +140,19 @@ def test_only_starts_are_marked(registry: str) -> None:
     assert marked == starts
 
 
-SOON = {"Retry-After", "retry-after-ms"}
+SOON = {"Retry-After", "retry-after-ms", "Operation-Not-Before"}
 FIRST: dict[tuple[str, int | str], set[str]] = {
     ("book_upload_start", 202): {"Operation-Location", "Operation-Id", *SOON, "Preference-Applied"},
     ("book_put", 201): {"Operation-Location", "Operation-Id", *SOON, "Preference-Applied"},
     ("book_import", 201): {"Operation-Location", "Operation-Id", *SOON, "Preference-Applied"},
-    ("status", 200): {"Retry-After", "ETag"},
+    ("status", 200): {*SOON, "ETag"},
     ("status", 304): {"ETag"},
     ("Contoso_Library_operationStatuses", 304): {"ETag"},
     (f"{ARM}_write", 201): {"Azure-AsyncOperation", *SOON, "ETag"},
     (f"{ARM}_delete", 202): {"Location", *SOON},
     (f"{ARM}_startMigration_action", 202): {"Azure-AsyncOperation", "Location", *SOON},
     (f"{ARM}_get", 200): {"ETag"},
-    ("Contoso_Library_operationResults", 202): {"Location", "Retry-After"},
+    ("Contoso_Library_operationResults", 202): {"Location", *SOON},
     ("presses_take_work_order", 200): set(),
     ("presses_take_work_order", 415): {"x-ms-error-code", "Accept-Encoding"},
     ("odata_Books", 200): {"OData-Version", "Preference-Applied", "Vary"},
@@ -160,7 +160,7 @@ FIRST: dict[tuple[str, int | str], set[str]] = {
     ("odata_Books_entity", 304): {"OData-Version", "ETag"},
     ("odata_Books_entity-update", 204): {"OData-Version", "ETag", "OData-EntityId", "Preference-Applied", "Vary"},
     ("odata_Books_Export", 202): {"OData-Version", "Location", *SOON, "Preference-Applied", "Vary"},
-    ("odata_async", 202): {"OData-Version", "Location", "Retry-After"},
+    ("odata_async", 202): {"OData-Version", "Location", *SOON},
     ("odata_async", 200): {"OData-Version", "AsyncResult"},
     ("odata_async-delete", 405): {"OData-Version", "x-ms-error-code", "Allow"},
     ("openapi", 304): {"ETag"},
