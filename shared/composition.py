@@ -182,6 +182,7 @@ class Application:
             timing=self.timing,
             randomness=random,
             delegate=delegate,
+            runs_here=self.live.runs,
         )
 
     @cached_property

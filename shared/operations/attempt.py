@@ -324,6 +324,14 @@ class LiveAttempts:
         """Whether an attempt at this operation runs here."""
         return locator in self._attempts
 
+    def runs(self, operation: Operation) -> bool:
+        """Whether it is held by an attempt that runs here.
+
+        A process that stalls for longer than a lease comes back to find its own leases run out. Nothing is lost then.
+        """
+        attempt = self._attempts.get(operation.locator)
+        return attempt is not None and attempt.operation.holder == operation.holder
+
     @contextmanager
     def counted(self) -> Generator[None]:
         """An attempt, from before its claim until its end is written: a stop waits for it."""

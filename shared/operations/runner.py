@@ -128,9 +128,8 @@ class Runner:
     async def _step(self, delivery: _Delivery) -> datetime | None:
         operation, now, leases = delivery.operation, self._clock.now(), self._records.leases
         verdict_time = self._records.verdict_clock.now()
-        if operation.lease_until is not None and leases.are_live(operation, verdict_time):
-            # Where the clock was set its end may be past, or far away: a look after the length of a lease is enough.
-            return now + min(operation.lease_until - verdict_time, leases.length)
+        if (held := self._held_for(operation, verdict_time)) is not None:
+            return now + held
         if verdict_time >= operation.deadline and operation.status is not Status.CANCELING:
             await self._give_up(operation, now, lifecycle.DEADLINE_ERROR)
             return None
@@ -154,6 +153,16 @@ class Runner:
         )
         with self._live.counted(), span:
             return await self._next_attempt(action, delivery)
+
+    def _held_for(self, operation: Operation, now: datetime) -> timedelta | None:
+        """How long an attempt holds it still; None where none does."""
+        leases = self._records.leases
+        if self._live.runs(operation):
+            return leases.length
+        if operation.lease_until is None or not leases.are_live(operation, now):
+            return None
+        # Where the clock was set its end may be past, or far away: a look after the length of a lease is enough.
+        return min(operation.lease_until - now, leases.length)
 
     async def _held_back(self, operation: Operation) -> timedelta | None:
         """When to come back, where nothing is claimed now."""

@@ -382,7 +382,13 @@ class World:
         self.locks = Locks(storage, self.records, **time)
         self.site = Site(storage, "testhubname", site or SiteName("local", "Production", "TestHubName"), **time)
         self.recovery = Recovery(
-            self.records, self.actions, self.site, **time, randomness=lambda: self.chance, delegate=as_it_is
+            self.records,
+            self.actions,
+            self.site,
+            **time,
+            randomness=lambda: self.chance,
+            delegate=as_it_is,
+            runs_here=self.live.runs,
         )
         self.services = services(storage, self.clock, self.timing, settings)
         self.removals = Removals(self.records, self.site, self.actions, self.services, **time)

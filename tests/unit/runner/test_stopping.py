@@ -11,6 +11,7 @@ import pytest
 
 from shared.actions import ActionContext, ActionFailed, Retry, SyncActionContext
 from shared.model.operation import Operation, Status
+from shared.model.timing import Timing
 from shared.operations.stopping import Stopping
 from tests.support.parts import Input, World
 from tests.unit.runner.handlers import Output, echo, error_code, until
@@ -322,3 +323,24 @@ async def test_host_that_cancels_what_must_not_run_twice(make: Callable[..., Wor
     with pytest.raises(asyncio.CancelledError):
         await running
     assert error_code(await world.read(started)) == "AttemptLost"
+
+
+async def test_a_process_that_stalled_loses_nothing(make: Callable[..., World]) -> None:
+    """Its leases have run out meanwhile: neither a pass, nor a request, nor the engine's second delivery starts what
+    still runs here, and its end counts."""
+    watched, timing = Watched(), Timing(heartbeat=10_000, young_wait=0)
+    world = make(watched.blocks, timing=timing, timeout="1h")
+    started = await world.start()
+    running = asyncio.create_task(world.run(started))
+    await until(watched.begun.is_set)
+    world.clock.pass_by(minutes=30)
+    stored = await world.read(started)
+    assert not world.records.leases.are_live(stored, world.clock.now())
+    await world.housekeeping.run(world.engine)
+    await world.service.poll(started.owner, started.id, world.engine)
+    assert await world.run(started) == world.clock.now() + timing.lease
+    assert await world.read(started) == stored
+    watched.release.set()
+    assert await running is None
+    ended = await world.read(started)
+    assert (ended.status, ended.attempt, ended.losses) == (Status.SUCCEEDED, 1, 0)
