@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bench import azurite, cold, import_time, latency, pace, report, requests, speed
+from bench import (
+    azurite,
+    cold,
+    epub,
+    import_time,
+    large,
+    latency,
+    overload,
+    pace,
+    pollers,
+    report,
+    requests,
+    speed,
+)
 from bench.systems import Missing
 
 
@@ -24,6 +37,10 @@ MEASURES: dict[str, Measure] = {
     "pace": pace.measure,
     "speed": speed.measure,
     "azurite": azurite.measure,
+    "pollers": pollers.measure,
+    "large": large.measure,
+    "overload": overload.measure,
+    "epub": epub.measure,
     "latency": latency.measure,
 }
 

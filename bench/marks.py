@@ -34,23 +34,23 @@ MARKS: Mapping[str, Mark] = {
     "poll_ended": Mark(4, "polls/s of an ended operation over an empty function", 0.6, is_least=True),
     "azurite": Mark(5, "operations/s on Azurite over azure-data-tables alone", 1.3, is_least=True),
     "requests": Mark(8, "storage requests an operation, start and attempt on one instance", 3.0, unit="requests"),
+    "pollers": Mark(9, "work of 30 ms, seen to its end by the slowest of five stock pollers", 0.3, unit="s"),
     "pace_polls": Mark(10, "polls an operation, simulated: median of 300 from 50 ms to 10 min", 3, unit="polls"),
     "pace_added": Mark(10, "wait that they add to an operation, median", 10, unit="%"),
     "import": Mark(11, "import of function_app over the SDKs and pydantic", 1.2),
     "openapi": Mark(12, "first openapi.json of a fresh host", 20, unit="ms"),
     "metadata": Mark(12, "first $metadata of a fresh host", 20, unit="ms"),
     "query": Mark(12, "first OData query of a fresh host", 20, unit="ms"),
+    "large": Mark(13, "memory for a monitor or a result of 50 MB", 60, unit="MB"),
     "file": Mark(15, "file of the embedded store, a finished operation", 2.5, unit="KB"),
+    "overload": Mark(16, "unclear refusals, broken connections and lost operations with 800 callers", 0, unit=""),
+    "epub": Mark(17, "reading an EPUB of 150 KB over ebooklib and lxml", 1.8),
 }
 
 NOT_MEASURED: Mapping[int, str] = {
     6: "operations/s on the Durable extension",
     7: "CPU an operation there",
-    9: "work of 30 ms, seen to its end by stock pollers",
-    13: "a result of 50 MB",
     14: "growth up to a million records",
-    16: "three times the rate that it can take",
-    17: "reading an EPUB",
 }
 """Marks that this bench does not measure."""
 

@@ -27,12 +27,14 @@ _INSIDE = (
 _LETTERS = rf"[^\W_{_EACH}]+"
 # Letters and what joins them are disjoint sets, so matching is linear: nothing to backtrack into.
 _WORD = re.compile(rf"[{_EACH}]|{_LETTERS}(?:[{_INSIDE}'\u2019]+{_LETTERS})*")
+_ASCII_WORD = re.compile(r"[0-9A-Za-z]+(?:'+[0-9A-Za-z]+)*")
+"""The same for text of ASCII alone, in half the time."""
 _FLUSH = 16 * 1024  # characters handed to one call of the regular expression, which does not let go of the interpreter
 
 
 def count_words(text: str) -> int:
     """Words in `text`, which should be short (see `WordCounter` for a stream)."""
-    return sum(1 for _ in _WORD.finditer(text))
+    return len((_ASCII_WORD if text.isascii() else _WORD).findall(text))
 
 
 class WordCounter:

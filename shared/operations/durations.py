@@ -65,3 +65,8 @@ class Durations:
         """
         seen = self._seen.get(action)
         return None if seen is None else seen.next_end(elapsed)
+
+    def is_shorter(self, action: str, seconds: float) -> bool:
+        """Whether its last operations have all taken less than that."""
+        seen = self._seen.get(action)
+        return seen is not None and seen.ordered[-1] < seconds

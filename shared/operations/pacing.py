@@ -12,6 +12,8 @@ _GROWTH = 0.1
 _LATE = 0.05
 """Part of an expected rest that a poll comes later: one that comes too early is for nothing."""
 _FEWEST_PERCENT = 1.0
+_SHORTEST = 1.0
+"""Seconds between two polls, however short the work is known to be."""
 
 
 class Pacing:
@@ -24,10 +26,7 @@ class Pacing:
         self._timing = timing
 
     def first_poll(self, operation: Operation) -> float | None:
-        """Seconds from the start to a first poll; None for the operation's `retry_after`.
-
-        Of a short action it is less than the contract's shortest wait, which counts for the polls that follow.
-        """
+        """Seconds from the start to a first poll; None for the operation's `retry_after`."""
         if operation.status.is_terminal or operation.external or operation.waiting_for:
             return self.next_poll(operation)
         end = self._end(operation, 0.0)
@@ -36,22 +35,27 @@ class Pacing:
         return max(self._timing.first_poll, (end or 0.0) * (1 + _LATE))
 
     def next_poll(self, operation: Operation) -> float | None:
-        """Seconds, at least the operation's `retry_after`; None for just that."""
+        """Seconds to the next one; None for the operation's `retry_after`.
+
+        They are less than that, but a second at least, for work that is known to be shorter.
+        """
         if operation.status.is_terminal or operation.external or operation.status is Status.CANCELING:
             return None
         action = self._actions.get(operation.action)
         if action is None or action.has_fixed_pace:
             return None
-        seconds = min(self._rest(operation), self._timing.longest_poll_wait)
-        return seconds if seconds > operation.retry_after else None
-
-    def _rest(self, operation: Operation) -> float:
-        now = self._clock.now()
-        if operation.not_before is not None and operation.waiting_for and operation.not_before > now:
-            return (operation.not_before - now).total_seconds()
+        now, least = self._clock.now(), operation.retry_after
         elapsed = (now - operation.created).total_seconds()
-        end = self._end(operation, elapsed)
-        return elapsed * _GROWTH if end is None else (end - elapsed) * (1 + _LATE)
+        if operation.not_before is not None and operation.waiting_for and operation.not_before > now:
+            seconds = (operation.not_before - now).total_seconds()
+        elif (end := self._end(operation, elapsed)) is not None:
+            seconds, least = (end - elapsed) * (1 + _LATE), min(_SHORTEST, least)
+        else:
+            seconds = elapsed * _GROWTH
+            if self._durations.is_shorter(operation.action, least):
+                least = min(_SHORTEST, least)
+        seconds = min(max(seconds, least), self._timing.longest_poll_wait)
+        return seconds if seconds != operation.retry_after else None
 
     def _end(self, operation: Operation, elapsed: float) -> float | None:
         """When it is likely to end, in seconds since its creation; None where that is over or unknown."""

@@ -87,6 +87,9 @@ def test_the_first_poll(world: World) -> None:
         pytest.param({"progress": Progress(percent=25)}, 10, 30, id="progress tells better"),
         pytest.param({"progress": Progress(percent=0)}, 10, 10, id="too little of it tells nothing"),
         pytest.param({"progress": Progress(done=1)}, 10, 10, id="and so do counts"),
+        pytest.param({"retry_after": 30}, 15, 5, id="sooner than Retry-After, as it is known to be shorter"),
+        pytest.param({"retry_after": 30}, 19.9, 1, id="but not at once"),
+        pytest.param({"retry_after": 30}, 25, 2.5, id="nor later where it takes longer this time"),
         pytest.param({"waiting_for": "retry", "not_before": T0 + timedelta(seconds=18)}, 10, 8, id="for a retry"),
     ],
 )
@@ -111,7 +114,7 @@ def test_the_pace_that_was_declared(world: World) -> None:
     assert pacing.next_poll(running) is None
     assert pacing.next_poll(replace(running, action="test:work")) == pytest.approx(20, rel=0.06)
     for others in (
-        {"retry_after": 25},
+        {"retry_after": 25, "action": "test:new"},
         {"external": True},
         {"status": Status.CANCELING},
         {"status": Status.FAILED},

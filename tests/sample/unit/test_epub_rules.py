@@ -118,6 +118,12 @@ def test_count_words(text: str, words: int) -> None:
     assert count_words(text) == words
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_counts_as_any_text_does(text: str) -> None:
+    """ASCII has a pattern of its own, and the same words by it."""
+    assert count_words(f"{text} \u00e9") == count_words(text) + 1
+
+
 @given(st.lists(st.sampled_from(["one", " ", "tw", "o", "'", "日", "\u00ad", "x" * 9000, "\n"]), max_size=12))
 def test_word_counter_does_not_depend_on_pieces(pieces: list[str]) -> None:
     """Text in pieces has as many words as in one, short of a word longer than the buffer."""
