@@ -38,6 +38,7 @@ PARAMETERS = {
     # How often `bench` takes each figure, whether beside rivals, and where it writes them.
     "ROUNDS": "5",
     "RIVALS": "",
+    "FULL": "",
     "REPORT": "",
     # More workers than cores: most of the tests wait for a host, a lease or another process.
     "WORKERS": "4",
@@ -197,14 +198,14 @@ def chaos() -> None:
     t.run(t.python, "-m", "tests.chaos", "--seconds", t["CHAOS_SECONDS"], *store, shown=False)
 
 
-@t.task("Print the figures with their goals (RIVALS=1: beside Celery and DBOS; ROUNDS, REPORT=file)")
+@t.task("Print the figures with their goals (RIVALS=1: beside others; FULL=1: a million records; ROUNDS, REPORT=file)")
 def bench() -> None:
     dev()
     installed.azurite()
     if t["RIVALS"]:
         rivals()
     report = ("--report", t["REPORT"]) if t["REPORT"] else ()
-    more = ("--rivals", *report) if t["RIVALS"] else report
+    more = (*report, *(["--rivals"] if t["RIVALS"] else []), *(["--full"] if t["FULL"] else []))
     t.run(t.python, "-m", "bench", "--rounds", t["ROUNDS"], *more, shown=False)
 
 

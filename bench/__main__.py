@@ -11,6 +11,7 @@ from bench import (
     azurite,
     cold,
     epub,
+    growth,
     import_time,
     large,
     latency,
@@ -42,7 +43,10 @@ MEASURES: dict[str, Measure] = {
     "overload": overload.measure,
     "epub": epub.measure,
     "latency": latency.measure,
+    "growth": growth.measure,
 }
+LONG = {"growth"}
+"""Measured where they are named, or with `--full`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     found = report.Report(machine=report.this_machine())
     try:
-        for name in flags.only or list(MEASURES):
+        for name in flags.only or [name for name in MEASURES if flags.full or name not in LONG]:
             with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
                 MEASURES[name](Path(folder), found, rounds=flags.rounds, rivals=flags.rivals)
             print(flush=True)
@@ -70,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("only", nargs="*", choices=[*MEASURES, []], help="which figures; all by default")
     parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken (default: 5)")
+    parser.add_argument("--full", action="store_true", help="also what takes many minutes: up to a million records")
     parser.add_argument("--rivals", action="store_true", help="also Celery and DBOS, of .build/rivals")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures, as JSON")
     parser.add_argument(

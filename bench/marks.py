@@ -42,6 +42,8 @@ MARKS: Mapping[str, Mark] = {
     "metadata": Mark(12, "first $metadata of a fresh host", 20, unit="ms"),
     "query": Mark(12, "first OData query of a fresh host", 20, unit="ms"),
     "large": Mark(13, "memory for a monitor or a result of 50 MB", 60, unit="MB"),
+    "growth": Mark(14, "list, pass, start and poll with a million records over those with 1,000 (FULL=1)", 1.2),
+    "sweep": Mark(14, "time a record of a sweep of 100,000 over one of 10,000 (FULL=1)", 1.2),
     "file": Mark(15, "file of the embedded store, a finished operation", 2.5, unit="KB"),
     "overload": Mark(16, "unclear refusals, broken connections and lost operations with 800 callers", 0, unit=""),
     "epub": Mark(17, "reading an EPUB of 150 KB over ebooklib and lxml", 1.8),
@@ -50,7 +52,6 @@ MARKS: Mapping[str, Mark] = {
 NOT_MEASURED: Mapping[int, str] = {
     6: "operations/s on the Durable extension",
     7: "CPU an operation there",
-    14: "growth up to a million records",
 }
 """Marks that this bench does not measure."""
 

@@ -95,10 +95,10 @@ async def _measure(connection: str, report: Report) -> None:
         Registry([do_nothing]), settings=Settings.read({}), storage=storage, function_timeout=timedelta(hours=1)
     )
     try:
-        await app.service.start(_request(app, do_nothing, "warm"), engine)
+        await app.service.start(request_of(app, do_nothing, "warm"), engine)
         await app.runner.run(engine.works.pop())
         before = counter.sent
-        started = [await app.service.start(_request(app, do_nothing, f"n{i}"), engine) for i in range(OPERATIONS)]
+        started = [await app.service.start(request_of(app, do_nothing, f"n{i}"), engine) for i in range(OPERATIONS)]
         starts, before = counter.since(before), counter.sent
         for operation in started:
             await app.service.get("", operation.id)
@@ -131,7 +131,7 @@ def _print(starts: float, polls: float, claims: float, finishes: float, idle: in
         print(f"storage requests per {name:<18} {count:5.1f}  {what}")
 
 
-def _request(app: Application, what: Action, id: str) -> StartRequest:
+def request_of(app: Application, what: Action, id: str) -> StartRequest:
     input = Nothing(id=id)
     content = bodies.canonical_json(input)
     return StartRequest(

@@ -19,7 +19,7 @@ from shared.storage.ports import Change, Insert
 from shared.system_clock import SystemClock
 from tests.support.parts import LEASES, make_operation, settings
 
-_HUB = "LongRunningActions"
+HUB = "LongRunningActions"
 """The task hub of a local host, after which its tables are named."""
 KINDS = ("book:import", "book:upload-finish", "report:generate", "shelf:migrate")
 BROKEN = ErrorBody(
@@ -31,7 +31,7 @@ BROKEN = ErrorBody(
 OUT_OF_TIME = ErrorBody("Timeout", "The operation did not end within 5 minutes.")
 
 
-def ended(number: int, now: datetime) -> Operation:
+def ended(number: int, now: datetime, *, keep: timedelta = timedelta(days=90)) -> Operation:
     """The operation that was created that many minutes ago: of every fifty three failed and one was canceled."""
     created = now - timedelta(minutes=number + 1, seconds=number % 47)
     operation = make_operation(
@@ -41,7 +41,7 @@ def ended(number: int, now: datetime) -> Operation:
         created=created,
         changed=created,
         deadline=created + timedelta(hours=24),
-        keep=timedelta(days=90),
+        keep=keep,
         labels=(("team-a",), (), ("team-b", f"batch:{number % 9}"))[number % 3],
     )
     place = number % 50
@@ -83,7 +83,7 @@ def seed(folder: Path, operations: Sequence[Operation], *, whole: int) -> None:
 
 
 async def _write(data: Path, by_partition: Mapping[str, Sequence[Change]]) -> None:
-    async with aclosing(open_storage(settings(data, OPERATIONS_NAMESPACE=_HUB), clock=SystemClock())) as storage:
+    async with aclosing(open_storage(settings(data, OPERATIONS_NAMESPACE=HUB), clock=SystemClock())) as storage:
         table = storage.table("operations")
         for partition, changes in by_partition.items():
             for first in range(0, len(changes), MAX_CHANGES):
