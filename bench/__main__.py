@@ -10,6 +10,7 @@ from typing import Protocol
 from bench import (
     azurite,
     cold,
+    engine,
     epub,
     growth,
     import_time,
@@ -38,6 +39,7 @@ MEASURES: dict[str, Measure] = {
     "pace": pace.measure,
     "speed": speed.measure,
     "azurite": azurite.measure,
+    "engine": engine.measure,
     "pollers": pollers.measure,
     "large": large.measure,
     "overload": overload.measure,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,13 +50,17 @@ async def start(connection: Connection, api: Api) -> str:
     return api.monitor(answer)
 
 
-async def operations(api: Api, count: int, callers: int) -> None:
-    """So many, each from its start until its end is seen."""
+async def operations(
+    api: Api, count: int, callers: int, *, pause: float = _PAUSE, polls: Counter[int] | None = None
+) -> None:
+    """So many, each from its start until its end is seen; `polls` counts the answers by their status."""
 
     async def one(connection: Connection) -> None:
         monitor = await start(connection, api)
-        while api.ended not in (await connection.ask("GET", monitor)).body:  # noqa: ASYNC110 - that is a caller
-            await asyncio.sleep(_PAUSE)
+        while api.ended not in (answer := await connection.ask("GET", monitor)).body:
+            if polls is not None:
+                polls[answer.status] += 1
+            await asyncio.sleep(pause)
 
     await _share(api.url, count, callers, one)
 
@@ -94,6 +99,11 @@ def cpu(pids: Sequence[int]) -> float:
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").glob("*/children"):
             total += cpu([int(child) for child in task.read_text().split()])
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / _TICKS
+        total += own_cpu(pid)
     return total
+
+
+def own_cpu(pid: int) -> float:
+    """Seconds that this process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS

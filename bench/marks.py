@@ -33,6 +33,13 @@ MARKS: Mapping[str, Mark] = {
     "poll_running": Mark(4, "polls/s of a running operation over an empty function", 0.6, is_least=True),
     "poll_ended": Mark(4, "polls/s of an ended operation over an empty function", 0.6, is_least=True),
     "azurite": Mark(5, "operations/s on Azurite over azure-data-tables alone", 1.3, is_least=True),
+    "engine": Mark(
+        6,
+        "operations/s on the Durable extension over what it allows: its own pattern, and the storage",
+        0.95,
+        is_least=True,
+    ),
+    "engine_cpu": Mark(7, "CPU of the functions' process there, over Durable Functions' own pattern", 2.0),
     "requests": Mark(8, "storage requests an operation, start and attempt on one instance", 3.0, unit="requests"),
     "pollers": Mark(9, "work of 30 ms, seen to its end by the slowest of five stock pollers", 0.3, unit="s"),
     "pace_polls": Mark(10, "polls an operation, simulated: median of 300 from 50 ms to 10 min", 3, unit="polls"),
@@ -48,12 +55,6 @@ MARKS: Mapping[str, Mark] = {
     "overload": Mark(16, "unclear refusals, broken connections and lost operations with 800 callers", 0, unit=""),
     "epub": Mark(17, "reading an EPUB of 150 KB over ebooklib and lxml", 1.8),
 }
-
-NOT_MEASURED: Mapping[int, str] = {
-    6: "operations/s on the Durable extension",
-    7: "CPU an operation there",
-}
-"""Marks that this bench does not measure."""
 
 
 def summary(values: Sequence[float]) -> str:

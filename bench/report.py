@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench.marks import MARKS, NOT_MEASURED, Samples, summary, verdict
+from bench.marks import MARKS, Samples, summary, verdict
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
@@ -47,7 +47,6 @@ def tables(report: Report) -> str:
         values = report.marks.get(key)
         found = (summary(values), verdict(mark, values)) if values else ("-", "not run")
         rows.append((mark.number, mark.measure, mark.goal_text, *found))
-    rows += [(number, measure, "", "-", "not measured here") for number, measure in NOT_MEASURED.items()]
     rows.sort(key=lambda row: int(str(row[0])))
     parts = [f"On {report.machine}." if report.machine else ""]
     parts.append(_table(("mark", "measure", "goal", "median (least to most)", "verdict"), rows))
