@@ -1,7 +1,7 @@
 """Downloads from the embedded store: Get Blob and Get Blob Properties, streamed, whole or one range of it.
 
-Sources: RFC 9110, sections 13 (conditions) and 14 (ranges); learn.microsoft.com, "Get Blob", "Specifying the range header
-for Blob service operations": `x-ms-range` counts before `Range`, and several ranges at once are answered whole.
+Sources: RFC 9110, sections 13 (conditions) and 14 (ranges); learn.microsoft.com, "Get Blob" and "Specifying the range
+header for Blob service operations": `x-ms-range` counts before `Range`, and several ranges at once are answered whole.
 """
 
 import os

@@ -60,7 +60,9 @@ class UrlSigner:
         if account_key := getattr(credential, "account_key", None):
             return {"account_key": account_key}
         if not hasattr(credential, "get_token"):
-            raise SettingsError("upload and download URLs need an account key or an identity; the connection string has neither")
+            raise SettingsError(
+                "upload and download URLs need an account key or an identity; the connection string has neither"
+            )
         return {"user_delegation_key": await self._delegation_key(now, expiry)}
 
     async def _delegation_key(self, now: datetime, expiry: datetime) -> "UserDelegationKey":

@@ -157,7 +157,7 @@ class Container(Protocol):
     async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
         """A URL that lets its bearer read exactly this blob, and nothing else, until it expires.
 
-        GET and HEAD, with `Range`, `If-Range` and an `ETag`; `disposition` is the answer's Content-Disposition, in ASCII.
+        GET and HEAD, with `Range`, `If-Match` and an `ETag`. `disposition`: the answer's Content-Disposition, in ASCII.
         """
         ...
 

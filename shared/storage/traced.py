@@ -117,6 +117,4 @@ class _TracedContainer:
 
     async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
         with _call("download_url", self._name, self._system):
-            return await self._container.download_url(
-                name, lifetime_seconds=lifetime_seconds, disposition=disposition
-            )
+            return await self._container.download_url(name, lifetime_seconds=lifetime_seconds, disposition=disposition)

@@ -13,6 +13,7 @@ from shared.actions import (
     ArmLroLocationHeader,
     ArmResource,
     ArmTrackedResource,
+    File,
     Model,
     SyncActionContext,
 )
@@ -82,6 +83,7 @@ FINAL: list[tuple[str, Any, Any, tuple[str, ...]]] = [
     ("delete", ArmLroLocationHeader(final_result=RESOURCE), nothing, ("final_result=RESOURCE", "returns None")),
     ("action", ArmAsyncOperationHeader(final_result=RESOURCE), total, ("final_result=RESOURCE", "Total")),
     ("action", ArmAsyncOperationHeader(final_result=None), total, ("final_result=None", "Total")),
+    ("action", ArmAsyncOperationHeader(final_result=File), total, ("final_result=FileResult", "Total")),
     ("action", ArmAsyncOperationHeader(final_result=Total), nothing, ("final_result=Total", "returns None")),
 ]
 

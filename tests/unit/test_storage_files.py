@@ -173,7 +173,14 @@ async def test_signatures(tmp_path: Path, permission: str) -> None:
     assert not await store.granted("things", "a/b", query, now + timedelta(seconds=61))
     assert not await store.granted("things", "a/c", query, now)
     assert not await store.granted("others", "a/b", query, now)
-    forged = ({"sp": "rw"}, {"se": "2999-01-01T00:00:00Z"}, {"sig": ""}, {"sig": "é"}, {"se": "soon"}, {"rscd": "inline"})
+    forged = (
+        {"sp": "rw"},
+        {"se": "2999-01-01T00:00:00Z"},
+        {"sig": ""},
+        {"sig": "é"},
+        {"se": "soon"},
+        {"rscd": "inline"},
+    )
     for changed in forged:
         assert not await store.granted("things", "a/b", {**query, **changed}, now)
     assert not await store.granted("things", "a/b", {}, now)

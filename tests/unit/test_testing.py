@@ -69,7 +69,7 @@ async def app() -> AsyncIterator[FakeApp]:
 
 def test_public_names() -> None:
     """What users' tests may rely on."""
-    assert testing.__all__ == ["FakeApp", "FakeClock", "Run"]
+    assert testing.__all__ == ["FakeApp", "FakeClock", "ReturnedFile", "Run"]
     names = {
         kind: sorted(name for name in vars(kind) if not name.startswith("_")) for kind in (FakeApp, FakeClock, Run)
     }
@@ -79,7 +79,8 @@ def test_public_names() -> None:
         ],
         FakeClock: ["advance", "alarm", "monotonic", "now", "sleep", "thread_time", "timeout"],
         Run: [
-            "aclose", "attempt", "cancel", "cancel_requested", "created", "done", "find_step", "keep_step",
+            "aclose", "attempt", "cancel", "cancel_requested", "created", "done", "file", "find_step",
+            "keep_step",
             "operation_id", "owner", "report", "run_id", "save", "status", "steps", "time_left", "until", "wait_for",
         ],
     }  # fmt: skip
