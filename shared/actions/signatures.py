@@ -67,10 +67,8 @@ def read_signature(
     if "return" not in hints:
         raise DeclarationError(f"{where}: annotate what it returns (`-> None` for nothing)")
     annotation: Any = hints.get(names[0]) if names else None
-    if names and not is_model(annotation):
-        raise DeclarationError(f"{where}: the input {names[0]!r} must be annotated with a pydantic model")
     if names:
-        check_model(annotation, where)
+        _check_input(names[0], annotation, where)
     returned = hints["return"]
     returns_file = returned is File and context is not RequestContext
     # That is what callers are told of a file, and so what descriptions say.
@@ -84,6 +82,12 @@ def read_signature(
         returns=returns,
         returns_file=returns_file,
     )
+
+
+def _check_input(name: str, annotation: Any, where: str) -> None:
+    if not is_model(annotation):
+        raise DeclarationError(f"{where}: the input {name!r} must be annotated with a pydantic model")
+    check_model(annotation, where)
 
 
 def _check_sync_context(annotation: Any, where: str) -> None:

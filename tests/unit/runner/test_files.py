@@ -6,6 +6,7 @@ import threading
 import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 from io import BytesIO
@@ -15,8 +16,9 @@ from typing import Any
 import pytest
 
 from shared.actions import ActionContext, ActionFailed, File, ResultFile, Retry, SyncActionContext
+from shared.errors import StorageError
 from shared.model.operation import Operation, Status
-from tests.support.parts import Fault, Input, World
+from tests.support.parts import Fault, Input, Killed, World
 from tests.unit.runner.handlers import claim_elsewhere, error_code, until
 
 CSV = b"id;title\n1;Moby Dick\n"
