@@ -18,6 +18,7 @@ from lro_client.errors import (
     InvalidRequest,
     LroError,
     MonitorGone,
+    NotFinished,
     OperationCanceled,
     ServiceUnreachable,
     StoppedWaiting,
@@ -91,7 +92,7 @@ def exit_code(error: LroError) -> Exit:
     """What an error means to a script."""
     if isinstance(error, OperationCanceled):
         return Exit.CANCELED
-    if isinstance(error, StoppedWaiting | WaitCanceled):
+    if isinstance(error, StoppedWaiting | WaitCanceled | NotFinished):
         return Exit.TIMED_OUT
     if isinstance(error, TokenError | InvalidRequest):
         return Exit.USAGE

@@ -96,6 +96,15 @@ def test_final_result_that_does_not_match(verb: str, headers: Any, handler: Any,
     refused(lambda: declare(handler), f"{handler.__module__}.{handler.__qualname__}", *parts)
 
 
+def test_a_link_needs_location() -> None:
+    """A result that only `Location` leads to is refused where that is not sent, and where there is none."""
+    declare = resource().action("do", lro_headers=ArmAsyncOperationHeader(), result="link")
+    refused(lambda: declare(total), "leaves the result to `Location`", "lro_headers=ArmCombinedLroHeaders()")
+    refused(lambda: resource().action("do", result="link")(nothing), "the handler returns nothing")
+    for verb in ("create_or_replace", "create_or_update", "update", "delete"):
+        refused(lambda verb=verb: getattr(resource(), verb)(result="link")(same), "unexpected keyword", "'result'")
+
+
 def test_handlers_that_are_refused() -> None:
     """Signatures a verb cannot call, and outputs it cannot have."""
 
