@@ -1,6 +1,7 @@
 """A file on this machine that is there whole or not at all."""
 
 import os
+from errno import EEXIST
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -20,7 +21,7 @@ class SavedFile:
         is_folder = target.is_dir()
         self.path = target / local_name(name) if is_folder else target
         if is_folder and os.path.lexists(self.path):
-            raise FileExistsError(f"{self.path} is there already; name the file to replace it")
+            raise FileExistsError(EEXIST, "a file is there already; name it to replace it", str(self.path))
         self._file: BinaryIO | None = None
         self._part = self.path
 
