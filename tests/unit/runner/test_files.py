@@ -244,6 +244,12 @@ async def test_any_failing_write(make: Callable[..., World], at: int, fault: Fau
     assert await content(another, started) == CSV
     fence = (await another.read(started)).fence
     assert await blobs(another, started) == [f"file-{fence}-1"]
+    await another.delete(started)
+    for _ in range(2):  # what was killed has left an orchestration that has not ended: the first pass ends it
+        another.clock.pass_by(minutes=2)
+        await another.tidy()
+    assert await blobs(another, started) == []
+    assert await another.keys() == []
 
 
 async def test_removed_with_its_record(make: Callable[..., World]) -> None:

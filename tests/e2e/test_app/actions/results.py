@@ -1,7 +1,6 @@
 """Actions whose results are large, in the monitor or by a link, and files."""
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +29,8 @@ class Written(Model):
     content_type: str = "application/octet-stream"
     marker: str | None = None
     """A file that the first attempt makes in the middle of its writing, to wait there for its end."""
+    wait_when_whole: bool = False
+    """Whether it makes that, and waits, once all is written."""
 
 
 BLOCK = bytes(range(256)) * 4096
@@ -69,6 +70,11 @@ def _was_here(marker: Path) -> bool:
     return False
 
 
+async def _wait_at(marker: Path) -> None:
+    await asyncio.to_thread(marker.write_text, "here")
+    await asyncio.sleep(280)
+
+
 @action("result:file", post="result/{id}:file")
 async def file(context: ActionContext, request: Written) -> File:
     marker = Path(request.marker) if request.marker else None
@@ -76,10 +82,11 @@ async def file(context: ActionContext, request: Written) -> File:
     async with context.result_file(file_name=request.file_name, content_type=request.content_type) as written:
         for number, block in enumerate(blocks(request.size)):
             await written.write(block)
-            if is_first and marker is not None and number == 8:
+            if is_first and marker is not None and number == 8 and not request.wait_when_whole:
                 # By now the store has blocks of it.
-                await asyncio.to_thread(marker.write_text, str(os.getpid()))
-                await asyncio.sleep(280)
+                await _wait_at(marker)
+    if is_first and marker is not None:
+        await _wait_at(marker)
     return written
 
 
