@@ -317,8 +317,8 @@ def action(
     never runs twice, not even after a loss. `deadline` is what the operation may take in all (24 hours). `keep` is how
     long the record stays after the end (24 hours), `retry_after` the seconds that clients wait between polls (1).
     `input_version` rises with each input model that stored inputs of the one before do not fit; `upgrade_input` takes
-    them over. With `result="link"` monitors do not carry the result, however small: they name its URL. The input model
-    and the output are read from the annotations, and the route's parameters are fields of it. Raises DeclarationError.
+    them over. With `result="link"` monitors name the result's URL and never carry it. Input model and output are read
+    from the annotations, and the route's parameters are fields of the former. Raises DeclarationError.
     """
 
     def declare(handler: Callable[..., Any]) -> Action:
@@ -332,7 +332,10 @@ def action(
         return Action.declared(
             name,
             signature,
-            **{"method": method, "route": route, "pattern": pattern, "exclusive": exclusive},
+            method=method,
+            route=route,
+            pattern=pattern,
+            exclusive=exclusive,
             input_version=input_version,
             result=result,
             **policies,
