@@ -317,6 +317,7 @@ async def joined(reader: BlobReader, before: bytes = b"", after: bytes = b"") ->
     whole.write(before)
     async for chunk in reader.chunks():
         whole.write(chunk)
+        del chunk  # Else two are held while the next one is read.
     whole.write(after)
     return whole.getvalue()
 

@@ -182,6 +182,7 @@ class _FileReader:
                 return
             position += len(chunk)
             yield chunk
+            del chunk  # Else two are held while the next one is read.
 
     def _read(self, position: int) -> bytes:
         if position > self._offset:  # the first chunk is what was there when the blob was opened
