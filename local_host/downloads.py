@@ -6,6 +6,7 @@ header for Blob service operations": `x-ms-range` counts before `Range`, and sev
 
 import os
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
@@ -21,7 +22,7 @@ from shared.storage.ports import BlobInfo
 from shared.storage.signed_urls import DISPOSITION
 
 _PIECE_BYTES = 256 * 1024
-_RANGE = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE)
 
 
 async def download(request: web.Request, files: BlobFiles, container: str, name: str) -> web.StreamResponse:
@@ -47,9 +48,10 @@ async def download(request: web.Request, files: BlobFiles, container: str, name:
         answer.content_length = length
         answer.headers["Content-Type"] = info.content_type
         await answer.prepare(request)
-        if request.method != "HEAD":
-            await _send(answer, file, offset + first, length)
-        await answer.write_eof()
+        with suppress(ConnectionError):  # who asked has gone
+            if request.method != "HEAD":
+                await _send(answer, file, offset + first, length)
+            await answer.write_eof()
         return answer
     finally:
         await in_thread(file.close)
@@ -60,7 +62,7 @@ async def _send(answer: web.StreamResponse, file: BinaryIO, position: int, lengt
     while length > 0:
         piece = await in_thread(partial(file.read, min(_PIECE_BYTES, length)))
         if not piece:
-            raise ConnectionError("the file is shorter than it was")
+            raise OSError("the file is shorter than it was")
         length -= len(piece)
         await answer.write(piece)
 
