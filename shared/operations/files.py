@@ -113,6 +113,7 @@ class _Upload(Upload):
         self._queue = asyncio.Queue[bytes | None](maxsize=1)
         self._task: asyncio.Task[None] | None = None
         self._stored: Payload | None = None
+        self._is_discarded = False
 
     @property
     def stored(self) -> Payload | None:
@@ -139,10 +140,18 @@ class _Upload(Upload):
     async def finish(self) -> None:
         self._check_open()
         try:
-            await self._send(bytes(self._waiting))
-            await self._hand_over(None)
-            assert self._task is not None, "a piece was handed over"
-            await self._ended(self._task)
+            if self._is_discarded:
+                raise unfinished()
+            rest = bytes(self._waiting)
+            if self._task is None:
+                # One request stores it whole.
+                self._digest.update(rest)
+                task = self._begin(rest)
+            else:
+                await self._send(rest)
+                await self._hand_over(None)
+                task = self._task
+            await self._ended(task)
         except BaseException:
             await self.discard()
             raise
@@ -151,7 +160,7 @@ class _Upload(Upload):
         self._stored = Payload(content_type, self._size, digest, blob=self.name, file_name=file_name)
 
     async def discard(self) -> None:
-        self._stored = None
+        self._stored, self._is_discarded = None, True
         task, self._task = self._task, None
         if task is None:
             return
@@ -162,11 +171,14 @@ class _Upload(Upload):
 
     async def _send(self, piece: bytes) -> None:
         await off_loop(len(piece), self._digest.update, piece)
-        if self._task is None:
-            content_type = self.file.content_type
-            work = self._records.store_file(self.name, self._handed_over(), content_type=content_type)
-            self._task = asyncio.create_task(work, name=f"file {self.name}")
+        if self._task is None and not self._is_discarded:
+            self._begin(self._handed_over())
         await self._hand_over(piece)
+
+    def _begin(self, content: bytes | AsyncIterator[bytes]) -> "asyncio.Task[None]":
+        work = self._records.store_file(self.name, content, content_type=self.file.content_type)
+        self._task = asyncio.create_task(work, name=f"file {self.name}")
+        return self._task
 
     async def _hand_over(self, piece: bytes | None) -> None:
         """Wait until there is room for one more. Raises ActionFailed where the store has not taken those before."""

@@ -251,9 +251,9 @@ class OperationRecords:
         await self._payloads.put(blob, content, content_type="application/json")
         return Payload("application/json", len(content), digest, blob=blob)
 
-    async def store_file(self, blob: str, pieces: AsyncIterator[bytes], *, content_type: str) -> None:
-        """Keep a file as the blob of this name, which is below the operation's `run_id`; it is never in memory."""
-        await self._payloads.put(blob, pieces, content_type=content_type)
+    async def store_file(self, blob: str, content: bytes | AsyncIterator[bytes], *, content_type: str) -> None:
+        """Keep a file as the blob of this name, which is below the operation's `run_id`."""
+        await self._payloads.put(blob, content, content_type=content_type)
 
     async def download_url(self, file: Payload, *, lifetime: timedelta) -> str:
         """Where a file is read until `lifetime` is over; its bearer needs nothing else."""

@@ -430,6 +430,43 @@ async def test_mistakes(make: Callable[..., World], mistake: Mistake, said: str)
         raise AssertionError(ended.outcome.error.message)
 
 
+def sync_after_its_block(context: SyncActionContext) -> File:
+    with context.result_file() as file:
+        file.write(b"a")
+    file.write(b"b")
+    return file
+
+
+def sync_text(context: SyncActionContext) -> File:
+    with context.result_file() as file:
+        file.write("text")  # type: ignore[arg-type]
+    return file
+
+
+def sync_too_large(context: SyncActionContext) -> File:
+    with context.result_file() as file:
+        for _ in range(20):
+            file.write(b"x" * 100_000)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("mistake", "code"),
+    [(sync_after_its_block, "InvalidFile"), (sync_text, "InvalidFile"), (sync_too_large, "FileTooLarge")],
+)
+async def test_mistakes_in_a_thread(make: Callable[..., World], mistake: Any, code: str) -> None:
+    """They raise in a `def` handler, too, and leave nothing."""
+
+    def handler(context: SyncActionContext, request: Input) -> File:
+        return mistake(context)
+
+    world = make(handler, settings={"MAX_FILE_BYTES": "1000000"})
+    started = await world.start()
+    await world.run(started)
+    assert error_code(await world.read(started)) == code
+    assert await blobs(world, started) == []
+
+
 async def test_not_declared(make: Callable[..., World]) -> None:
     """An action that does not return a file writes none; one that does returns nothing else."""
 
