@@ -5,7 +5,7 @@ and error codes".
 """
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from hashlib import md5
 from urllib.parse import unquote
@@ -26,10 +26,11 @@ _PIECE_BYTES = 1024 * 1024
 class Refused(Exception):
     """Answered with the service's XML error body."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.headers = headers or {}
 
 
 async def receive(request: web.Request, limit: int, write: Callable[[bytes], Awaitable[object]]) -> bytes:
@@ -129,12 +130,12 @@ def too_large(limit: int) -> Refused:
     return Refused(413, "RequestBodyTooLarge", f"The body, or all blocks together, may have {max(limit, 0)} bytes.")
 
 
-def error_answer(status: int, code: str, message: str) -> web.Response:
+def error_answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
     """The body of learn.microsoft.com "Status and error codes"."""
     text = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     return web.Response(
         status=status,
         body=f'<?xml version="1.0" encoding="utf-8"?>{text}'.encode(),
         content_type="application/xml",
-        headers={"x-ms-error-code": code},
+        headers={**(headers or {}), "x-ms-error-code": code},
     )

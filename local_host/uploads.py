@@ -1,9 +1,10 @@
-"""The end point behind the embedded store's upload URLs: the write-only part of Azure Blob Storage's REST API.
+"""The end point behind the embedded store's signed URLs: of Azure Blob Storage's REST API what uploads need.
 
 Put Blob, Put Block and Put Block List, as azure-storage-blob's `upload_blob` and `curl -T FILE URL` send them
 (learn.microsoft.com, "Put Blob", "Put Block", "Put Block List", "Blob service error codes"). Beyond the service: a
 plain PUT without `x-ms-blob-type` is taken as a block blob, and so is a chunked body. Short of it: metadata, leases,
 tags, date conditions and content properties other than the type are not kept; a CRC64 is refused, not ignored.
+Downloads are in `local_host.downloads`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,6 +14,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from local_host.clock import SYSTEM, Clock
+from local_host.downloads import download
 from local_host.upload_messages import (
     Refused,
     block_ids,
@@ -26,6 +28,7 @@ from local_host.upload_messages import (
     too_large,
 )
 from shared.errors import StorageRefused, StorageUnavailable
+from shared.storage import signed_urls
 from shared.storage.connection import DEVELOPMENT_ACCOUNT
 from shared.storage.files import FileBlobs, in_thread
 from shared.storage.staged_blocks import BlockError, StagedBlocks, sweep
@@ -50,7 +53,7 @@ _NOT_SUPPORTED = frozenset(
 def routes(
     data_dir: Path, *, max_upload_bytes: int = DEFAULT_MAX_UPLOAD_BYTES, clock: Clock = SYSTEM
 ) -> Sequence[web.RouteDef]:
-    """Every method on the upload URLs of the store in `data_dir`: those which are not uploads are refused here."""
+    """Every method on the signed URLs of the store in `data_dir`: what a URL does not allow is refused here."""
     endpoint = _Endpoint(FileBlobs(data_dir), max_upload_bytes, clock)
     path = f"/{DEVELOPMENT_ACCOUNT}/{{container}}/{{name:[\\s\\S]+}}"
     return [web.route("*", path, endpoint.handle, expect_handler=endpoint.expect)]
@@ -72,25 +75,26 @@ class _Endpoint:
         return answer
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        answer = await self._answer(request, self._upload)
+        serve = self._download if request.method in ("GET", "HEAD") else self._upload
+        answer = await self._answer(request, serve)
         assert answer is not None
         return answer
 
     async def _answer(
-        self, request: web.Request, serve: Callable[[web.Request], Awaitable[web.Response | None]]
-    ) -> web.Response | None:
+        self, request: web.Request, serve: Callable[[web.Request], Awaitable[web.StreamResponse | None]]
+    ) -> web.StreamResponse | None:
         """Run `serve`; what it refuses becomes the service's error answer."""
         try:
             answer = await serve(request)
         except Refused as error:
-            answer = error_answer(error.status, error.code, str(error))
+            answer = error_answer(error.status, error.code, str(error), error.headers)
         except BlockError as error:
             answer = error_answer(400, error.code, str(error))
         except StorageUnavailable as error:
             answer = error_answer(503, "ServerBusy", str(error))
         except ConnectionError:  # nobody is left to read this answer
             answer = error_answer(400, "IncompleteBody", "The connection broke before the body was complete.")
-        if answer is not None:
+        if answer is not None and not answer.prepared:
             answer.headers["x-ms-request-id"] = str(uuid4())
             answer.headers["x-ms-version"] = request.headers.get("x-ms-version", _API_VERSION)
             if client_id := request.headers.get("x-ms-client-request-id"):
@@ -110,16 +114,25 @@ class _Endpoint:
             case _:
                 return await self._put_blob(request)
 
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        await self._check_granted(request, signed_urls.READ, "uploading")
+        return await download(request, self._store.files, *place(request))
+
+    async def _check_granted(self, request: web.Request, permission: str, other: str) -> None:
+        try:
+            granted = await self._store.granted(*place(request), request.query, self._clock.now())
+        except StorageRefused:
+            granted = ""
+        if not granted:
+            raise Refused(403, "AuthenticationFailed", "The signature is not for this URL, or it has expired.")
+        if granted != permission:
+            raise Refused(403, "AuthorizationPermissionMismatch", f"This URL allows {other} and nothing else.")
+
     async def _check(self, request: web.Request) -> None:
         """Everything that is known without the body."""
         container, name = place(request)
-        try:
-            allowed = await self._store.verify_upload(container, name, request.query, self._clock.now())
-            found = await in_thread(self._store.files.info, container, name)
-        except StorageRefused:
-            allowed, found = False, None
-        if not allowed:
-            raise Refused(403, "AuthenticationFailed", "The signature is not for this URL, or it has expired.")
+        await self._check_granted(request, signed_urls.WRITE, "downloading")
+        found = await in_thread(self._store.files.info, container, name)
         if request.method != "PUT":
             raise Refused(403, "AuthorizationPermissionMismatch", "This URL allows uploading and nothing else.")
         if unknown := _NOT_SUPPORTED & {header.lower() for header in request.headers}:

@@ -18,10 +18,11 @@ How it is built, from the inside out; nothing in a row knows a row below it:
     tokens, values                  what another process resumes from; results in the type asked for
     clock                           where time comes from
     steps, exchange, tracker,       what is to be done, as generators that yield Send and Sleep
-      starting
+      starting, downloads
     sync_sender, async_sender,      who does it: azure-core pipelines over requests and aiohttp
       connections, requests_transport,
       proxies
+    saving                          files on this machine
     operation, client,              what you use
       dataplane, arm, odata
     command                         the command `lro`
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from lro_client.cancellation import CancellationToken
     from lro_client.client import AsyncLroClient, LroClient
     from lro_client.dataplane import AsyncDataPlaneClient, DataPlaneClient
+    from lro_client.downloads import RemoteFile
     from lro_client.errors import (
         AnswerTooLarge,
         CancelRefused,
@@ -72,6 +74,7 @@ _HOMES = {
     "cancellation": ("CancellationToken",),
     "client": ("AsyncLroClient", "LroClient"),
     "dataplane": ("AsyncDataPlaneClient", "DataPlaneClient"),
+    "downloads": ("RemoteFile",),
     "messages": ("Answer",),
     "model": ("FinalState", "Limits", "Profile", "Snapshot", "Status"),
     "odata": ("AsyncODataClient", "AsyncODataOperation", "ODataClient", "ODataOperation"),
@@ -120,6 +123,7 @@ __all__ = [
     "OperationFailed",
     "Pace",
     "Profile",
+    "RemoteFile",
     "ResultMismatch",
     "Retries",
     "ServiceUnreachable",

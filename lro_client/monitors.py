@@ -51,24 +51,26 @@ def final_url(track: Track, body: dict[str, Any]) -> str | None:
 
     The first rule that fits: `final-state-via` Location; POST that keeps to its monitor; the original URL where asked
     for; the body's `resourceLocation`; the original URL of PUT and PATCH; the `Location` of a POST. The answer to a
-    DELETE is only looked up where its final state is said to be at `Location`.
+    DELETE is only looked up where its final state is said to be at `Location`, and an original URL that is the monitor
+    itself is none.
     """
     if track.final_state is FinalState.LOCATION and track.location_url:
         return followed(track, track.poll_url, track.location_url)
     if track.method == "POST" and track.final_state in _POST_KEEPS_MONITOR:
         return None
-    if is_own_monitor(track) or track.method == "DELETE":
+    if track.method == "DELETE":
         return None
-    if track.final_state is FinalState.ORIGINAL_URI:
+    is_own = is_own_monitor(track)
+    if track.final_state is FinalState.ORIGINAL_URI and not is_own:
         return track.start_url
-    named = body.get("resourceLocation")
-    if isinstance(named, str) and named:
-        return followed(track, track.poll_url, named)
-    if track.method in ("PUT", "PATCH"):
-        return track.start_url
-    if track.location_url and track.method == "POST":
-        return followed(track, track.poll_url, track.location_url)
-    return None
+    named: Any = body.get("resourceLocation")
+    if not isinstance(named, str) or not named:
+        if is_own:
+            return None
+        if track.method in ("PUT", "PATCH"):
+            return track.start_url
+        named = track.location_url if track.method == "POST" else None
+    return followed(track, track.poll_url, named) if named else None
 
 
 def _in_monitor(track: Track, answer: Answer, body: dict[str, Any]) -> Outcome:

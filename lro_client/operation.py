@@ -1,9 +1,13 @@
 """An operation, blocking and asynchronous. Both have the steps of one base, and a driver that runs them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from os import PathLike
+from pathlib import Path
 from typing import Any, Generic, Unpack
 
 from lro_client.cancellation import CancellationToken
+from lro_client.downloads import Download, RemoteFile, download_of, file_in
 from lro_client.errors import (
     CancelRefused,
     LroError,
@@ -16,6 +20,7 @@ from lro_client.errors import (
 from lro_client.messages import Answer
 from lro_client.model import NOTHING, Profile, Snapshot, Status
 from lro_client.reasons import ErrorDetail, error_of
+from lro_client.saving import SavedFile
 from lro_client.steps import Steps, awaited, blocking, drive, drive_async
 from lro_client.tokens import dump, dump_dotnet
 from lro_client.tracker import Tracker, WatchOptions
@@ -215,6 +220,19 @@ class OperationState(Generic[T]):
             message = f"The service does not delete this operation: {answer.status_code}{f' {error}' if error else ''}."
             raise StartRefused(message, monitor_url=self.monitor_url, answer=answer)
 
+    @property
+    def file(self) -> RemoteFile | None:
+        """The file that the result is; None where it is none, or where the operation has not succeeded."""
+        if self.failure() is not None:
+            return None
+        return file_in(value_of(self._tracker.reading.outcome or NOTHING))
+
+    def _download(self, timeout: float | None) -> Download:
+        if (error := self.failure()) is not None:
+            raise error
+        value = value_of(self._tracker.reading.outcome or NOTHING)
+        return download_of(self._tracker, value, self._tracker.deadline(timeout))
+
     def _looks(self, timeout: float | None, interval: float | None) -> Iterator[Steps[Snapshot]]:
         """The steps of one look after the other, until the operation has ended; of one where it has."""
         tracker = self._tracker
@@ -234,6 +252,31 @@ class Operation(OperationState[T]):
     cancel = blocking(OperationState[T]._cancel)
     try_cancel = blocking(OperationState[T]._try_cancel)
     delete = blocking(OperationState[T]._delete)
+
+    def download(
+        self,
+        path: str | PathLike[str],
+        *,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> Path:
+        """Save the file that the result is, and return where; a folder gets it under its own name.
+
+        It comes in pieces, each sent again where that helps, and is there once it is whole and has the SHA-256 that the
+        service has announced. Neither credentials nor headers of the client go to the store that has it.
+
+        Raises:
+            NotFinished, OperationFailed, OperationCanceled: there is no result.
+            ResultMismatch: the result is no file.
+            UnexpectedAnswer, MonitorGone, ServiceUnreachable: it could not be had.
+            StoppedWaiting, WaitCanceled: the time-out passed, or the token was used.
+            OSError: it could not be written; FileExistsError where the folder has one of that name.
+        """
+        download = self._download(timeout)
+        with SavedFile(path, download.file.name) as file:
+            for steps in download.pieces():
+                file.write(drive(steps, self._sender, cancellation))
+        return file.path
 
     def snapshots(
         self,
@@ -262,6 +305,21 @@ class AsyncOperation(OperationState[T]):
     cancel = awaited(OperationState[T]._cancel)
     try_cancel = awaited(OperationState[T]._try_cancel)
     delete = awaited(OperationState[T]._delete)
+
+    async def download(
+        self,
+        path: str | PathLike[str],
+        *,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> Path:
+        """As `Operation.download`."""
+        download = self._download(timeout)
+        with SavedFile(path, download.file.name) as file:
+            for steps in download.pieces():
+                piece = await drive_async(steps, self._sender, cancellation)
+                await asyncio.to_thread(file.write, piece)
+        return file.path
 
     async def snapshots(
         self,

@@ -139,6 +139,10 @@ class Tracker:
             yield from self._named(self._look(deadline))
         return self.snapshot
 
+    def look_at(self, url: str, deadline: float | None) -> Steps[Answer]:
+        """One GET of the service's, which moves nothing on."""
+        return self._exchange(Request("GET", url), deadline)
+
     def forget(self, deadline: float | None) -> Steps[Answer]:
         """Ask the service to delete its record of the operation (data plane: DELETE of the monitor)."""
         return self._exchange(Request("DELETE", self.track.monitor_url or self.track.poll_url), deadline)

@@ -108,6 +108,8 @@ _DEFAULT_HUB = "TestHubName"
 
 
 MAX_RESULT_BYTES = 67_108_864
+MAX_BLOB_BYTES = 50_000 * 4_194_304
+"""What 50,000 blocks of 4 MiB hold, the most that a block blob has (learn.microsoft.com, "Put Block List")."""
 
 
 class Settings(BaseModel):
@@ -138,6 +140,7 @@ class Settings(BaseModel):
     max_concurrent_requests: int = Field(200, alias="MAX_CONCURRENT_REQUESTS", ge=1)
     max_upload_bytes: int = Field(268_435_456, alias="MAX_UPLOAD_BYTES", ge=1)
     max_result_bytes: int = Field(MAX_RESULT_BYTES, alias="MAX_RESULT_BYTES", ge=1)
+    max_file_bytes: int = Field(1_073_741_824, alias="MAX_FILE_BYTES", ge=1, le=MAX_BLOB_BYTES)
     csv_neutralize_formulas: bool = Field(True, alias="CSV_NEUTRALIZE_FORMULAS")
     max_wait_seconds: int = Field(20, alias="MAX_WAIT_SECONDS", ge=0, le=200)
     sync_timeout_seconds: int = Field(100, alias="SYNC_TIMEOUT_SECONDS", ge=1, le=220)

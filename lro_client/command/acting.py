@@ -1,16 +1,50 @@
-"""`lro delete` and `lro retry`: what is done with an operation that has ended."""
+"""`lro result`, `lro delete` and `lro retry`: what is done with an operation that has ended."""
 
 from typing import Any
 
 import typer
 
 from lro_client.client import LroClient
-from lro_client.command.following import started
-from lro_client.command.options import LOOK_SECONDS, Access, Manner, Output, OutputOption, Timeout, Wait, flat
+from lro_client.command.following import keep, started, told
+from lro_client.command.options import (
+    LOOK_SECONDS,
+    Access,
+    Manner,
+    Output,
+    OutputOption,
+    ProfileOption,
+    Timeout,
+    To,
+    Wait,
+    flat,
+)
 from lro_client.command.running import Exit, begun, show
 from lro_client.command.targets import Target, found_in, on_target, with_target
+from lro_client.model import Profile
 from lro_client.operation import Operation
 from lro_client.urls import append_to_path
+
+
+@flat
+def result(
+    context: typer.Context,
+    target: Target,
+    *,
+    to: To = None,
+    output: OutputOption = Output.TEXT,
+    profile: ProfileOption = Profile.AUTO,
+    timeout: Timeout = None,
+    access: Access,
+) -> None:
+    """Print the result of an operation that has ended, or save it with --to. Exits 4 where it still goes on."""
+    run, found = begun(context, Manner(output, timeout, to=to)), found_in(target)
+
+    def work(operation: Operation[Any]) -> Exit:
+        operation.update_status(timeout=run.left, cancellation=run.token)
+        value = operation.value
+        return told(run, value, None if to is None else keep(run, operation, value, to))
+
+    on_target(run, work, found, access, profile=profile)
 
 
 @flat

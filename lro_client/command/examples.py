@@ -10,10 +10,11 @@ START = examples(
     """start POST https://host/greeting/ann:send -d '{"text": "Hello"}' --wait""",
     "start PUT https://host/book/emma -d @book.json --save-token token.json",
 )
-WAIT = examples("wait https://host/status/7f3a --timeout 60", "wait token.json -o json")
+WAIT = examples("wait https://host/status/7f3a --timeout 60 --to .", "wait token.json -o json")
 RESUME = examples("resume token.json --endpoint https://host")
 STATUS = examples("status https://host/status/7f3a", "status token.json -o json")
 CANCEL = examples("cancel https://host/status/7f3a --wait")
+RESULT = examples("result https://host/status/7f3a", "result https://host/status/7f3a --to report.pdf")
 DELETE = examples("delete https://host/status/7f3a")
 RETRY = examples("retry https://host/status/7f3a --wait")
 LIST = examples(

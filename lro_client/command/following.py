@@ -3,14 +3,18 @@ once."""
 
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
+import typer
+
 from lro_client.command.options import Output
-from lro_client.command.output import described, known, lines, one_line, print_json, progress, say
+from lro_client.command.output import described, known, lines, one_line, print_json, printed, progress, say
 from lro_client.command.running import Exit, Run, ended, how_to_resume, save, show
 from lro_client.errors import LroError, StartRefused, WaitCanceled
 from lro_client.model import Profile, Status
 from lro_client.operation import Operation
+from lro_client.saving import SavedFile
 
 C = TypeVar("C")
 GRACE_SECONDS = 2.0
@@ -25,7 +29,13 @@ def started(
     wait: bool,
     finish: Callable[[Any], Any] | None = None,
 ) -> Exit:
-    """Send a start, and go on with what it came to: the result, the wait, or where it can be watched."""
+    """Send a start, and go on with what it came to: the result, the wait, or where it can be watched.
+
+    Raises:
+        typer.BadParameter: there is nothing to save without a wait.
+    """
+    if run.manner.to is not None and not wait:
+        raise typer.BadParameter("--to saves the result: add --wait")
     try:
         run.operation = operation = send(client)
     except StartRefused as error:
@@ -55,10 +65,27 @@ def follow(run: Run, operation: Operation[Any], finish: Callable[[Any], Any] | N
                 cancel_operation=run.manner.cancel_on_interrupt,
             )
             value = value if finish is None else finish(value)
+            saved = None if run.manner.to is None else keep(run, operation, value, run.manner.to)
     except WaitCanceled as error:
         # What has ended can be neither waited for nor canceled: it was `finish` that was interrupted.
         return ended(run, error) if operation.has_completed else _interrupted(run, operation, error)
-    show(run, value)
+    return told(run, value, saved)
+
+
+def keep(run: Run, operation: Operation[Any], value: Any, path: Path) -> Path:
+    """Save the result where `--to` says, and return where that is: a file as it is, all else as it would be printed."""
+    if operation.file is not None:
+        return operation.download(path, timeout=run.left, cancellation=run.token)
+    with SavedFile(path, "result") as file:
+        file.write(printed(value))
+    return file.path
+
+
+def told(run: Run, value: Any, saved: Path | None) -> Exit:
+    """Show the result, or where it was saved."""
+    if saved is not None:
+        say(f"Saved: {saved}")
+    show(run, value if saved is None or run.manner.output is Output.JSON else None)
     return Exit.SUCCEEDED
 
 

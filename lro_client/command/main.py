@@ -13,7 +13,7 @@ import typer
 from lro_client.client import LroClient
 from lro_client.clock import Clock
 from lro_client.command import arm, examples, odata
-from lro_client.command.acting import delete, retry
+from lro_client.command.acting import delete, result, retry
 from lro_client.command.check import check
 from lro_client.command.following import follow, looked_at, other_ways, started
 from lro_client.command.listing import list_operations
@@ -31,6 +31,7 @@ from lro_client.command.options import (
     OutputOption,
     ProfileOption,
     Timeout,
+    To,
     Version,
     Wait,
     date_time,
@@ -145,6 +146,7 @@ def resume(
     output: OutputOption = Output.TEXT,
     timeout: Timeout = None,
     interval: Interval = None,
+    to: To = None,
     cancel_on_interrupt: CancelOnInterrupt = False,
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="URL", help="Refuse a token of any other origin (LRO_ENDPOINT).")
@@ -152,7 +154,7 @@ def resume(
     access: Access,
 ) -> None:
     """Go on with an operation from its token: wait for its end and print its result."""
-    run = begun(context, Manner(output, timeout, interval, cancel_on_interrupt=cancel_on_interrupt))
+    run = begun(context, Manner(output, timeout, interval, to=to, cancel_on_interrupt=cancel_on_interrupt))
     found = Found(token=token_in(file), file=file)
     on_target(run, lambda operation: follow(run, operation), found, access, endpoint=endpoint)
 
@@ -221,6 +223,7 @@ def cancel(
     on_target(run, work, found, access, profile=profile)
 
 
+app.command(epilog=examples.RESULT)(result)
 app.command(epilog=examples.DELETE)(delete)
 app.command(epilog=examples.RETRY)(retry)
 app.command("list", epilog=examples.LIST)(list_operations)

@@ -52,6 +52,10 @@ Interval = Annotated[
 SaveToken = Annotated[
     Path | None, typer.Option("--save-token", metavar="FILE", help="Write a token for `lro resume` here.")
 ]
+To = Annotated[
+    Path | None,
+    typer.Option("--to", metavar="PATH", help="Save the result there: a file as it is, into a folder by its name."),
+]
 CancelOnInterrupt = Annotated[
     bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C cancels the operation, and does not only stop waiting.")
 ]
@@ -92,6 +96,7 @@ class Manner:
     timeout: Timeout = None
     interval: Interval = None
     save_token: SaveToken = None
+    to: To = None
     cancel_on_interrupt: CancelOnInterrupt = False
 
 

@@ -155,10 +155,17 @@ def print_result(value: Any) -> None:
     if isinstance(value, bytes):
         sys.stdout.buffer.write(value)
         sys.stdout.flush()
-    elif isinstance(value, str):
-        print(value, flush=True)
     else:
-        print(_json(value, indent=2), flush=True)
+        print(value if isinstance(value, str) else _json(value, indent=2), flush=True)
+
+
+def printed(value: Any) -> bytes:
+    """What a file of a result holds that is none itself."""
+    if isinstance(value, bytes):
+        return value
+    if value is None:
+        return b""
+    return f"{value if isinstance(value, str) else _json(value, indent=2)}\n".encode()
 
 
 def _json(value: Any, indent: int | None = None) -> str:

@@ -18,6 +18,7 @@ from lro_client.errors import (
     InvalidRequest,
     LroError,
     MonitorGone,
+    NotFinished,
     OperationCanceled,
     ServiceUnreachable,
     StoppedWaiting,
@@ -79,11 +80,13 @@ def guarded(run: Run, work: Callable[[], Exit]) -> int:
             except LroError as error:
                 return ended(run, error)
     except OSError as error:
-        silence("stdout")
+        if error.filename is None:
+            silence("stdout")
         # Whoever closed the pipe has seen enough.
         if not isinstance(error, BrokenPipeError):
             url = run.operation.monitor_url if run.operation else None
-            say(f"lro: the output could not be written: {error.strerror}{f'; the monitor is {url}' if url else ''}")
+            what = "the output" if error.filename is None else os.fsdecode(error.filename)
+            say(f"lro: {what} could not be written: {error.strerror}{f'; the monitor is {url}' if url else ''}")
         return Exit.UNWRITTEN
 
 
@@ -91,7 +94,7 @@ def exit_code(error: LroError) -> Exit:
     """What an error means to a script."""
     if isinstance(error, OperationCanceled):
         return Exit.CANCELED
-    if isinstance(error, StoppedWaiting | WaitCanceled):
+    if isinstance(error, StoppedWaiting | WaitCanceled | NotFinished):
         return Exit.TIMED_OUT
     if isinstance(error, TokenError | InvalidRequest):
         return Exit.USAGE

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from shared.actions.declaration import Action, action, read
     from shared.actions.delegation import Delegation
+    from shared.actions.files import File, ResultFile, SyncResultFile
     from shared.actions.models import Content, Model, read_only, read_only_names
     from shared.actions.odata.entities import (
         ChangeRefused,
@@ -69,6 +70,7 @@ _MODULES = {
     "shared.actions.context": "Context RemovalContext RequestContext ResourceTable ResourceView",
     "shared.actions.declaration": "Action action read",
     "shared.actions.delegation": "Delegation",
+    "shared.actions.files": "File ResultFile SyncResultFile",
     "shared.actions.models": "Content Model read_only read_only_names",
     "shared.actions.odata.entities": "ChangeRefused Create EntityChange EntitySource EntityStore Remove Stored Update",
     "shared.actions.odata.service": "ODataService",

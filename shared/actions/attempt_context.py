@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from shared.actions.context import Context
+from shared.actions.files import FileUploads, ResultFile, SyncResultFile
 from shared.actions.progress import cut_to_fit
 from shared.errors import ActionCanceled
+from shared.model.files import DEFAULT_TYPE
 from shared.model.ids import Locator
 from shared.model.operation import Progress
 
@@ -37,6 +39,11 @@ class Attempt(Protocol):
     @property
     def time_left(self) -> timedelta:
         """Until this slice is stopped; zero where it is over."""
+        ...
+
+    @property
+    def files(self) -> FileUploads:
+        """Where a file goes that is the result. On the event loop."""
         ...
 
     def report(self, progress: Progress) -> None: ...
@@ -158,6 +165,14 @@ class ActionContext(AttemptContext):
             value = await value
         return await self.attempt_state.keep_step(key, name, value)
 
+    def result_file(self, *, file_name: str | None = None, content_type: str = DEFAULT_TYPE) -> ResultFile:
+        """A file to write in `async with`, and to return after it: the result of an action that declares `-> File`.
+
+        It goes to the store in blocks while it is written, up to the setting `MAX_FILE_BYTES`. Where the block raises,
+        nothing of it is kept. Raises ActionFailed InvalidFile for a name or a media type that could not be sent.
+        """
+        return ResultFile(self.attempt_state.files, file_name, content_type)
+
     async def lock(self, resource: str) -> None:
         """Have `resource`, such as `book/moby-dick`, written by this operation alone until it has ended.
 
@@ -185,6 +200,11 @@ class SyncActionContext(AttemptContext):
         if found is not None:
             return found.value
         return attempt.wait_for(attempt.keep_step(key, name, step()))
+
+    def result_file(self, *, file_name: str | None = None, content_type: str = DEFAULT_TYPE) -> SyncResultFile:
+        """As `ActionContext.result_file`, in `with`."""
+        attempt = self.attempt_state
+        return SyncResultFile(attempt.files, file_name, content_type, attempt.wait_for)
 
     def lock(self, resource: str) -> None:
         """As `ActionContext.lock`."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -33,7 +33,7 @@ from shared.actions.policies import (
 from shared.actions.sensitive import has_secrets
 from shared.actions.signatures import Signature, read_signature
 from shared.errors import DeclarationError
-from shared.model.operation import Operation, Status
+from shared.model.operation import LINK, Operation, Status
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[:._-][A-Za-z0-9]+)*")
 
@@ -50,6 +50,8 @@ VERSION = Rule(
     ("2",),
     lambda value: isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000,
 )
+
+RESULT_FORM = Rule("a way to hand out the result", ('"link"',), lambda value: value == LINK)
 
 InputUpgrade = Callable[[int, dict[str, Any]], dict[str, Any]]
 
@@ -92,6 +94,9 @@ class Action:
     exclusive: str | None = None
     """Template of the resource that one operation at a time may write; its parameters are the route's."""
     accept_hook: Hook | None = None
+    returns_file: bool = False
+    links_result: bool = False
+    """Whether monitors name where the result lies, and do not carry it."""
     input_version: int = 1
     """Of the input model: stored with each operation."""
     input_upgrade: InputUpgrade | None = None
@@ -107,6 +112,7 @@ class Action:
         pattern: Pattern = Pattern.ACTION,
         exclusive: str | None = None,
         input_version: int = 1,
+        result: Literal["link"] | None = None,
         **policies: Unpack[PollingPolicies],
     ) -> "Action":
         """The action that runs this function, in every profile; here are the defaults of what is left out."""
@@ -130,6 +136,8 @@ class Action:
             expected_duration=_expected_duration(policies, where),
             pattern=pattern,
             exclusive=exclusive,
+            returns_file=signature.returns_file,
+            links_result=patterns.is_linked(result, pattern, signature),
             input_version=input_version,
         )
 
@@ -290,8 +298,11 @@ def function_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", name)
 
 
+_ROUTES = {"post": ROUTE, "put": ROUTE, "delete": ROUTE}
+
+
 @decorator(
-    name=NAME, post=ROUTE, put=ROUTE, delete=ROUTE, exclusive=RESOURCE_TEMPLATE, input_version=VERSION, **POLLING_RULES
+    name=NAME, **_ROUTES, exclusive=RESOURCE_TEMPLATE, input_version=VERSION, result=RESULT_FORM, **POLLING_RULES
 )
 def action(
     name: str,
@@ -301,6 +312,7 @@ def action(
     delete: str | None = None,
     exclusive: str | None = None,
     input_version: int = 1,
+    result: Literal["link"] | None = None,
     **policies: Unpack[PollingPolicies],
 ) -> Callable[[Callable[..., Any]], Action]:
     """Declare a handler `(context, input) -> output` as the action `name`; `post`, `put` or `delete` is its route.
@@ -314,15 +326,15 @@ def action(
     progress and by what `expected_duration` says, or else what earlier ones took; `retry_after` is a pace of polls in
     seconds that holds instead.
     `input_version` rises with each input model that stored inputs of the one before do not fit; `upgrade_input` takes
-    them over. The input model and the output are read from the annotations; every parameter of the route must be a
-    field of the input model. Raises DeclarationError.
+    them over. With `result="link"` monitors name the result's URL and never carry it. Input model and output are read
+    from the annotations, and the route's parameters are fields of the former. Raises DeclarationError.
     """
 
     def declare(handler: Callable[..., Any]) -> Action:
         signature = read_signature(handler, ActionContext)
         where, names = signature.where, _names(signature.input_model)
         pattern, method, route = patterns.chosen(post=post, put=put, delete=delete, names=names, where=where)
-        patterns.check_members(pattern, input=names, output=signature.output, where=where)
+        patterns.check_members(pattern, signature, input=names)
         check_texts(signature.input_model, routes.parameters(route, where), where)
         if exclusive is not None:
             patterns.check_exclusive(exclusive, route, where)
@@ -334,6 +346,7 @@ def action(
             pattern=pattern,
             exclusive=exclusive,
             input_version=input_version,
+            result=result,
             **policies,
         )
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from shared.actions import routes
 from shared.actions.routes import READ, Endpoint
+from shared.actions.signatures import Signature
 from shared.errors import DeclarationError
 
 OPERATION_ID = "operation_id"
@@ -21,11 +22,10 @@ OPERATION_ID = "operation_id"
 MONITOR_MEMBERS = frozenset(
     {"id", "kind", "status", "error", "result", "createdDateTime", "lastActionDateTime", "attempt"}
     | {"percentComplete", "progress", "expiresAt", "attempts", "lastError", "labels", "retryOf"}
+    | {"notBefore", "waitingFor", "waitingSince", "resourceLocation"}
 )
-"""What a monitor says itself; a parameter of that name could not be echoed beside it."""
-
-_RESERVED = MONITOR_MEMBERS | {"resourceLocation"}
-"""`resourceLocation` makes clients fetch another URL for the result (azure-core, core-lro and Azure.Core alike)."""
+"""What a monitor says itself; a parameter of that name could not be echoed beside it. `resourceLocation` makes clients
+fetch another URL for the result (azure-core, core-lro and Azure.Core alike)."""
 
 
 class Pattern(StrEnum):
@@ -81,19 +81,36 @@ def chosen(
     return pattern, method, route
 
 
-def check_members(pattern: Pattern, *, input: Iterable[str], output: TypeAdapter[Any] | None, where: str) -> None:
+def check_members(pattern: Pattern, signature: Signature, *, input: Iterable[str]) -> None:
     """Refuse an input or an output whose members, or whose absence, the pattern's clients would misread."""
+    output, where = signature.output, signature.where
     if pattern is Pattern.DELETE_RESOURCE and output is not None:
         raise DeclarationError(f"{where}: a DELETE has no result; annotate `-> None`")
     if pattern is Pattern.PUT_RESOURCE:
         if output is None:
             raise DeclarationError(f"{where}: a PUT of a resource returns the resource; annotate what it is")
+        if signature.returns_file:
+            raise DeclarationError(f"{where}: a PUT of a resource returns the resource, and no file; use post=")
         if "status" in _members(output):
             raise DeclarationError(
                 f"{where}: the resource has a member 'status', which pollers would read as the operation's; rename it"
             )
-    if pattern is Pattern.PUT_OPERATION and (taken := sorted(_RESERVED & set(input))):
+    if pattern is Pattern.PUT_OPERATION and (taken := sorted(MONITOR_MEMBERS & set(input))):
         raise DeclarationError(f"{where}: its monitor repeats the input and has a {taken[0]!r} of its own; rename it")
+
+
+def is_linked(result: str | None, pattern: Pattern, signature: Signature) -> bool:
+    """Whether `result="link"` was declared, where that can be."""
+    if result is None:
+        return False
+    said = f"{signature.where}: result={result!r}"
+    if not pattern.has_result:
+        raise DeclarationError(f"{said} is for a POST or a PUT of an operation: other monitors never carry a result")
+    if signature.output is None:
+        raise DeclarationError(f"{said} names where the result lies, but the handler returns nothing; leave it out")
+    if signature.returns_file:
+        raise DeclarationError(f"{said} is not for a file, whose result names where it lies; leave it out")
+    return True
 
 
 def check_exclusive(exclusive: str, route: str, where: str) -> None:

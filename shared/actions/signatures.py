@@ -3,7 +3,7 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter
 
 from shared.actions.attempt_context import ActionContext, SyncActionContext
 from shared.actions.context import RequestContext
+from shared.actions.files import File, FileResult
 from shared.actions.input_models import check_model
 from shared.actions.models import Content
 from shared.actions.parameters import is_model, where_of
@@ -28,7 +29,8 @@ class Signature:
     output: TypeAdapter[Any] | None
     """None where it returns nothing."""
     returns: Any
-    """The annotation; None where it returns nothing."""
+    """The annotation, FileResult for a file; None where it returns nothing."""
+    returns_file: bool = False
 
 
 def read_signature(
@@ -40,9 +42,8 @@ def read_signature(
 ) -> Signature:
     """The signature of a handler, or of a read, which is an async function. Raises DeclarationError.
 
-    `context` is what an async one takes first: a `def` handler of an ActionContext takes a SyncActionContext.
-
-    A handler of an ARM `resource` takes that after its context.
+    `context` is what an async one takes first: a `def` handler of an ActionContext takes a SyncActionContext. A handler
+    of an ARM `resource` takes that after its context.
     """
     where = where_of(function)
     _check_kind(function, context, where)
@@ -66,20 +67,27 @@ def read_signature(
     if "return" not in hints:
         raise DeclarationError(f"{where}: annotate what it returns (`-> None` for nothing)")
     annotation: Any = hints.get(names[0]) if names else None
-    if names and not is_model(annotation):
-        raise DeclarationError(f"{where}: the input {names[0]!r} must be annotated with a pydantic model")
     if names:
-        check_model(annotation, where)
-    returns: Any = None if hints["return"] is type(None) else hints["return"]
-    if context is not RequestContext:
-        _refuse_files(returns, where)
+        _check_input(names[0], annotation, where)
+    returned = hints["return"]
+    returns_file = returned is File and context is not RequestContext
+    # That is what callers are told of a file, and so what descriptions say.
+    returns: Any = FileResult if returns_file else None if returned is type(None) else returned
+    _refuse_files(returns, where, is_read=context is RequestContext)
     return Signature(
         function=function,
         where=where,
         input_model=cast(type[BaseModel] | None, annotation),
         output=None if returns is None else adapter_of(returns, where),
         returns=returns,
+        returns_file=returns_file,
     )
+
+
+def _check_input(name: str, annotation: Any, where: str) -> None:
+    if not is_model(annotation):
+        raise DeclarationError(f"{where}: the input {name!r} must be annotated with a pydantic model")
+    check_model(annotation, where)
 
 
 def _check_sync_context(annotation: Any, where: str) -> None:
@@ -109,13 +117,23 @@ def _check_kind(
         raise DeclarationError(f"{where}: a read is an async function, because it runs on the event loop")
 
 
-def _refuse_files(returns: Any, where: str) -> None:
-    """An operation's result is stored and shown as JSON."""
-    if typing.get_origin(returns) in (typing.Union, types.UnionType, typing.Annotated):
-        for each in typing.get_args(returns):
-            _refuse_files(each, where)
-    if isinstance(returns, type) and issubclass(returns, bytes | Content):
-        raise DeclarationError(
-            f"{where}: an action's result is JSON and cannot be `{returns.__name__}`; store the content, return a "
-            "model with a link to it, and let a read answer `Content`"
-        )
+def _refuse_files(returns: Any, where: str, *, is_read: bool) -> None:
+    """A read answers `Content`. An operation's result is one file, or is stored and shown as JSON."""
+    if any(isinstance(each, type) and issubclass(each, File) for each in _parts(returns)):
+        if is_read:
+            raise DeclarationError(f"{where}: `File` is the result of an action; a read answers `Content`")
+        raise DeclarationError(f"{where}: a file is the whole result of an action; write `-> File`")
+    is_choice = typing.get_origin(returns) in (typing.Union, types.UnionType, typing.Annotated)
+    for each in typing.get_args(returns) if is_choice else (returns,):
+        if isinstance(each, type) and issubclass(each, bytes | Content) and not is_read:
+            raise DeclarationError(
+                f"{where}: an action's result is JSON and cannot be `{each.__name__}`; for a file write `-> File`, and "
+                "return `File(content, file_name=..., content_type=...)`"
+            )
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """The annotation, and all that it is made of."""
+    yield annotation
+    for each in typing.get_args(annotation):
+        yield from _parts(each)

@@ -62,13 +62,14 @@ class Response:
     content_type: str | None = None
 
 
-def json_response(
-    status: int, body: Any, headers: Mapping[str, str] | None = None, *, stored: tuple[str, bytes] | None = None
-) -> Response:
-    """`body` as JSON. `stored` is one more member of it, its value JSON already: it may be large and is not parsed."""
+def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
     # A lone surrogate, which a JSON escape can smuggle in, has no UTF-8.
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-    if stored is not None:
-        name, value = stored
-        content = b"".join((content[:-1], b',"' if body else b'"', name.encode(), b'":', value, b"}"))
     return Response(status=status, headers=headers or {}, body=content, content_type="application/json")
+
+
+def around_member(answer: Response, name: str) -> tuple[bytes, bytes]:
+    """All that stands before and after the value of one more member of an object: what is JSON already, and may be
+    large, is neither parsed nor copied."""
+    comma = b"," if len(answer.body) > len(b"{}") else b""
+    return b"".join((answer.body[:-1], comma, b'"', name.encode(), b'":')), b"}"

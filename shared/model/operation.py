@@ -47,6 +47,8 @@ class Payload:
     sha256: str
     text: str | None = None
     blob: str | None = None
+    file_name: str = ""
+    """Of a result that is a file, which is always a blob; any other payload is JSON."""
 
 
 NO_PAYLOAD = Payload("", 0, "")
@@ -84,6 +86,9 @@ WAITING_FOR_TIME = "time"
 
 CONDITION = "condition"
 """In `Operation.profile_state`, a hash of the condition of the request that started it, where it had one."""
+RESULT = "result"
+"""There, `link` where its monitors leave the result out and name where it lies."""
+LINK = "link"
 DELEGATION = "delegation"
 """There, until the work has been delegated: all that doing it again takes."""
 
@@ -256,6 +261,17 @@ class Operation:
     def is_undelegated(self) -> bool:
         """Whether another system may not have been given the work yet that it is to do."""
         return self.status is Status.NOT_STARTED and DELEGATION in self.profile_state
+
+    @property
+    def links_result(self) -> bool:
+        """Whether its monitors name where the result lies, and do not carry it."""
+        return self.profile_state.get(RESULT) == LINK
+
+    @property
+    def file(self) -> Payload | None:
+        """Its result, where that is a file."""
+        body = self.outcome.body if self.outcome else None
+        return body if body is not None and body.file_name else None
 
     @property
     def identity(self) -> RequestIdentity:

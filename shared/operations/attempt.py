@@ -16,6 +16,7 @@ from shared.model.operation import Operation, Payload, Progress, Status
 from shared.model.timing import Clock, Timing
 from shared.operations.checkpoints import Checkpoints
 from shared.operations.durations import Durations
+from shared.operations.files import ResultFiles
 from shared.operations.invocations import current
 from shared.operations.log_lines import about
 from shared.operations.loop_watch import watch_loop
@@ -44,7 +45,9 @@ class LiveAttempt:
         clock: Clock,
         timing: Timing,
         max_step_bytes: int = MAX_RESULT_BYTES,
+        max_file_bytes: int | None = None,
     ) -> None:
+        """`max_file_bytes`: of a file that is the result; None where the action returns none."""
         self.operation = operation
         self._records = records
         self._clock = clock
@@ -63,6 +66,7 @@ class LiveAttempt:
         time: dict[str, Any] = {"clock": clock, "timing": timing}
         self.checkpoints = Checkpoints(records, operation, **time, wake=self._wake.set)
         self.steps = Steps(records, self, limit=max_step_bytes, pause=self._pause)
+        self.files = ResultFiles(records, operation, limit=max_file_bytes, check_open=self.checkpoints.check_open)
         self.is_canceled = False
         """Whether the handler is to stop for good: the operation was canceled or lost, or the time is up."""
         self.is_given_back = False
@@ -254,6 +258,7 @@ class LiveAttempt:
         ever."""
         if self._lost:
             self.checkpoints.abandon()
+            await self.files.tidy(None)
             raise FenceLost(f"operation {self.operation.id} went to another attempt")
         progress = self._progress
         saved: Payload | None = None
@@ -282,6 +287,7 @@ class LiveAttempt:
                 await self._clock.sleep(wait)
         self.checkpoints.written(saved)
         await self.checkpoints.tidied()
+        await self.files.tidy(self.operation.file)
         is_over = self.operation.status.is_terminal or self.operation.is_parked
         return None if is_over else self.operation.not_before
 

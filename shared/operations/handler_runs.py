@@ -17,6 +17,7 @@ from shared import telemetry
 from shared.actions.attempt_context import ActionContext, Attempt, AttemptContext, SyncActionContext
 from shared.actions.context import Services
 from shared.actions.declaration import Action
+from shared.actions.files import File
 from shared.actions.registry import HOST_MARGIN
 from shared.actions.slices import ContinueLater
 from shared.errors import (
@@ -30,7 +31,7 @@ from shared.errors import (
     problems,
 )
 from shared.model import lifecycle
-from shared.model.operation import Operation, Outcome, Status
+from shared.model.operation import Operation, Outcome, Payload, Status
 from shared.model.timing import Clock, Timing
 from shared.operations import measures
 from shared.operations.attempt import LiveAttempt
@@ -156,7 +157,7 @@ class HandlerRuns:
         if action.is_async:
             begins()
             with contained(), self._span(action):
-                return await action.handler(*arguments)
+                return await _kept(action, attempt, context, await action.handler(*arguments))
 
         def unless_stopped() -> Any:
             # The wait for a thread may have been long; asyncio's cancellation does not reach what waits to start.
@@ -164,7 +165,9 @@ class HandlerRuns:
             with self._span(action):
                 return action.handler(*arguments)
 
-        return await self._threads.run(unless_stopped, operation=attempt.operation, begins=begins)
+        value = await self._threads.run(unless_stopped, operation=attempt.operation, begins=begins)
+        with contained():
+            return await _kept(action, attempt, context, value)
 
     @staticmethod
     def _span(action: Action) -> AbstractContextManager[object]:
@@ -237,6 +240,11 @@ class HandlerRuns:
     async def _store_result(self, action: Action, operation: Operation, value: Any) -> Conclusion:
         if action.output is None and value is None:
             return _succeed(Outcome(204))
+        if isinstance(value, Payload):
+            return _succeed(Outcome(200, body=value))
+        if action.returns_file:
+            kind = type(value).__name__
+            return self._final(ErrorBody("InvalidResult", f"The action declares a file and returned a {kind}."))
         try:
             content = await declared_json(action.output, value, limit=self._services.settings.max_result_bytes)
         except ResultRefused as refused:
@@ -298,6 +306,13 @@ class HandlerRuns:
             idle_wait=timing.slice_wait,
             park_after=timing.park_after,
         )
+
+
+async def _kept(action: Action, attempt: LiveAttempt, context: AttemptContext, value: Any) -> Any:
+    """The value; a file that the action declares as it is stored, within the time and the lease of its attempt."""
+    if not action.returns_file or not isinstance(value, File):
+        return value
+    return await attempt.files.store(value, check=context.raise_if_canceled)
 
 
 def _was_interrupted(action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> bool:

@@ -27,6 +27,7 @@ def described(payload: Payload) -> dict[str, Any]:
         "size": payload.size,
         "sha256": payload.sha256,
         "blob": payload.blob,
+        "file_name": payload.file_name or None,
     }
 
 
@@ -45,6 +46,7 @@ def payload_of(value: dict[str, Any] | None, text: Scalar | None) -> Payload | N
         sha256=value["sha256"],
         text=None if blob else str(text or ""),
         blob=blob,
+        file_name=value.get("file_name") or "",
     )
 
 

@@ -5,13 +5,15 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
+from io import BytesIO
 from typing import Generic, TypeVar
 from uuid import uuid4
 
 from shared.errors import FenceLost, StorageConflict, StorageUnavailable
+from shared.model.files import attachment
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.leases import Leases
 from shared.model.lifecycle import Transition
@@ -24,7 +26,7 @@ from shared.operations.rows import Look
 from shared.operations.verdict_clock import VerdictClock
 from shared.storage.contention import backoff
 from shared.storage.pages import row_pages
-from shared.storage.ports import Change, Container, Delete, Insert, Page, Row, Storage, Table
+from shared.storage.ports import BlobReader, Change, Container, Delete, Insert, Page, Row, Storage, Table
 from shared.storage.writes import write_once
 
 INLINE_LIMIT = 30 * 1024
@@ -249,6 +251,18 @@ class OperationRecords:
         await self._payloads.put(blob, content, content_type="application/json")
         return Payload("application/json", len(content), digest, blob=blob)
 
+    async def store_file(self, blob: str, content: bytes | AsyncIterator[bytes], *, content_type: str) -> None:
+        """Keep a file as the blob of this name, which is below the operation's `run_id`."""
+        await self._payloads.put(blob, content, content_type=content_type)
+
+    async def download_url(self, file: Payload, *, lifetime: timedelta) -> str:
+        """Where a file is read until `lifetime` is over; its bearer needs nothing else."""
+        assert file.blob is not None, "a file is a blob"
+        seconds = int(lifetime.total_seconds())
+        return await self._payloads.download_url(
+            file.blob, lifetime_seconds=seconds, disposition=attachment(file.file_name)
+        )
+
     async def blobs(self, prefix: str) -> Sequence[str]:
         """The names of its blobs that begin so, the first thousand."""
         return await self._payloads.list(prefix)
@@ -264,14 +278,17 @@ class OperationRecords:
         """Remove the result that the claim with this fence may have stored without getting to say so."""
         await self._payloads.delete(result_name(operation.run_id, fence))
 
-    async def load_payload(self, payload: Payload) -> bytes | None:
-        """The content; None where its blob is gone."""
+    async def load_payload(self, payload: Payload, before: bytes = b"", after: bytes = b"") -> bytes | None:
+        """The content, between what is given; None where its blob is gone.
+
+        It is in memory once: what it stands between in the end is there before it is read.
+        """
         if payload.blob is None:
-            return (payload.text or "").encode()
+            return b"".join((before, (payload.text or "").encode(), after))
         async with self._in_time(), self._payloads.open(payload.blob) as reader:
             if reader is None:
                 return None
-            return b"".join([chunk async for chunk in reader.chunks()])
+            return await joined(reader, before, after)
 
     async def drop_payload(self, payload: Payload) -> None:
         """Remove the blob of a record that was never written."""
@@ -287,6 +304,22 @@ class OperationRecords:
                 yield
         except TimeoutError:
             raise StorageUnavailable(f"a payload was not reached within {seconds:g} s") from None
+
+
+async def joined(reader: BlobReader, before: bytes = b"", after: bytes = b"") -> bytes:
+    """The bytes of a blob, between what is given."""
+    whole = BytesIO()
+    if size := len(before) + reader.info.size + len(after):
+        # Room for all of it: what grows is copied as it does.
+        whole.seek(size - 1)
+        whole.write(b"\0")
+        whole.seek(0)
+    whole.write(before)
+    async for chunk in reader.chunks():
+        whole.write(chunk)
+        del chunk  # Else two are held while the next one is read.
+    whole.write(after)
+    return whole.getvalue()
 
 
 def _digest(content: bytes) -> str:

@@ -63,7 +63,7 @@ class Remains:
         # A claim shows that the only start has arrived; of several, one that was given up may be taken later.
         all_arrived = generations == 0 or (generations == 1 and operation.fence > 0)
         is_plain = operation.status is Status.SUCCEEDED and operation.fence <= 1
-        is_plain = is_plain and operation.saved is None and not operation.steps
+        is_plain = is_plain and operation.saved is None and not operation.steps and operation.file is None
         hooked = RemovedOperation(
             operation.action,
             operation.owner,

@@ -90,6 +90,7 @@ class Runner:
         self._function_timeout = function_timeout
         self._after_end = after_end
         self._max_step_bytes = services.settings.max_result_bytes
+        self._max_file_bytes = services.settings.max_file_bytes
         self._handlers = HandlerRuns(
             records, threads, services=services, clock=clock, timing=timing, function_timeout=function_timeout
         )
@@ -248,8 +249,14 @@ class Runner:
         return await self._records.change(found, claim)
 
     async def _attempt(self, action: Action, operation: Operation, began: float) -> datetime | None:
-        limit = self._max_step_bytes
-        attempt = LiveAttempt(self._records, operation, clock=self._clock, timing=self._timing, max_step_bytes=limit)
+        attempt = LiveAttempt(
+            self._records,
+            operation,
+            clock=self._clock,
+            timing=self._timing,
+            max_step_bytes=self._max_step_bytes,
+            max_file_bytes=self._max_file_bytes if action.returns_file else None,
+        )
         about(_log, operation, "attempt_began").info("Attempt began")
         telemetry.note({measures.ATTEMPT: operation.attempt})
         with self._live.registered(attempt):
@@ -282,6 +289,7 @@ class Runner:
             raise StorageUnavailable(f"the end of operation {claimed.id} could not be stored in time") from None
         except (FenceLost, TransitionError):
             await self._drop_result(claimed, attempt.fence)
+            await attempt.files.tidy(None)
             raise
         ended, last = attempt.operation, attempt.operation.attempts[-1]
         how = f"{last.outcome} {last.code}".rstrip()

@@ -19,10 +19,11 @@ from shared.engine.port import Engine, Starter, Work
 from shared.errors import EngineError, RequestError, StorageConflict, StorageUnavailable
 from shared.model import lifecycle
 from shared.model.ids import Locator, new_id, new_run_id
-from shared.model.operation import NO_PAYLOAD, Operation, RequestIdentity, Status
+from shared.model.operation import LINK, NO_PAYLOAD, RESULT, Operation, RequestIdentity, Status
 from shared.model.timing import Clock, Timing
 from shared.operations import measures
 from shared.operations.attempt import LiveAttempts
+from shared.operations.files import check_answered, told_of
 from shared.operations.locks import Locks, ResourceLocked
 from shared.operations.log_lines import about
 from shared.operations.pacing import Pacing
@@ -268,19 +269,31 @@ class OperationService:
     async def result(
         self, owner: str, operation_id: str, engine: Starter | None = None
     ) -> tuple[Operation, bytes | None]:
-        """As `get`, with the content of its result where it succeeded with one."""
+        """As `get`, with the content of its result where it succeeded with one: of a file its bytes.
+
+        Raises RequestError 409 UseDownloadUrl for a file that no answer can hold.
+        """
         operation = await self.poll(owner, operation_id, engine)
-        content = await self.result_content(operation)
+        if operation.file is None:
+            content = await self.result_content(operation)
+        else:
+            check_answered(operation.file)
+            content = await self._records.load_payload(operation.file)
         if content is None and operation.outcome and operation.outcome.body:
             raise RequestError(410, "ResultGone", "The result of this operation has been removed.")
         return operation, content
 
-    async def result_content(self, operation: Operation) -> bytes | None:
-        """The content of its result; None where there is none, or where it is just being removed."""
+    async def result_content(self, operation: Operation, before: bytes = b"", after: bytes = b"") -> bytes | None:
+        """The JSON of its result, of a file what is known of it, between what is given: it may be large.
+
+        None where there is none, or where it is just being removed.
+        """
         body = operation.outcome.body if operation.outcome else None
         if operation.status is not Status.SUCCEEDED or body is None:
             return None
-        return await self._records.load_payload(body)
+        if body.file_name:
+            return b"".join((before, await told_of(body, self._records, self._clock.now()), after))
+        return await self._records.load_payload(body, before, after)
 
     async def cancel(
         self, owner: str, operation_id: str, *, profile_state: Mapping[str, Any] | None = None
@@ -343,7 +356,7 @@ class OperationService:
             profile=request.profile,
             resource=request.resource,
             start_status=request.start_status,
-            profile_state=dict(request.profile_state),
+            profile_state={**request.profile_state, **({RESULT: LINK} if request.action.links_result else {})},
             traceparent=telemetry.traceparent(),
             labels=request.labels,
             retry_of=request.retry_of,

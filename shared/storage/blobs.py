@@ -15,7 +15,7 @@ from shared.model.timing import Clock
 from shared.settings import StorageConnection
 from shared.storage.azure_calls import CALL_TIMES, CallTimes, call, condition
 from shared.storage.azure_errors import Kind, Missing
-from shared.storage.blob_signing import UploadSigner
+from shared.storage.blob_signing import UrlSigner
 from shared.storage.blob_uploads import WRITE_ID, BlobUpload, for_transfer, in_chunks
 from shared.storage.connection import Account, blobs_client
 from shared.storage.limits import CHUNK_BYTES, check_blob_name, check_blob_prefix, check_store_name
@@ -46,12 +46,12 @@ class AzureBlobs(Account["BlobServiceClient"]):
         super().__init__(lambda: blobs_client(connection, **options))
         self._clock = clock or SystemClock()
         self._times = times
-        self._signer: UploadSigner | None = None
+        self._signer: UrlSigner | None = None
 
     def container(self, name: str) -> Container:
         """The container; made by the first write that finds it missing, and before the first upload URL."""
         check_store_name(name)
-        self._signer = self._signer or UploadSigner(self.client, times=self._times)
+        self._signer = self._signer or UrlSigner(self.client, times=self._times)
         return _AzureContainer(self.client.get_container_client(name), self._signer, self._clock, self._times)
 
     async def names(self) -> list[str]:
@@ -82,7 +82,7 @@ class AzureBlobs(Account["BlobServiceClient"]):
 
 
 class _AzureContainer:
-    def __init__(self, client: "ContainerClient", signer: UploadSigner, clock: Clock, times: CallTimes) -> None:
+    def __init__(self, client: "ContainerClient", signer: UrlSigner, clock: Clock, times: CallTimes) -> None:
         self._client = client
         self._signer = signer
         self._clock = clock
@@ -147,8 +147,19 @@ class _AzureContainer:
             with suppress(StorageConflict):  # another process has made it
                 await self._call(self._client.create_container, "create")
             self._exists = True
+        return await self._signed(name, lifetime_seconds)
+
+    async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
+        check_blob_name(name)
+        return await self._signed(name, lifetime_seconds, disposition)
+
+    async def _signed(self, name: str, lifetime_seconds: int, disposition: str | None = None) -> str:
         query = await self._signer.query(
-            self._client.container_name, name, now=self._clock.now(), lifetime_seconds=lifetime_seconds
+            self._client.container_name,
+            name,
+            now=self._clock.now(),
+            lifetime_seconds=lifetime_seconds,
+            disposition=disposition,
         )
         return f"{self._blob(name).url.partition('?')[0]}?{query}"
 

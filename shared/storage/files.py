@@ -1,6 +1,6 @@
 """The container port on a directory, `DATA_DIR/blobs`: the embedded default. File I/O runs in threads.
 
-Its upload URLs are answered by `local_host.uploads`, which writes through the same `BlobFiles`.
+Its signed URLs are answered by `local_host.uploads` and `local_host.downloads`, through the same `BlobFiles`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeVar
 
 from shared.errors import SettingsError, StorageConflict, StorageError, StorageUnavailable, StorageUnusable
 from shared.model.timing import Clock
-from shared.storage import upload_tokens
+from shared.storage import signed_urls
 from shared.storage.blob_files import BlobFiles, anything, listed, nothing_there
 from shared.storage.connection import DEVELOPMENT_ACCOUNT
 from shared.storage.disk_errors import explained
@@ -32,7 +32,7 @@ _KEY_NAME = "upload-key"
 
 
 class FileBlobs:
-    """All containers below one DATA_DIR. `site_hostname` is the host and port upload URLs point at."""
+    """All containers below one DATA_DIR. `site_hostname` is the host and port signed URLs point at."""
 
     def __init__(self, data_dir: Path, *, site_hostname: str | None = None, clock: Clock | None = None) -> None:
         self.files = BlobFiles(data_dir)
@@ -45,7 +45,7 @@ class FileBlobs:
         return _FileContainer(self, name)
 
     def check(self) -> None:
-        """Raises StorageUnusable where no blob could be written, or the key of upload URLs not be read."""
+        """Raises StorageUnusable where no blob could be written, or the key of signed URLs not be read."""
         with self._explained():
             self.files.check()
             with suppress(FileNotFoundError):
@@ -82,18 +82,26 @@ class FileBlobs:
     async def aclose(self) -> None:
         """Nothing is held open between calls."""
 
-    async def upload_url(self, container: str, name: str, lifetime_seconds: int) -> str:
+    async def signed_url(
+        self, container: str, name: str, permission: str, lifetime_seconds: int, *, disposition: str = ""
+    ) -> str:
         if not self._site_hostname:
-            raise SettingsError("WEBSITE_HOSTNAME is not set: an upload URL needs the host and port of this site")
-        path = upload_tokens.upload_path(DEVELOPMENT_ACCOUNT, container, name)
-        query = upload_tokens.upload_query(
-            await self._upload_key(), container, name, self._clock.now(), lifetime_seconds
+            raise SettingsError("WEBSITE_HOSTNAME is not set: a signed URL needs the host and port of this site")
+        path = signed_urls.blob_path(DEVELOPMENT_ACCOUNT, container, name)
+        query = signed_urls.signed_query(
+            await self._upload_key(),
+            container,
+            name,
+            permission=permission,
+            now=self._clock.now(),
+            lifetime_seconds=lifetime_seconds,
+            disposition=disposition,
         )
         return f"http://{self._site_hostname}{path}?{query}"
 
-    async def verify_upload(self, container: str, name: str, query: Mapping[str, str], now: datetime) -> bool:
-        """Whether `query` came from `upload_url` for exactly this blob and has not expired."""
-        return upload_tokens.verify_upload(await self._upload_key(), container, name, query, now)
+    async def granted(self, container: str, name: str, query: Mapping[str, str], now: datetime) -> str:
+        """The permission that `query` gives for exactly this blob, where it came from `signed_url`; else nothing."""
+        return signed_urls.granted(await self._upload_key(), container, name, query, now)
 
     async def _upload_key(self) -> bytes:
         if self._key is None:
@@ -134,7 +142,13 @@ class _FileContainer:
 
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         check_blob_name(name)
-        return await self._store.upload_url(self._name, name, lifetime_seconds)
+        return await self._store.signed_url(self._name, name, signed_urls.WRITE, lifetime_seconds)
+
+    async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
+        check_blob_name(name)
+        return await self._store.signed_url(
+            self._name, name, signed_urls.READ, lifetime_seconds, disposition=disposition
+        )
 
     @asynccontextmanager
     async def open(self, name: str, *, if_match: str | None = None) -> AsyncGenerator[BlobReader | None, None]:
@@ -168,6 +182,7 @@ class _FileReader:
                 return
             position += len(chunk)
             yield chunk
+            del chunk  # Else two are held while the next one is read.
 
     def _read(self, position: int) -> bytes:
         if position > self._offset:  # the first chunk is what was there when the blob was opened

@@ -154,6 +154,13 @@ class Container(Protocol):
         """A URL that lets its bearer write exactly this blob, and nothing else, until it expires."""
         ...
 
+    async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
+        """A URL that lets its bearer read exactly this blob, and nothing else, until it expires.
+
+        GET and HEAD, with `Range`, `If-Match` and an `ETag`. `disposition`: the answer's Content-Disposition, in ASCII.
+        """
+        ...
+
 
 class Storage(Protocol):
     """Tables and containers of this app's namespace by name; made on first use. Names: 3 to 31 lower-case letters."""

@@ -114,3 +114,7 @@ class _TracedContainer:
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         with _call("upload_url", self._name, self._system):
             return await self._container.upload_url(name, lifetime_seconds=lifetime_seconds)
+
+    async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
+        with _call("download_url", self._name, self._system):
+            return await self._container.download_url(name, lifetime_seconds=lifetime_seconds, disposition=disposition)

@@ -11,6 +11,6 @@ own code over a store that is thrown away, with the limits of the real one. Time
 
 from shared.testing.app import FakeApp
 from shared.testing.clock import FakeClock
-from shared.testing.run import Run
+from shared.testing.run import ReturnedFile, Run
 
-__all__ = ["FakeApp", "FakeClock", "Run"]
+__all__ = ["FakeApp", "FakeClock", "ReturnedFile", "Run"]

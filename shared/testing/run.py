@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -11,10 +11,12 @@ from pydantic import BaseModel
 
 from shared.actions.attempt_context import AttemptContext, StepResult
 from shared.actions.context import Context, Services
+from shared.actions.files import File
 from shared.actions.slices import ContinueLater
 from shared.errors import ActionCanceled, ErrorBody
-from shared.model.operation import Operation, Outcome, Progress, Status
+from shared.model.operation import Operation, Outcome, Payload, Progress, Status
 from shared.operations.containment import contained
+from shared.operations.files import ResultFiles
 from shared.operations.handler_runs import handler_context
 from shared.operations.handler_threads import HandlerThreads
 from shared.operations.records import OperationRecords
@@ -26,6 +28,16 @@ T = TypeVar("T")
 
 _STOPS_WITHIN = 5.0
 """Seconds that a handler gets to stop after its time-out. Real ones: a thread does not know the test's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedFile:
+    """A file as callers would fetch it."""
+
+    file_name: str
+    content_type: str
+    content: bytes = field(repr=False)
+    sha256: str
 
 
 class Run:
@@ -58,6 +70,10 @@ class Run:
         """How the handler ended its slice on purpose; None where it did not."""
         self._steps: dict[str, tuple[str, Any]] = dict(follows._steps) if follows else {}
         self._operation = operation
+        self._file: Payload | None = None
+        returns_file = target.action.returns_file
+        limit = services.settings.max_file_bytes if returns_file else None
+        self.files = ResultFiles(records, operation, limit=limit, check_open=self._check_open)
         self._target = target
         self._services = services
         self._records = records
@@ -104,6 +120,13 @@ class Run:
     def steps(self) -> dict[str, Any]:
         """What the steps that are done once have come to, by their keys."""
         return {key: value for key, (_, value) in self._steps.items()}
+
+    async def file(self) -> ReturnedFile:
+        """The file that the handler has returned, once it has ended. Raises LookupError where there is none."""
+        content = await self._records.load_payload(self._file) if self._file is not None else None
+        if self._file is None or content is None:
+            raise LookupError("the handler has returned no file")
+        return ReturnedFile(self._file.file_name, self._file.content_type, content, self._file.sha256)
 
     def done(self) -> bool:
         """Whether the attempt, or its slice, has ended."""
@@ -250,13 +273,25 @@ class Run:
         function = self._target.function
         if self._target.is_async:
             with contained():
-                return await function(context, *arguments)
+                return await self._kept(context, await function(context, *arguments))
 
         def unless_stopped() -> Any:
             context.raise_if_canceled()
             return function(context, *arguments)
 
-        return await self._threads.run(unless_stopped, operation=self._operation)
+        value = await self._threads.run(unless_stopped, operation=self._operation)
+        with contained():
+            return await self._kept(context, value)
+
+    async def _kept(self, context: AttemptContext, value: Any) -> Any:
+        """The value; a file that the action declares is stored, as the app does it."""
+        if self._target.action.returns_file and isinstance(value, File):
+            self._file = await self.files.store(value, check=context.raise_if_canceled)
+        return value
+
+    def _check_open(self) -> None:
+        if self._task.done():
+            raise ActionCanceled("the run is over: it stores nothing more")
 
     def _context(self) -> AttemptContext:
         operation = self._operation
@@ -277,6 +312,8 @@ class Run:
             if self._cancel_requested:
                 raise ActionCanceled("the run was canceled") from error
             raise RuntimeError("the handler stopped, but nobody had canceled it") from error
+        if self._file is not None:
+            return value
         await self._target.check_result(value, limit=self._services.settings.max_result_bytes)
         return value
 

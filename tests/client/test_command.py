@@ -262,3 +262,13 @@ def test_each_answer_is_one_object(app_url: str) -> None:
     ):
         done = lro(*line, "-o", "json")
         assert {"id", "status", "monitorUrl"} <= set(done.json) <= {"id", "status", "monitorUrl", "result", "error"}
+
+
+@pytest.mark.parametrize("kind", ["inline", "linked"])
+def test_large_results(app_url: str, kind: str) -> None:
+    """A megabyte is printed, wherever the service has it."""
+    line = ("start", "POST", f"{app_url}/result/c1:{kind}", "-d", '{"size": 1000000}')
+    assert json.loads(lro(*line, "--wait").out) == {"text": "x" * 1_000_000}
+    monitor = lro(*line).out.strip()
+    assert lro("wait", monitor).code == SUCCEEDED
+    assert json.loads(lro("result", monitor).out) == {"text": "x" * 1_000_000}

@@ -197,3 +197,15 @@ def test_somebody_elses_operation(client: Any, host: LocalHost, twins: Twins) ->
     for found in (other.open(operation.monitor_url), other.resume(operation.token())):
         with pytest.raises(MonitorGone):
             found.wait(timeout=10)
+
+
+@pytest.mark.parametrize("where", ["result/{}:inline", "result/{}:linked", "result-jobs/{}", "linked-jobs/{}"])
+def test_large_results(client: Any, where: str) -> None:
+    """A megabyte is the value, whether the monitor carries it or names where it lies; it is fetched once."""
+    path = where.format(f"l{uuid4().hex[:8]}")
+    operation = client.start("POST" if ":" in path else "PUT", path, json={"size": 1_000_000})
+    assert operation.wait(timeout=20) == {"text": "x" * 1_000_000}
+    is_linked = "linked" in where
+    assert operation.response.url.partition("?")[0].endswith("/result") == is_linked
+    again = client.open(operation.monitor_url)
+    assert again.wait(timeout=20) == {"text": "x" * 1_000_000}

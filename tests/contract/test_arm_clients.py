@@ -105,6 +105,18 @@ async def provider(host: LocalHost) -> AsyncIterator[Provider]:
     assert set(transport.waits) <= {1}
 
 
+@pytest.mark.both_stores
+@pytest.mark.parametrize("type", MODELS)
+async def test_large_results(provider: Provider, type: str) -> None:
+    """A megabyte comes by `Location` where there is one, and else with the monitor."""
+    url = await provider.make(type, "large")
+    options = "location" if MODELS[type].location else "azure-async-operation"
+    poller = await provider.begin("POST", f"{url}/dump", {"size": 1_000_000}, [], options)
+    final = await poller.result()
+    assert final.get("properties", final) == {"text": "x" * 1_000_000}
+    assert ("properties" in final) == (not MODELS[type].location)
+
+
 def final_source(verb: str, type: str, final_state: str | None) -> str:
     """Where the client takes its result from: the resource, the results, or the monitor."""
     model, method = MODELS[type], VERBS[verb][0]

@@ -247,3 +247,14 @@ def test_pause_and_resume(host: LocalHost, client: httpx.Client) -> None:
         for body in ({"action": "no:such"}, {"action": ""}, {}, {"action": "*", "more": 1}):
             assert operator.post("/pauses:pause", json=body).status_code == 400
     begin(client, "/trial/t1:nothing")
+
+
+def test_links_to_results(host: LocalHost, client: httpx.Client, owner: str) -> None:
+    """A monitor that names where its result lies names to an operator the URL that answers him."""
+    operation_id = begin(client, "/result/t1:linked", {"size": 3})["id"]
+    mine = ended(client, operation_id)["resourceLocation"]
+    with with_roles(host, READ) as operator:
+        theirs = operator.get(f"/status/{operation_id}?owner={owner}").json()["resourceLocation"]
+        assert theirs == f"{mine}&owner={owner}"
+        assert (client.get(mine).json(), operator.get(theirs).json()) == ({"text": "xxx"},) * 2
+        assert operator.get(mine).status_code == 404

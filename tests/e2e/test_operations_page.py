@@ -343,6 +343,26 @@ def test_a_result(visit: Opener, seeded: list[Operation]) -> None:
     assert json.loads(saved.value.path().read_bytes())["title"] == "Book 0"
 
 
+def test_a_file(visit: Opener, client: httpx.Client) -> None:
+    """A file is a link to the store, which needs no key: with name, size and type, and a new address at each click."""
+    body = {"size": 1_500_000, "fileName": "bücher.bin", "contentType": "application/x-books"}
+    started = begin(client, "/result/p1:file", body)
+    until(client, started["id"], lambda monitor: monitor["status"] == "Succeeded")
+    page = settled(visit(f"#id={started['id']}&open={started['id']}"))
+    details = page.locator("#details")
+    expect(details).to_contain_text("1.5 MB, application/x-books")
+    link = details.get_by_role("link", name="Download bücher.bin")
+    first = link.get_attribute("href")
+    page.wait_for_timeout(1100)  # the address has whole seconds
+    with page.expect_download() as saved:
+        link.click()
+    assert saved.value.suggested_filename == "bücher.bin"
+    assert saved.value.path().stat().st_size == 1_500_000
+    assert saved.value.url != first
+    assert KEY not in saved.value.url
+    expect(page.get_by_role("button", name="Download the result")).to_have_count(0)
+
+
 def test_one_that_is_gone(visit: Opener, seeded: list[Operation]) -> None:
     page = settled(visit(f"#id={seeded[WHOLE + 50].id}&open=gone-long-ago"))
     expect(page.locator("#details")).to_contain_text("It is not there any more")

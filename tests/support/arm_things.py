@@ -53,6 +53,18 @@ class Sum(Model):
     mode: str = ""
 
 
+class Size(Model):
+    """What `dump` is given."""
+
+    size: int = 0
+
+
+class Dump(Model):
+    """What `dump` returns."""
+
+    text: str
+
+
 class Total(Model):
     """What `add` returns."""
 
@@ -96,12 +108,16 @@ def declare(name: str, model: type[LroHeaders]) -> ArmResource:
     async def reflect(context: ActionContext, thing: Thing) -> Thing:
         return thing
 
+    async def dump(context: ActionContext, thing: Thing, request: Size) -> Dump:
+        return Dump(text="x" * request.size)
+
     things.create_or_update(lro_headers=model(final_result=RESOURCE, retry_after=1))(put)
     things.update(lro_headers=model(final_result=Thing, retry_after=1))(patch)
     things.delete(lro_headers=model(final_result=None, retry_after=1))(delete)
     things.action("add", lro_headers=model(final_result=Total, retry_after=1))(add)
     things.action("touch", lro_headers=model(final_result=None, retry_after=1))(touch)
     things.action("reflect", lro_headers=model(retry_after=1))(reflect)
+    things.action("dump", lro_headers=model(retry_after=1), result="link" if model.location else None)(dump)
     return things
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shared.actions import ActionContext, ActionFailed, ErrorDetail, Model, ODataService, RequestContext, Retry
+from shared.actions import ActionContext, ActionFailed, ErrorDetail, File, Model, ODataService, RequestContext, Retry
 
 
 class TrialWait(Model):
@@ -71,6 +71,10 @@ async def sized(context: ActionContext, request: TrialSized) -> list[str]:
     return ["x" * 1000] * (request.size // 1000)
 
 
+async def file(context: ActionContext, request: TrialSized) -> File:
+    return File(b"x" * request.size, file_name="sized.txt", content_type="text/plain")
+
+
 async def add(context: RequestContext, request: TrialNumbers) -> int:
     return request.a + request.b
 
@@ -102,4 +106,5 @@ def declare(service: ODataService) -> None:
     service.action("TrialFail", timeout="30s")(fail)
     service.action("TrialNothing", timeout="30s")(nothing)
     service.action("TrialSized", timeout="30s")(sized)
+    service.action("TrialFile", timeout="30s")(file)
     service.function("TrialAdd")(add)

@@ -282,6 +282,9 @@ class FaultyContainer:
     async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
         return await self.inner.upload_url(name, lifetime_seconds=lifetime_seconds)
 
+    async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
+        return await self.inner.download_url(name, lifetime_seconds=lifetime_seconds, disposition=disposition)
+
 
 @dataclass(frozen=True)
 class FaultyStorage:

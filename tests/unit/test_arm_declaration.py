@@ -13,6 +13,7 @@ from shared.actions import (
     ArmLroLocationHeader,
     ArmResource,
     ArmTrackedResource,
+    File,
     Model,
     SyncActionContext,
 )
@@ -82,6 +83,7 @@ FINAL: list[tuple[str, Any, Any, tuple[str, ...]]] = [
     ("delete", ArmLroLocationHeader(final_result=RESOURCE), nothing, ("final_result=RESOURCE", "returns None")),
     ("action", ArmAsyncOperationHeader(final_result=RESOURCE), total, ("final_result=RESOURCE", "Total")),
     ("action", ArmAsyncOperationHeader(final_result=None), total, ("final_result=None", "Total")),
+    ("action", ArmAsyncOperationHeader(final_result=File), total, ("final_result=FileResult", "Total")),
     ("action", ArmAsyncOperationHeader(final_result=Total), nothing, ("final_result=Total", "returns None")),
 ]
 
@@ -92,6 +94,15 @@ def test_final_result_that_does_not_match(verb: str, headers: Any, handler: Any,
     arguments = ("do",) if verb == "action" else ()
     declare = getattr(resource(), verb)(*arguments, lro_headers=headers)
     refused(lambda: declare(handler), f"{handler.__module__}.{handler.__qualname__}", *parts)
+
+
+def test_a_link_needs_location() -> None:
+    """A result that only `Location` leads to is refused where that is not sent, and where there is none."""
+    declare = resource().action("do", lro_headers=ArmAsyncOperationHeader(), result="link")
+    refused(lambda: declare(total), "leaves the result to `Location`", "lro_headers=ArmCombinedLroHeaders()")
+    refused(lambda: resource().action("do", result="link")(nothing), "the handler returns nothing")
+    for verb in ("create_or_replace", "create_or_update", "update", "delete"):
+        refused(lambda verb=verb: getattr(resource(), verb)(result="link")(same), "unexpected keyword", "'result'")
 
 
 def test_handlers_that_are_refused() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.actions import ActionContext, ArmCombinedLroHeaders, ArmResource
+from shared.actions import ActionContext, ArmCombinedLroHeaders, ArmResource, File
 from tests.support.arm_parts import BASE, SUB, ArmApi, arm_api, body_of, code, headers_by_verb, path_of
 from tests.support.arm_things import ALL, MODELS, VERSION, Thing, ThingProperties
 
@@ -22,6 +22,10 @@ VERBS: dict[str, tuple[str, str, Any]] = {
     "reflect": ("POST", "/reflect", None),
 }
 STATUS = {"create": 201, "replace": 200}
+
+
+async def same(context: ActionContext, thing: Thing) -> Thing:
+    return thing
 
 
 @pytest.fixture
@@ -257,6 +261,44 @@ async def test_results_are_202_until_they_are_the_result(api: ArmApi) -> None:
     assert (await api("GET", status)).status == 200
     answer = await api("GET", results)
     assert (answer.status, body_of(answer)) == (200, {"total": 5})
+
+
+@pytest.mark.parametrize("type", MODELS)
+async def test_link(api: ArmApi, type: str) -> None:
+    """With `result="link"` the result is at `Location` alone; without, the status has it too, at any size."""
+    await api("PUT", path_of(type, "one"), CREATE)
+    await api.drain()
+    await api("POST", path_of(type, "one") + "/dump", {"size": 100_000})
+    status, results = await _monitors(api)
+    await api.drain()
+    dump = {"text": "x" * 100_000}
+    monitor = body_of(await api("GET", status))
+    assert monitor["status"] == "Succeeded"
+    assert monitor.get("properties") == (None if MODELS[type].location else dump)
+    assert "resourceLocation" not in monitor
+    assert body_of(await api("GET", results)) == dump
+
+
+async def test_file(tmp_path: Path) -> None:
+    """An action that returns a file tells of it on both monitors, each time with a new URL."""
+
+    async def export(context: ActionContext, thing: Thing) -> File:
+        return File(b"a,b\n", file_name="thing.csv", content_type="text/csv")
+
+    things = ArmResource("Contoso.Files", "things", api_versions=[VERSION], properties=ThingProperties)
+    things.create_or_update()(same)
+    things.action("export", lro_headers=ArmCombinedLroHeaders(final_result=File))(export)
+    async with arm_api(tmp_path, things) as api:
+        path = path_of("things", "one", namespace="Contoso.Files")
+        await api("PUT", path, CREATE)
+        await api.drain()
+        answer = await api("POST", f"{path}/export")
+        await api.drain()
+        told = body_of(await api("GET", answer.headers["Azure-AsyncOperation"]))["properties"]
+        results = await api("GET", answer.headers["Location"])
+        assert (told["fileName"], told["size"]) == ("thing.csv", 4)
+        assert results.content_type == "application/json"
+        assert body_of(results).keys() == told.keys() >= {"downloadUrl", "downloadUrlExpiresAt"}
 
 
 @pytest.mark.parametrize("type", MODELS)

@@ -13,9 +13,11 @@ from shared.actions import (
     ArmResource,
     ArmTrackedResource,
     Content,
+    File,
     Model,
     ODataService,
     RequestContext,
+    ResultFile,
     Retry,
     action,
     call,
@@ -114,15 +116,52 @@ def test_an_action_in_two_profiles_is_lost_alike(policies: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("returns", [bytes, Content, bytes | None, Content | None, Annotated[bytes, "epub"]])
 def test_results_are_json(returns: Any) -> None:
-    """An action cannot return a file; a read can."""
+    """Bytes are no result of an action, which returns a `File`; a read answers them."""
 
     async def file(context: Any, request: Input) -> Any: ...
 
     file.__annotations__ |= {"context": ActionContext, "return": returns}
-    with pytest.raises(DeclarationError, match=r"file: an action's result is JSON .* let a read answer `Content`"):
+    with pytest.raises(DeclarationError, match=r"file: an action's result is JSON .* for a file write `-> File`"):
         action("a", post="a")(file)
     file.__annotations__ |= {"context": RequestContext}
     assert read("a", get="a")(file).output is not None
+
+
+@pytest.mark.parametrize("returns", [File | None, list[File], dict[str, File], ResultFile])
+def test_a_file_is_the_whole_result(returns: Any) -> None:
+    """A file is returned alone, by an action; reads answer `Content`, and a PUT of a resource the resource."""
+
+    async def file(context: Any, request: Input) -> Any: ...
+
+    file.__annotations__ |= {"context": ActionContext, "return": returns}
+    with pytest.raises(DeclarationError, match="file: a file is the whole result of an action; write `-> File`"):
+        action("a", post="a")(file)
+    file.__annotations__ |= {"return": File}
+    assert action("a", post="a")(file).returns_file
+    with pytest.raises(DeclarationError, match="returns the resource, and no file"):
+        action("a", put="a/{id}")(file)
+    file.__annotations__ |= {"context": RequestContext}
+    with pytest.raises(DeclarationError, match="a read answers `Content`"):
+        read("a", get="a")(file)
+
+
+async def returns_nothing(context: ActionContext, request: Input) -> None: ...
+async def returns_file(context: ActionContext, request: Input) -> File: ...  # type: ignore[empty-body]
+
+
+@pytest.mark.parametrize(
+    ("function", "route", "said"),
+    [
+        (returns_nothing, {"post": "a"}, "the handler returns nothing"),
+        (returns_file, {"post": "a"}, "is not for a file"),
+        (handler, {"put": "a/{id}"}, "for a POST or a PUT of an operation"),
+        (returns_nothing, {"delete": "a/{id}"}, "for a POST or a PUT of an operation"),
+    ],
+)
+def test_no_link_to_a_result(function: Any, route: dict[str, str], said: str) -> None:
+    """`result="link"` is refused where no monitor carries a result, or where there is nothing to link to."""
+    with pytest.raises(DeclarationError, match=rf"result='link'.* {said}"):
+        action("a", result="link", **route)(function)  # type: ignore[arg-type]
 
 
 def test_messages_are_one_line() -> None:

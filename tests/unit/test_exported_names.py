@@ -22,11 +22,11 @@ def test_what_actions_import() -> None:
         "ActionFailed", "ArmAsyncOperationHeader", "ArmCombinedLroHeaders", "ArmLroLocationHeader", "ArmResource",
         "ArmTrackedResource", "Attempt", "AttemptContext", "Canceled", "ChangeRefused", "Content", "Context",
         "ContinueLater", "Create", "CreatedOperation", "DeclarationError", "Delegation", "Duration", "EntityChange",
-        "EntitySource", "EntityStore", "ErrorBody", "ErrorDetail", "Failed", "Model", "ODataService", "Policies",
-        "PollingPolicies", "Progress", "RemovalContext", "Remove", "RequestContext", "RequestError", "ResourceTable",
-        "ResourceView", "Retry", "Running", "Stored", "Succeeded", "SyncActionContext", "SystemData", "Update",
-        "action", "call", "delegate_put", "is_valid_id", "read", "read_only", "read_only_names", "sweep",
-        "validation_error", "wording",
+        "EntitySource", "EntityStore", "ErrorBody", "ErrorDetail", "Failed", "File", "Model", "ODataService",
+        "Policies", "PollingPolicies", "Progress", "RemovalContext", "Remove", "RequestContext", "RequestError",
+        "ResourceTable", "ResourceView", "ResultFile", "Retry", "Running", "Stored", "Succeeded",
+        "SyncActionContext", "SyncResultFile", "SystemData", "Update", "action", "call", "delegate_put", "is_valid_id",
+        "read", "read_only", "read_only_names", "sweep", "validation_error", "wording",
     ]  # fmt: skip
 
 

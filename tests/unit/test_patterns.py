@@ -13,10 +13,10 @@ from shared.actions.patterns import MONITOR_MEMBERS, Pattern
 from shared.actions.registry import Registry
 from shared.actions.routes import Endpoint
 from shared.composition import Application
-from shared.contracts.dataplane.answers import monitor_response, pattern_of, profile_state_of
+from shared.contracts.dataplane.answers import carries_result, monitor_response, pattern_of, profile_state_of
 from shared.errors import DeclarationError, ErrorBody
 from shared.model.attempts import AttemptRecord
-from shared.model.operation import Outcome, Progress, Status
+from shared.model.operation import LINK, RESULT, Outcome, Progress, Status
 from tests.support.parts import T0, Input, make_operation
 
 
@@ -193,9 +193,11 @@ def test_monitor_members() -> None:
     done = make_operation(status=Status.SUCCEEDED)
     attempt = AttemptRecord(number=1, began=T0)
     waiting = make_operation(status=Status.RUNNING, attempts=(attempt,), last_error=ErrorBody("a", "b"))
-    waiting = replace(waiting, labels=("a",), retry_of="op-0")
-    shown = [json.loads(monitor_response(each, b'{"x": 1}').body) for each in (failed, done, waiting)]
-    assert {name for each in shown for name in each} == MONITOR_MEMBERS
+    waiting = replace(waiting, labels=("a",), retry_of="op-0", scheduled=T0, waiting_for="time", waiting_since=T0)
+    linked = replace(done, profile_state={RESULT: LINK})
+    shown = [json.loads(monitor_response(each, result_url="u").body) for each in (failed, done, waiting, linked)]
+    assert {"result", *(name for each in shown for name in each)} == MONITOR_MEMBERS
+    assert (carries_result(done), carries_result(linked)) == (True, False)
 
 
 @pytest.mark.parametrize("pattern", list(Pattern))

@@ -20,7 +20,7 @@ def test_names() -> None:
     """The names people set are these; renaming one breaks every deployment."""
     assert {
         PREFIX, "API_VERSION_REQUIRED", "CSV_NEUTRALIZE_FORMULAS", "DATA_DIR", "HOUSEKEEPING_SCHEDULE",
-        "HTTP_AUTH_LEVEL", "MAX_BODY_BYTES", "MAX_CONCURRENT_REQUESTS", "MAX_RESULT_BYTES",
+        "HTTP_AUTH_LEVEL", "MAX_BODY_BYTES", "MAX_CONCURRENT_REQUESTS", "MAX_FILE_BYTES", "MAX_RESULT_BYTES",
         "MAX_UPLOAD_BYTES", "MAX_WAIT_SECONDS", "PAUSED_ACTIONS",
         "OPERATIONS_NAMESPACE", "OPERATIONS_STORE", "OPERATIONS_TABLES_CLIENT",
         "OPERATOR_CANCEL_ROLE", "OPERATOR_READ_ROLE",
@@ -76,6 +76,8 @@ def test_blanks_are_not_set() -> None:
         ("MAX_CONCURRENT_REQUESTS", "-1"),
         ("MAX_UPLOAD_BYTES", "big"),
         ("MAX_RESULT_BYTES", "0"),
+        ("MAX_FILE_BYTES", "0"),
+        ("MAX_FILE_BYTES", "209715200001"),
         ("SYNC_HANDLER_THREADS", "257"),
         ("SYNC_TIMEOUT_SECONDS", "230"),
     ],

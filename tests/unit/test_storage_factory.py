@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 
 from shared.errors import SettingsError, StorageRefused
 from shared.settings import ManagedIdentity, Settings, StorageConnection
-from shared.storage.blob_signing import UploadSigner
+from shared.storage.blob_signing import UrlSigner
 from shared.storage.connection import blobs_client, connection_string, tables_client
 from shared.storage.factory import open_storage
 
@@ -146,7 +146,7 @@ class Service:
 async def test_signing_with_an_identity() -> None:
     """A URL grants create and write on one blob over https; its key is asked for once and outlives it."""
     service: Any = Service()
-    signer = UploadSigner(service)
+    signer = UrlSigner(service)
     now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     for at in (now, now + timedelta(hours=1)):
         query = parse_qs(await signer.query("things", "a/b", now=at, lifetime_seconds=600))
@@ -167,7 +167,7 @@ async def test_signing_that_is_not_possible() -> None:
     service: Any = Service()
     now = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(StorageRefused, match="seven days"):
-        await UploadSigner(service).query("things", "b", now=now, lifetime_seconds=8 * 86400)
+        await UrlSigner(service).query("things", "b", now=now, lifetime_seconds=8 * 86400)
     service.credential = None
     with pytest.raises(SettingsError):
-        await UploadSigner(service).query("things", "b", now=now, lifetime_seconds=60)
+        await UrlSigner(service).query("things", "b", now=now, lifetime_seconds=60)

@@ -153,25 +153,39 @@ async def test_upload_key(tmp_path: Path) -> None:
     assert files_below(tmp_path) == [Path("upload-key")]
     for url in urls:
         query = dict(parse_qsl(urlsplit(url).query))
-        assert await stores[0].verify_upload("things", "b", query, datetime.now(UTC))
+        assert await stores[0].granted("things", "b", query, datetime.now(UTC)) == "cw"
 
 
-async def test_verify_upload(tmp_path: Path) -> None:
-    """A signature is good for its blob, permission and time, and for nothing else."""
+@pytest.mark.parametrize("permission", ["cw", "r"])
+async def test_signatures(tmp_path: Path, permission: str) -> None:
+    """A signature is good for its blob, permission, time and disposition, and for nothing else."""
     store = FileBlobs(tmp_path, site_hostname="localhost:7071")
-    url = await store.container("things").upload_url("a/b", lifetime_seconds=60)
+    things = store.container("things")
+    url = await (
+        things.upload_url("a/b", lifetime_seconds=60)
+        if permission == "cw"
+        else things.download_url("a/b", lifetime_seconds=60, disposition="attachment")
+    )
     assert url.startswith("http://localhost:7071/devstoreaccount1/things/a/b?")
     query = dict(parse_qsl(urlsplit(url).query))
     now = datetime.now(UTC)
-    assert await store.verify_upload("things", "a/b", query, now)
-    assert not await store.verify_upload("things", "a/b", query, now + timedelta(seconds=61))
-    assert not await store.verify_upload("things", "a/c", query, now)
-    assert not await store.verify_upload("others", "a/b", query, now)
-    for changed in ({"sp": "rw"}, {"se": "2999-01-01T00:00:00Z"}, {"sig": ""}, {"sig": "é"}, {"se": "soon"}):
-        assert not await store.verify_upload("things", "a/b", {**query, **changed}, now)
-    assert not await store.verify_upload("things", "a/b", {}, now)
+    assert await store.granted("things", "a/b", query, now) == permission
+    assert not await store.granted("things", "a/b", query, now + timedelta(seconds=61))
+    assert not await store.granted("things", "a/c", query, now)
+    assert not await store.granted("others", "a/b", query, now)
+    forged = (
+        {"sp": "rw"},
+        {"se": "2999-01-01T00:00:00Z"},
+        {"sig": ""},
+        {"sig": "é"},
+        {"se": "soon"},
+        {"rscd": "inline"},
+    )
+    for changed in forged:
+        assert not await store.granted("things", "a/b", {**query, **changed}, now)
+    assert not await store.granted("things", "a/b", {}, now)
     other = FileBlobs(tmp_path / "other", site_hostname="localhost:7071")
-    assert not await other.verify_upload("things", "a/b", query, now)
+    assert not await other.granted("things", "a/b", query, now)
 
 
 async def test_no_host_name(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from shared.actions import (
     ActionFailed,
     ArmResource,
     ArmTrackedResource,
+    File,
     Model,
     RemovalContext,
     RequestContext,
@@ -69,7 +70,7 @@ async def app() -> AsyncIterator[FakeApp]:
 
 def test_public_names() -> None:
     """What users' tests may rely on."""
-    assert testing.__all__ == ["FakeApp", "FakeClock", "Run"]
+    assert testing.__all__ == ["FakeApp", "FakeClock", "ReturnedFile", "Run"]
     names = {
         kind: sorted(name for name in vars(kind) if not name.startswith("_")) for kind in (FakeApp, FakeClock, Run)
     }
@@ -79,7 +80,8 @@ def test_public_names() -> None:
         ],
         FakeClock: ["advance", "alarm", "monotonic", "now", "sleep", "thread_time", "timeout"],
         Run: [
-            "aclose", "attempt", "cancel", "cancel_requested", "created", "done", "find_step", "keep_step",
+            "aclose", "attempt", "cancel", "cancel_requested", "created", "done", "file", "find_step",
+            "keep_step",
             "operation_id", "owner", "report", "run_id", "save", "status", "steps", "time_left", "until", "wait_for",
         ],
     }  # fmt: skip
@@ -540,3 +542,43 @@ async def test_clock() -> None:
     with pytest.raises(TimeoutError):
         async with hasty.timeout(5):
             await hasty.sleep(60)
+
+
+async def test_files(app: FakeApp) -> None:
+    """A file that a handler writes or returns can be looked at, with all that callers are told of it."""
+
+    async def written(context: ActionContext, request: Count) -> File:
+        async with context.result_file(file_name="numbers.csv", content_type="text/csv") as file:
+            for number in range(request.up_to):
+                await file.write(f"{number}\n".encode())
+        return file
+
+    def returned(context: SyncActionContext, request: Count) -> File:
+        return File((f"{number}\n".encode() for number in range(request.up_to)), file_name="numbers.csv")
+
+    for handler, content_type in ((written, "text/csv"), (returned, "application/octet-stream")):
+        run = app.run(handler, Count(up_to=3))
+        await run
+        found = await run.file()
+        assert (found.file_name, found.content_type, found.content) == ("numbers.csv", content_type, b"0\n1\n2\n")
+        assert len(found.sha256) == 64
+
+
+async def test_files_that_do_not_fit(app: FakeApp) -> None:
+    """What the app would refuse fails the run; a run without a file has none to look at."""
+
+    async def undeclared(context: ActionContext, request: Count) -> None:
+        async with context.result_file() as file:
+            await file.write(b"")
+
+    async def other(context: ActionContext, request: Count) -> File:
+        return "text"  # type: ignore[return-value]
+
+    with pytest.raises(ActionFailed, match="-> File"):
+        await app.run(undeclared, Count(up_to=1))
+    with pytest.raises(TypeError):
+        await app.run(other, Count(up_to=1))
+    run = app.run(count, Count(up_to=1))
+    await run
+    with pytest.raises(LookupError):
+        await run.file()

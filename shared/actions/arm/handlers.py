@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from shared.actions.arm.lro_headers import RESOURCE, FinalResult, LroHeaders
 from shared.actions.arm.models import PROVISIONING_STATE
 from shared.actions.attempt_context import ActionContext, SyncActionContext
+from shared.actions.files import File, FileResult
 from shared.actions.models import Model
 from shared.actions.signatures import Signature, adapter_of, read_signature
 from shared.errors import ActionFailed, DeclarationError
@@ -63,6 +64,7 @@ def check_final_result(headers: LroHeaders, handler: Handler) -> LroHeaders:
     """
     returned = RESOURCE if handler.returns_resource else handler.returns
     declared = RESOURCE if headers.final_result is handler.resource else headers.final_result
+    declared = FileResult if declared is File else declared
     if declared is not FinalResult.AS_DECLARED and declared != returned:
         raise DeclarationError(
             f"{handler.where}: {type(headers).__name__} says final_result={_named(declared)}, but the handler returns "

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Literal, NamedTuple, Unpack
 
 from pydantic import BaseModel
 
@@ -21,7 +21,7 @@ from shared.actions.arm.handlers import Handler, check_final_result, read_handle
 from shared.actions.arm.lro_headers import LRO_HEADERS, ArmAsyncOperationHeader, ArmLroLocationHeader, LroHeaders
 from shared.actions.arm.models import PROVISIONING_STATE, ArmTrackedResource
 from shared.actions.context import Context, RemovalContext
-from shared.actions.declaration import Action, function_name
+from shared.actions.declaration import RESULT_FORM, Action, function_name
 from shared.actions.delegation import DelegatedWork
 from shared.actions.hooks import hook
 from shared.actions.input_models import check_model
@@ -202,18 +202,22 @@ class ArmResource(ResourceDeclaration):
         """DELETE: `(context, resource) -> None`; the resource stays readable until it has succeeded."""
         return self._declare(Verb.DELETE, "DELETE", lro_headers or ArmLroLocationHeader(), policies)
 
-    @decorator(name=_ACTION_NAME, lro_headers=LRO_HEADERS, also_lock=_ALSO_LOCK, **POLICY_RULES)
+    @decorator(name=_ACTION_NAME, lro_headers=LRO_HEADERS, also_lock=_ALSO_LOCK, result=RESULT_FORM, **POLICY_RULES)
     def action(
         self,
         name: str,
         *,
         lro_headers: LroHeaders | None = None,
         also_lock: Callable[[Any, Any], Iterable[str]] | None = None,
+        result: Literal["link"] | None = None,
         **policies: Unpack[Policies],
     ) -> Callable[[Callable[..., Any]], ArmVerb]:
-        """POST `.../{resource}/{name}`: `(context, resource[, request]) -> result`, `None` for no content."""
+        """POST `.../{resource}/{name}`: `(context, resource[, request]) -> result`, `None` for no content.
+
+        With `result="link"` it is fetched from `Location` alone: operationStatuses leaves it out, however small.
+        """
         headers = lro_headers or ArmLroLocationHeader()
-        return self._declare(Verb.ACTION, "POST", headers, policies, name=name, also_lock=also_lock)
+        return self._declare(Verb.ACTION, "POST", headers, policies, name=name, also_lock=also_lock, result=result)
 
     @property
     def read_endpoints(self) -> ReadEndpoints:
@@ -266,6 +270,7 @@ class ArmResource(ResourceDeclaration):
         name: str = "",
         replaces: bool = False,
         also_lock: Callable[[Any, Any], Iterable[str]] | None = None,
+        result: Literal["link"] | None = None,
     ) -> Callable[[Callable[..., Any]], ArmVerb]:
         """`name` is that of an ACTION."""
 
@@ -282,6 +287,11 @@ class ArmResource(ResourceDeclaration):
                     same = f"{method} of {self.full_type}" + (f" {name!r}" if name else "")
                     raise DeclarationError(f"{other.action.where} and {where} are both {same}; keep one of them")
             resolved = check_final_result(headers, handler)
+            if result is not None and not resolved.location:
+                raise DeclarationError(
+                    f"{where}: result={result!r} leaves the result to `Location`, which {type(headers).__name__} does "
+                    "not send; write lro_headers=ArmCombinedLroHeaders()"
+                )
             paced: PollingPolicies = {**policies}
             if resolved.retry_after is not None:
                 paced["retry_after"] = resolved.retry_after
@@ -290,6 +300,7 @@ class ArmResource(ResourceDeclaration):
                 runnable(handler),
                 method=method,
                 route=f"{self._route}/{name}" if name else self._route,
+                result=result,
                 **paced,
             )
             declared = ArmVerb(

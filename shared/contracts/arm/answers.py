@@ -89,11 +89,10 @@ class MonitorUrls:
         return f"{self._base}{self._path}/operationResults/{operation_id}{self._query}"
 
 
-def status_response(operation: Operation, content: bytes | None, monitors: MonitorUrls) -> Response:
-    """operationStatuses: 200 whatever the state ("Azure-AsyncOperation Resource format").
+def status_response(operation: Operation, monitors: MonitorUrls) -> Response:
+    """operationStatuses, without its result: 200 whatever the state ("Azure-AsyncOperation Resource format").
 
-    No `Location`: .NET would adopt it for its final GET. `content` is the stored JSON result, if any; it is
-    `properties` once it has succeeded. `error` is there when it failed and when it was canceled.
+    No `Location`: .NET would adopt it for its final GET. `error` is there when it failed and when it was canceled.
     """
     body: dict[str, Any] = {
         "id": monitors.status_id(operation.id),
@@ -107,12 +106,15 @@ def status_response(operation: Operation, content: bytes | None, monitors: Monit
     body |= waiting_json(operation)
     if operation.progress is not None and operation.progress.percent is not None:
         body["percentComplete"] = operation.progress.percent
-    stored = None
-    if operation.status is Status.SUCCEEDED:
-        stored = ("properties", content) if content is not None else None
-    elif operation.outcome is not None and operation.outcome.error is not None:
+    is_failed = operation.status is not Status.SUCCEEDED
+    if is_failed and operation.outcome is not None and operation.outcome.error is not None:
         body["error"] = error_json(operation.outcome.error)
-    return json_response(200, body, pace(operation), stored=stored)
+    return json_response(200, body, pace(operation))
+
+
+def carries_result(operation: Operation) -> bool:
+    """Whether operationStatuses has the result as `properties`; with `result="link"`, `Location` alone leads to it."""
+    return operation.status is Status.SUCCEEDED and not operation.links_result
 
 
 def results_response(operation: Operation, content: bytes | None, monitors: MonitorUrls) -> Response:
@@ -131,4 +133,6 @@ def results_response(operation: Operation, content: bytes | None, monitors: Moni
         return Response(status=204)
     if content is None:
         raise RequestError(410, "ResultGone", "The result of this operation has been removed.")
-    return Response(status=outcome.status_code, body=content, content_type=outcome.body.content_type)
+    # What is told of a file is JSON.
+    content_type = "application/json" if outcome.body.file_name else outcome.body.content_type
+    return Response(status=outcome.status_code, body=content, content_type=content_type)

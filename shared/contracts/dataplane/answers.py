@@ -18,6 +18,7 @@ from shared.contracts.paging import write_token
 from shared.contracts.scheduling import waiting_json
 from shared.errors import RequestError
 from shared.model.attempts import AttemptRecord
+from shared.model.files import attachment
 from shared.model.operation import Operation, Progress, Status
 from shared.model.times import write_time
 from shared.operations.lists import ListCount, ListPage
@@ -55,10 +56,28 @@ def _status_url(base: str, operation_id: str, api_version: str, owner_hash: str 
     return f"{url}&owner={owner_hash}" if owner_hash else url
 
 
-def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def result_url(base: str, operation: Operation, api_version: str, *, owner: bool = False) -> str:
+    """Where its bare result lies; with `owner`, for who acts on the operations of all owners."""
+    url = f"{base}/status/{segment(operation.id)}/result?api-version={api_version}"
+    return f"{url}&owner={operation.locator.owner_hash}" if owner else url
+
+
+def carries_result(operation: Operation) -> bool:
+    """Whether its monitor has a `result`.
+
+    Where the resource itself is what the operation makes there is none ("Obtaining status and results"), nor where the
+    action hands out a link.
+    """
+    return operation.status is Status.SUCCEEDED and pattern_of(operation).has_result and not operation.links_result
+
+
+def monitor_json(
+    operation: Operation, *, parameters: Mapping[str, Any] | None = None, location: str = ""
+) -> dict[str, Any]:
     """The status monitor ("The Status Monitor Resource"), with this app's additions: times, progress, attempts.
 
-    It is all but the `result`. `parameters` are the request's, echoed beside it.
+    It is all but the `result`. `parameters` are the request's, echoed beside it; `location` is where a result lies
+    that it does not carry.
     """
     body: dict[str, Any] = {
         "id": operation.id,
@@ -88,23 +107,25 @@ def monitor_json(operation: Operation, *, parameters: Mapping[str, Any] | None =
         body["error"] = error_json(error)
     if operation.expires is not None:
         body["expiresAt"] = write_time(operation.expires)
+    if operation.links_result and operation.status is Status.SUCCEEDED:
+        body["resourceLocation"] = location
     return body
 
 
-def monitor_response(operation: Operation, content: bytes | None, *, parameters: bytes | None = None) -> Response:
-    """`GET` of a monitor: 200 whatever the state; `content` is the stored JSON result, `parameters` the JSON input."""
-    return _with_result(200, operation, content, parameters, pace(operation))
+def monitor_response(operation: Operation, *, result_url: str, parameters: bytes | None = None) -> Response:
+    """`GET` of a monitor: 200 whatever the state, without its result; `parameters` is the JSON input."""
+    return json_response(200, _monitor(operation, parameters, result_url), pace(operation))
 
 
 def started_response(
     operation: Operation,
-    content: bytes | None,
     *,
     location: str,
+    result_url: str,
     replayed: bool = False,
     parameters: bytes | None = None,
 ) -> Response:
-    """The monitor, which lies at `location`, as the answer to a start, even when it is already over.
+    """The monitor, which lies at `location`, without its result, as the answer to a start, even when it is over.
 
     202 for a POST and a DELETE, always ("LRO action on a resource pattern", "DELETE LRO pattern"); for a PUT of an
     operation 201, and 200 when it was there.
@@ -112,7 +133,7 @@ def started_response(
     own = pattern_of(operation) is Pattern.PUT_OPERATION
     status = 200 if own and replayed else operation.start_status
     headers = _start_headers(operation, location)
-    return _with_result(status, operation, content, parameters, headers)
+    return json_response(status, _monitor(operation, parameters, result_url), headers)
 
 
 def resource_response(operation: Operation, resource: bytes, *, location: str) -> Response:
@@ -122,7 +143,8 @@ def resource_response(operation: Operation, resource: bytes, *, location: str) -
 
 
 def result_response(operation: Operation, content: bytes | None) -> Response:
-    """`GET` of a result: 200 as stored, 204 where there is none, 409 while it runs or after it failed."""
+    """`GET` of a result: 200 as stored, of a file its bytes; 204 where there is none, 409 while it runs or after it
+    failed."""
     if not operation.status.is_terminal:
         raise RequestError(
             409,
@@ -137,7 +159,8 @@ def result_response(operation: Operation, content: bytes | None) -> Response:
     body = operation.outcome.body if operation.outcome else None
     if content is None or body is None:
         return Response(status=204)
-    return Response(status=200, body=content, content_type=body.content_type)
+    headers = {"Content-Disposition": attachment(body.file_name)} if body.file_name else {}
+    return Response(status=200, headers=headers, body=content, content_type=body.content_type)
 
 
 def list_response(
@@ -211,14 +234,5 @@ def _start_headers(operation: Operation, location: str) -> dict[str, str]:
     return {"Operation-Location": location, "Operation-Id": operation.id, **pace(operation)}
 
 
-def _with_result(
-    status: int, operation: Operation, content: bytes | None, parameters: bytes | None, headers: Mapping[str, str]
-) -> Response:
-    """The monitor with its result, which is not parsed for it.
-
-    Where the resource itself is what the operation makes there is none ("Obtaining status and results").
-    """
-    body = monitor_json(operation, parameters=json.loads(parameters) if parameters else None)
-    if content is None or operation.status is not Status.SUCCEEDED or not pattern_of(operation).has_result:
-        return json_response(status, body, headers)
-    return json_response(status, body, headers, stored=("result", content))
+def _monitor(operation: Operation, parameters: bytes | None, location: str) -> dict[str, Any]:
+    return monitor_json(operation, parameters=json.loads(parameters) if parameters else None, location=location)

@@ -72,6 +72,7 @@ def _start(scope: parts.Scope, action: Action) -> parts.DescribedOperation:
     ids = [] if names_itself else [parts.OPERATION_ID]
     # Where clients find the final result (Azure/autorest, extensions: `final-state-via`).
     via = "original-uri" if action.pattern is Pattern.PUT_RESOURCE else "operation-location"
+    via = None if action.links_result else via
     return parts.DescribedOperation(
         parts.at(action.function_name, action.method, action.route),
         *parts.words_of(action.handler, f"Start {action.name}"),
@@ -111,10 +112,12 @@ def _monitor(scope: parts.Scope, action: Action, input: Input) -> Json:
     """The action's monitor: its `kind`, its result, and where the caller names the operation the input as well."""
     members: dict[str, Json] = {"kind": {"type": "string", "const": action.name}}
     result = _result(scope, action)
-    if result is not None and action.pattern.has_result:
+    if result is not None and action.pattern.has_result and not action.links_result:
         members["result"] = result
     echoes = input.rest if action.pattern is Pattern.PUT_OPERATION else {}
-    return monitors.schema(scope, f"{_pascal(action.name)}Operation", {**echoes, **members}, required=echoes)
+    name = f"{_pascal(action.name)}Operation"
+    other = "result" if action.links_result else "resourceLocation"
+    return monitors.schema(scope, name, {**echoes, **members}, required=echoes, without=other)
 
 
 def _operation_monitor(scope: parts.Scope, action: Action) -> Iterator[parts.DescribedOperation]:

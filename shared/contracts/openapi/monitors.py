@@ -48,6 +48,10 @@ _METHODS = {
     "DELETE": ("Forgotten.", (400, 404, 405, 409)),
 }
 """What is answered, and the errors."""
+_RESULT = {
+    200: parts.Answer("The result; of a file its bytes.", {}, content={"*/*": {}}),
+    204: parts.Answer("There is none."),
+}
 
 
 def types(registry: Registry) -> Iterator[TypeOf]:
@@ -66,9 +70,11 @@ def version(scope: parts.Scope) -> parts.Parameter:
     return parts.Parameter("api-version", "The version of the app's own routes.", schema, required=required)
 
 
-def schema(scope: parts.Scope, name: str, members: Mapping[str, Json], *, required: Iterable[str] = ()) -> Json:
-    """A monitor with these members, under a name of its own; the reference to it."""
-    return scope.schemas.extended(_SHAPE, name, members, required=required)
+def schema(
+    scope: parts.Scope, name: str, members: Mapping[str, Json], *, required: Iterable[str] = (), without: str
+) -> Json:
+    """A monitor with these members, and without one that others have, under a name of its own; the reference to it."""
+    return scope.schemas.extended(_SHAPE, name, members, required=required, without=without)
 
 
 def links(operation_id: str) -> Json:
@@ -137,7 +143,7 @@ def operations(scope: parts.Scope) -> Iterator[parts.DescribedOperation]:
         functions.STATUS_RESULT,
         "Read an operation's result",
         parameters=parameters,
-        answers={200: parts.Answer("The result.", {}), 204: parts.Answer("There is none.")},
+        answers=_RESULT,
         errors=(400, 404, 410),
         waiting_errors=(409,),
     )

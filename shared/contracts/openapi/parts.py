@@ -178,9 +178,13 @@ def written(resource: Json | None, headers: Sequence[str]) -> dict[int, Answer]:
     }
 
 
-def lro(final_state_via: str, final_schema: Json | None = None) -> dict[str, Any]:
-    """The marks of a start (Azure/autorest, extensions: `x-ms-long-running-operation` and its options)."""
-    options: Json = {"final-state-via": final_state_via}
+def lro(final_state_via: str | None, final_schema: Json | None = None) -> dict[str, Any]:
+    """The marks of a start (Azure/autorest, extensions: `x-ms-long-running-operation` and its options).
+
+    Where a monitor names its `resourceLocation` nothing is said of the final state: azure-core and Azure.Core do not
+    follow it where the monitor is said to have it (observed).
+    """
+    options: Json = {} if final_state_via is None else {"final-state-via": final_state_via}
     if final_schema is not None and "$ref" in final_schema:
         options["final-state-schema"] = final_schema["$ref"]
     return {"x-ms-long-running-operation": True, "x-ms-long-running-operation-options": options}

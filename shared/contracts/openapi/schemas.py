@@ -106,10 +106,13 @@ class Schemas:
         title = f"{schema.get('title') or key}Body"
         return self.add(title, {**schema, "title": title})
 
-    def extended(self, key: str, name: str, properties: Mapping[str, Json], *, required: Iterable[str] = ()) -> Json:
-        """A named copy of the type with more, or other, members."""
+    def extended(
+        self, key: str, name: str, properties: Mapping[str, Json], *, required: Iterable[str] = (), without: str = ""
+    ) -> Json:
+        """A named copy of the type with more, or other, members, and without an optional one."""
         schema = self.resolved(self.of(key))
         schema["properties"] = {**schema.get("properties", {}), **properties}
+        schema["properties"].pop(without, None)
         schema["required"] = list(dict.fromkeys([*schema.get("required", []), *required]))
         return self.add(name, {**schema, "title": _component_name(name)})
 

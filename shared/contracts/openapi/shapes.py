@@ -84,7 +84,8 @@ class OperationItem(TypedDict):
 
 
 class OperationMonitor(TypedDict):
-    """The status monitor: `result` is there once it has succeeded, `error` when it has failed or was canceled.
+    """The status monitor: `result` is there once it has succeeded, or `resourceLocation`, where an action hands out
+    the URL of its result instead; `error` when it has failed or was canceled.
 
     `attempts` are the last ten that failed or were lost, and the latest one. `lastError` says why the last one came to
     nothing, while the next one is waited for. `notBefore` is what the start has named; `waitingFor` is `retry` or
@@ -107,6 +108,7 @@ class OperationMonitor(TypedDict):
     attempts: NotRequired[list[OperationAttempt]]
     lastError: NotRequired[ErrorInfo]
     result: NotRequired[Any]
+    resourceLocation: NotRequired[Uri]
     error: NotRequired[ErrorInfo]
     expiresAt: NotRequired[datetime]
 

@@ -10,6 +10,7 @@ from shared.contracts.arm import names as arm_names
 from shared.contracts.headers import paced
 from shared.contracts.http import Request, Response
 from shared.endpoints.caching import once_ended
+from shared.endpoints.results import with_result
 from shared.engine.port import Engine
 from shared.errors import StorageError
 from shared.model.ids import is_valid_id
@@ -37,8 +38,8 @@ class ArmMonitors:
     async def status(self, request: Request, engine: Engine) -> Response:
         """`GET .../operationStatuses/{operationId}`: 200 whatever the state."""
         operation, monitors = await self._find(request, engine)
-        answer = arm.status_response(operation, await self._service.result_content(operation), monitors)
-        return await once_ended(request, operation, paced(answer, self._service.pacing.next_poll(operation)))
+        answer = paced(await self._status(operation, monitors), self._service.pacing.next_poll(operation))
+        return await once_ended(request, operation, answer)
 
     async def cancel(self, request: Request) -> Response:
         """`POST .../operationStatuses/{operationId}/cancel`: 200; one that has ended stays as it is."""
@@ -46,13 +47,19 @@ class ArmMonitors:
         operation = await self._service.cancel(operation.owner, operation.id)
         with suppress(StorageError):  # readers of the resource do it, too
             await self._after_end(operation)
-        return arm.status_response(operation, await self._service.result_content(operation), monitors)
+        return await self._status(operation, monitors)
 
     async def results(self, request: Request, engine: Engine) -> Response:
         """`GET .../operationResults/{operationId}`: 202 until it has ended, then the synchronous answer."""
         operation, monitors = await self._find(request, engine)
         answer = arm.results_response(operation, await self._service.result_content(operation), monitors)
         return paced(answer, self._service.pacing.next_poll(operation))
+
+    async def _status(self, operation: Operation, monitors: arm.MonitorUrls) -> Response:
+        answer = arm.status_response(operation, monitors)
+        if not arm.carries_result(operation):
+            return answer
+        return await with_result(self._service, operation, answer, "properties")
 
     async def _find(self, request: Request, engine: Engine | None = None) -> tuple[Operation, arm.MonitorUrls]:
         caller = arm_headers.arm_caller(request, self._settings, self._versions)

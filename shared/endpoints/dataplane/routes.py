@@ -18,7 +18,8 @@ from shared.contracts.headers import paced
 from shared.contracts.http import Request, Response
 from shared.endpoints.caching import once_ended
 from shared.endpoints.dataplane.operators import CANCEL, DELETE, READ, READ_RESULT, RETRY, Operators
-from shared.endpoints.dataplane.starts import Starts
+from shared.endpoints.dataplane.starts import Starts, result_url
+from shared.endpoints.results import with_result
 from shared.endpoints.unknown import unknown_route
 from shared.engine.port import Engine
 from shared.errors import RequestError
@@ -164,9 +165,15 @@ class DataPlane:
         return operation
 
     async def _monitor(self, request: Request, operation: Operation, parameters: bytes | None = None) -> Response:
-        content = await self._service.result_content(operation)
-        size = len(parameters or b"")
-        answer = await off_loop(size, dataplane.monitor_response, operation, content, parameters=parameters)
+        answer = await off_loop(
+            len(parameters or b""),
+            dataplane.monitor_response,
+            operation,
+            result_url=result_url(operation, self._caller(request)),
+            parameters=parameters,
+        )
+        if dataplane.carries_result(operation):
+            answer = await with_result(self._service, operation, answer, "result")
         return await once_ended(request, operation, paced(answer, self._service.pacing.next_poll(operation)))
 
     def _caller(self, request: Request) -> Caller:

@@ -19,6 +19,7 @@ from shared.contracts.http import Request, Response
 from shared.contracts.labels import labels
 from shared.contracts.scheduling import not_before
 from shared.endpoints.dataplane import retrying
+from shared.endpoints.results import with_result
 from shared.engine.port import Engine
 from shared.errors import RequestError
 from shared.model.ids import ID_PATTERN, is_valid_id
@@ -103,10 +104,9 @@ class Starts:
         operation, pattern = begun.started.operation, begun.start.action.pattern
         if seconds:
             operation = await self._service.wait(operation, seconds, engine)
-        content = await self._service.result_content(operation)
         location = _monitor_url(operation, caller)
         if pattern is Pattern.PUT_RESOURCE:
-            resource_json = content or await begun.first.resource_json()
+            resource_json = await self._service.result_content(operation) or await begun.first.resource_json()
             response = dataplane.resource_response(operation, resource_json, location=location)
         else:
             action, is_echoed = begun.start.action, pattern is Pattern.PUT_OPERATION
@@ -115,11 +115,13 @@ class Starts:
                 len(parameters or b""),
                 dataplane.started_response,
                 operation,
-                content,
                 location=location,
+                result_url=result_url(operation, caller),
                 replayed=begun.started.replayed,
                 parameters=parameters,
             )
+            if dataplane.carries_result(operation):
+                response = await with_result(self._service, operation, response, "result")
         response = paced(response, self._service.pacing.first_poll(operation))
         return replace(response, headers={**response.headers, **preferences.applied(seconds)})
 
@@ -185,6 +187,12 @@ class _Begun:
 def _monitor_url(operation: Operation, caller: Caller) -> str:
     url = dataplane.monitor_url if operation.owner == caller.owner else dataplane.operator_url
     return url(caller.base_url, operation, caller.api_version)
+
+
+def result_url(operation: Operation, caller: Caller) -> str:
+    """Where the caller finds the bare result."""
+    is_others = operation.owner != caller.owner
+    return dataplane.result_url(caller.base_url, operation, caller.api_version, owner=is_others)
 
 
 def _chosen_id(request: Request, action: Action) -> str | None:

@@ -28,7 +28,7 @@ class Updates:
         operation = await self._external.authorize(request.route["operation_id"], secret)
         update = await off_loop(len(request.body), self._read, request)
         changed = await self._external.apply(operation, update)
-        return dataplane.monitor_response(changed, None)
+        return dataplane.monitor_response(changed, result_url="")
 
     def _read(self, request: Request) -> Update:
         return updates.parse_update(bodies.read_json_object(request, limit=self._settings.max_body_bytes))

@@ -1,7 +1,7 @@
 // The panel of one operation: state, progress, times, error, attempts and result, from its monitor.
 
 import { hasKey, monitor, result } from "./api.js";
-import { duration, el, icon, isActive, labels, pill, progress, time } from "./view.js";
+import { duration, el, icon, isActive, labels, pill, progress, size, time } from "./view.js";
 
 const LOOK = 5; // seconds at most: people look at the progress
 const SHOWN_RESULT = 20_000;
@@ -75,10 +75,35 @@ async function download(row, say) {
   }
 }
 
+const isFile = (result) => /^https?:/i.test(result?.downloadUrl ?? "") && typeof result.sha256 === "string";
+
+// The address of a file lives for a while: each click asks the monitor for a new one.
+function fileOf(file, row, say) {
+  const link = el("a", { href: file.downloadUrl, rel: "noreferrer", download: file.fileName }, `Download ${file.fileName}`);
+  link.addEventListener("click", async (event) => {
+    if (link.dataset.fresh) return;
+    event.preventDefault();
+    try {
+      const { body } = await monitor(row);
+      if (isFile(body.result)) link.href = body.result.downloadUrl;
+      link.dataset.fresh = "yes";
+      link.click();
+    } catch (problem) {
+      say(`The file cannot be had: ${problem.message || problem.status}`);
+    } finally {
+      delete link.dataset.fresh;
+    }
+  });
+  return section("Result",
+    el("p", {}, link, ` ${size(file.size)}, ${file.contentType}`),
+    facts([["SHA-256", el("code", {}, file.sha256)]]));
+}
+
 function resultOf(now, row, say) {
   if (now.status !== "Succeeded") return null;
+  if (isFile(now.result)) return fileOf(now.result, row, say);
   return section("Result",
-    now.resourceLocation ? el("p", {}, linkOf(now.resourceLocation)) : null,
+    now.resourceLocation ? el("p", {}, linkOf(now.resourceLocation, undefined, true)) : null,
     now.result === undefined || now.result === null ? null : pre(now.result),
     el("div", { className: "line" },
       el("button", { type: "button", onclick: () => download(row, say) }, "Download the result")));

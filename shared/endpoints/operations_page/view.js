@@ -56,6 +56,13 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
 }
 
+export function size(bytes) {
+  const units = ["B", "KB", "MB", "GB"];
+  let unit = 0;
+  for (; bytes >= 1000 && unit < units.length - 1; unit++) bytes /= 1000;
+  return `${unit && bytes < 10 ? bytes.toFixed(1) : Math.round(bytes)} ${units[unit]}`;
+}
+
 export function progress(percent, name) {
   const shown = `${Math.round(percent)} %`;
   return el("span", { className: "progress" },

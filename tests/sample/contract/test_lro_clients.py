@@ -32,7 +32,7 @@ from azure.core.polling.base_polling import LROBasePolling, OperationResourcePol
 from azure.core.rest import HttpRequest
 from azure.storage.blob import BlobClient
 
-from tests.sample.trials import PATTERNS, start_of
+from tests.sample.trials import LARGE_STARTS, PATTERNS, check_large, large_start, start_of
 from tests.support.epubs import make_epub
 from tests.support.host import LocalHost
 from tests.support.lro import identity, run
@@ -295,6 +295,15 @@ async def test_every_start_with_the_sync_poller(library: Library, pattern: str) 
     failing = library.start_sync(*start_of(pattern, "fail"))
     with pytest.raises(HttpResponseError, match="TrialFailed"):
         await asyncio.to_thread(failing.result)
+
+
+@pytest.mark.both_stores
+@pytest.mark.parametrize("name", LARGE_STARTS)
+async def test_large_results(library: Library, name: str) -> None:
+    """A megabyte comes with the monitor, or is fetched once where that says; both pollers end with it."""
+    in_a_thread = asyncio.create_task(asyncio.to_thread(library.start_sync(*large_start(name)).result))
+    check_large(name, await library.poller(await library.start(*large_start(name))).result())
+    check_large(name, await in_a_thread)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

@@ -13,7 +13,7 @@ import pytest
 from local_host.azurite import find_node
 from tests.sample import SAMPLE_APP
 from tests.sample.books import upload
-from tests.sample.trials import PATTERNS, start_of
+from tests.sample.trials import LARGE_STARTS, PATTERNS, check_large, large_start, start_of
 from tests.support.arm_things import MODELS, NAMESPACE, VERSION
 from tests.support.epubs import make_epub
 from tests.support.host import ROOT, STORES, Hosts, LocalHost
@@ -85,6 +85,10 @@ def arm_start(app: LocalHost, type: str, mode: str, **more: Any) -> Order:
     return order(app, "PUT", f"{arm_url(type)}?api-version={VERSION}", body, **more)
 
 
+def arm_start_at(app: LocalHost, group: str) -> Order:
+    return order(app, "PUT", f"{group}?api-version={VERSION}", {"location": "westeurope"})
+
+
 @pytest.fixture(scope="module")
 def outcomes(app: LocalHost) -> Outcomes:
     """Every start of the data plane, and those of ARM that fail or are canceled, by pattern or type and by how."""
@@ -131,6 +135,22 @@ def test_cancel(outcomes: Outcomes, pattern: str) -> None:
     _, outcome = outcomes[pattern, "cancel"]
     assert (outcome["status"], "result" in outcome) == ("canceled", False)
     assert "cancel" in outcome["error"]["message"].lower()
+
+
+def test_large_results(app: LocalHost) -> None:
+    """A megabyte comes with the monitor, or from where that says it lies; of ARM by `Location`, or from the monitor."""
+    large = {name: order(app, *large_start(name)) for name in LARGE_STARTS}
+    groups = {type: arm_url(type) for type in MODELS}
+    version, dump = f"api-version={VERSION}", {"size": 1_000_000}
+    outcomes = drive(
+        *([each] for each in large.values()),
+        *([arm_start_at(app, group), order(app, "POST", f"{group}/dump?{version}", dump)] for group in groups.values()),
+    )
+    for name, [outcome] in zip(large, outcomes, strict=False):
+        check_large(name, outcome["result"])
+    for type, [_, outcome] in zip(groups, outcomes[len(large) :], strict=True):
+        result = outcome["result"] if MODELS[type].location else outcome["result"]["properties"]
+        assert len(result["text"]) == 1_000_000
 
 
 @pytest.mark.parametrize("store", STORES)

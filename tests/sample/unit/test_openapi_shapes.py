@@ -26,7 +26,7 @@ from shared.contracts.openapi.shapes import (
 )
 from shared.errors import ErrorBody, ErrorDetail, RequestError
 from shared.model.attempts import AttemptOutcome, AttemptRecord
-from shared.model.operation import Operation, Outcome, Progress, Status
+from shared.model.operation import LINK, RESULT, Operation, Outcome, Progress, Status
 from shared.operations.lists import ListCount, ListPage
 from shared.operations.rows import ListRow
 from tests.sample.described import described, sample, validator
@@ -76,13 +76,16 @@ def operations() -> Iterator[Operation]:
             ended = replace(now, ended=T0, expires=T0 + timedelta(days=1))
             if status is Status.SUCCEEDED:
                 yield replace(ended, outcome=Outcome(200, body=bare.input))
+                yield replace(ended, outcome=Outcome(200, body=bare.input), profile_state={RESULT: LINK})
             else:
                 yield replace(ended, outcome=Outcome(409, error=ErrorBody("Code", "message", "target", details)))
 
 
 def monitor(operation: Operation) -> dict[str, Any]:
     """As `GET` shows it, with a result where it has one."""
-    return json.loads(dataplane.monitor_response(operation, b'{"a": 1}').body)
+    answer = dataplane.monitor_response(operation, result_url="http://h/status/x/result")
+    result = {"result": {"a": 1}} if dataplane.carries_result(operation) else {}
+    return json.loads(answer.body) | result
 
 
 @pytest.mark.parametrize("operation", list(operations()), ids=lambda o: o.status.value)
@@ -91,8 +94,9 @@ def test_monitors(operation: Operation) -> None:
     shown = monitor(operation)
     strict("operation").validate(shown)
     monitors = arm.MonitorUrls("http://h", subscription="s", namespace="A.B", location="x", api_version="v")
-    content = b'{"a": 1}' if operation.status is Status.SUCCEEDED else None
-    body = json.loads(arm.status_response(replace(operation, resource="/r"), content, monitors).body)
+    body = json.loads(arm.status_response(replace(operation, resource="/r"), monitors).body)
+    if arm.carries_result(operation):
+        body["properties"] = {"a": 1}
     strict("arm").validate(body)
 
 
