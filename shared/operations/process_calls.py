@@ -18,8 +18,6 @@ from shared.operations.process_errors import describe
 from shared.operations.process_frames import PART, Frame
 from shared.operations.snapshots import Snapshot
 
-_log = logging.getLogger(__name__)
-
 Answer = tuple[dict[str, Any], bytes]
 Send = Callable[[Mapping[str, Any], bytes], Awaitable[None]]
 """Has the process receive a frame."""
@@ -80,9 +78,6 @@ class ProcessCalls:
             answer, content = await call(frame)
         except Exception as error:
             answer = {"error": describe(error)}
-            if answer["error"]["kind"] == "raised":
-                line = about(_log, self._attempt.operation, "handler_call_failed")
-                line.exception("What a handler's process has called for could not be done")
         with suppress(OSError):  # the process may have died
             await self._send({"kind": "answer", "id": number, **answer}, content)
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
@@ -91,7 +91,7 @@ class _Handlers:
     def _context(self, head: Mapping[str, Any], saved: Any) -> SyncActionContext:
         return SyncActionContext(
             services=self._services,
-            logger=logging.LoggerAdapter(logging.getLogger("shared.actions.handler"), {}),
+            logger=_HandlerLogger(logging.getLogger("shared.actions.handler"), {}),
             deadline=datetime.fromisoformat(head["deadline"]),
             attempt_state=ProcessAttempt(
                 self._link,
@@ -102,6 +102,13 @@ class _Handlers:
             ),
             **{name: head[name] for name in GIVEN},
         )
+
+
+class _HandlerLogger(logging.LoggerAdapter[logging.Logger]):
+    """Leaves lines as they are: the app says whose they are."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, kwargs
 
 
 def _arguments(action: Action, content: bytes, version: int) -> tuple[Any, ...]:

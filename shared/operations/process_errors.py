@@ -31,10 +31,10 @@ _STORAGE = {each.__name__: each for each in (StorageConflict, StorageAnswerLost,
 
 
 class HandlerRaised(Exception):
-    """A handler in a process has raised what only the log has more of."""
+    """The other side, mostly the handler in a process, has raised what only the log has more of."""
 
     def __init__(self, type_name: str, text: str) -> None:
-        super().__init__(f"{type_name} in the handler's process")
+        super().__init__(f"{type_name} on the other side")
         self.type_name = type_name
         self.text = text
         """Its traceback."""
@@ -49,23 +49,30 @@ def describe(error: BaseException) -> dict[str, Any]:
     match error:
         case ActionFailed():
             more = {"status": int(error.status_code), "retryable": bool(error.retryable)}
-            return {"kind": "failed", **_body(error.code, error.message, error.target, error.details), **more}
+            described = {"kind": "failed", **_body(error.code, error.message, error.target, error.details), **more}
         case RequestError():
             more = {"status": int(error.status), "retries": "Retry-After" in error.headers}
-            return {"kind": "request", **_body(error.code, error.message, error.target, error.details), **more}
+            described = {"kind": "request", **_body(error.code, error.message, error.target, error.details), **more}
         case ActionCanceled():
-            return {"kind": "canceled", "text": str(error)[:MAX_TEXT]}
+            described = {"kind": "canceled", "text": str(error)[:MAX_TEXT]}
         case ContinueLater():
-            return {"kind": "later", "after": error.after.total_seconds()}
+            described = {"kind": "later", "after": error.after.total_seconds()}
         case ResultRefused():
-            return {"kind": "refused", **_body(error.error.code, error.error.message, None, ())}
+            described = {"kind": "refused", **_body(error.error.code, error.error.message, None, ())}
         case InputMisfit():
-            return {"kind": "misfit", "text": str(error)[:MAX_TEXT]}
+            described = {"kind": "misfit", "text": str(error)[:MAX_TEXT]}
         case StorageError():
             name = next((each.__name__ for each in _STORAGE.values() if isinstance(error, each)), "StorageError")
-            return {"kind": "storage", "type": name, "text": str(error)[:MAX_TEXT]}
+            described = {"kind": "storage", "type": name, "text": str(error)[:MAX_TEXT]}
+        case HandlerRaised():
+            described = {
+                "kind": "raised",
+                "type": error.type_name,
+                "text": f"{_trace(error)}\n{error.text}"[-MAX_TEXT:],
+            }
         case _:
-            return describe_raised(error)
+            described = describe_raised(error)
+    return described
 
 
 def describe_raised(error: BaseException) -> dict[str, Any]:

@@ -28,8 +28,8 @@ class OutputLines:
                     if data := await self._reader.read(_LONGEST):
                         self._left += data
                         continue
-            elif not found:
-                line, rest = line[:_LONGEST], line[_LONGEST:]
+            if len(line) > _LONGEST:
+                line, rest = line[:_LONGEST], line[_LONGEST:] + found + rest
             self._left = rest
             is_marked = line.endswith(self._mark)
             if text := line.removesuffix(self._mark).decode(errors="replace").rstrip():

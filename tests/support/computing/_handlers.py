@@ -239,7 +239,7 @@ def uses_resources(context: SyncActionContext, task: Task) -> None:
 
 @does
 def saves_properties(context: SyncActionContext, task: Task) -> bool:
-    return context.save_properties("/subscriptions/x", {"a": 1})
+    return context.save_properties(task.value, {"a": 1})
 
 
 @does
