@@ -112,6 +112,9 @@ class HandlerProcess:
                 end = await self._end(calls, ends)
             except (FrameError, OSError, KeyError, TypeError) as error:
                 raise ProcessDied(await self._death()) from error
+            except asyncio.CancelledError:
+                self.kill()
+                raise
             finally:
                 for output in outputs:
                     await ends_within(output, _GOES_WITHIN, self._clock)

@@ -318,3 +318,20 @@ def makes_children(context: SyncActionContext, task: Task) -> None:
 def computes_until(context: SyncActionContext, task: Task) -> None:
     while not (Path(task.folder) / "go").exists():
         sum(range(10_000))
+
+
+@does
+def spins_unless_told(context: SyncActionContext, task: Task) -> str:
+    task.note(f"began {os.getpid()}")
+    while not (Path(task.folder) / "go").exists():
+        sum(range(10_000))
+    return "done"
+
+
+@does
+def heeds_unless_told(context: SyncActionContext, task: Task) -> str:
+    task.note(f"began {os.getpid()}")
+    while not (Path(task.folder) / "go").exists():
+        context.raise_if_canceled()
+        time.sleep(0.01)
+    return "done"
