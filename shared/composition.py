@@ -103,6 +103,7 @@ class Application:
         self._host_json = host_json
         self._storage = storage
         self._opened: Storage | None = None
+        self._are_places_checked = False
 
     timers_at_start = (HOUSEKEEPING,)
     """For the local host, whose task hub forgets what it had: the first pass comes at once."""
@@ -141,6 +142,7 @@ class Application:
 
         A store that cannot be reached may be back for the first request: until then requests say so.
         """
+        self._check_activity_places()
         try:
             await self._use_storage()
             await self.site.conflict()
@@ -284,7 +286,10 @@ class Application:
         return self.settings.handler_processes or min(usable_cores(), MOST_HANDLER_PROCESSES)
 
     def _check_activity_places(self) -> None:
-        """Say so where the host runs fewer activities at a time than the settings ask for."""
+        """Say so, once, where the host runs fewer activities at a time than the settings ask for."""
+        if self._are_places_checked:
+            return
+        self._are_places_checked = True
         wanted = self._handler_processes + self.settings.sync_handler_threads + OTHER_ACTIVITIES
         places = self.settings.activity_places
         if places is not None and places < wanted:

@@ -58,15 +58,6 @@ class Processes:
         return started, running, int(self.notes[0].split()[1])
 
 
-def is_alive(pid: int) -> bool:
-    """Whether it runs; one that has ended and was not asked how does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
 @pytest.fixture
 async def processes(tmp_path: Path) -> AsyncIterator[Processes]:
     async with sqlite(tmp_path / "store") as storage:

@@ -18,7 +18,7 @@ from shared.model.operation import Status
 from shared.operations import handler_process
 from shared.operations.process_frames import Channel
 from tests.support import computing_host as host
-from tests.unit.processes.conftest import is_alive
+from tests.support.process_state import is_alive
 from tests.unit.runner.handlers import until
 
 ROOT = Path(__file__).parents[3]

@@ -20,7 +20,8 @@ from shared.operations.handler_processes import check_supported
 from shared.operations.usable_cores import usable_cores
 from tests.support.computing import numbers
 from tests.support.parts import World
-from tests.unit.processes.conftest import Processes, is_alive
+from tests.support.process_state import is_alive
+from tests.unit.processes.conftest import Processes
 from tests.unit.runner.handlers import until
 
 MB = 1024 * 1024

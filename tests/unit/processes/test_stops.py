@@ -9,7 +9,8 @@ import pytest
 
 from shared.model.operation import Status
 from shared.operations.stopping import Stopping
-from tests.unit.processes.conftest import Processes, is_alive
+from tests.support.process_state import is_alive
+from tests.unit.processes.conftest import Processes
 from tests.unit.runner.handlers import claim_elsewhere, error_code, until
 
 GRACE = 2.0
