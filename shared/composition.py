@@ -98,7 +98,7 @@ class Application:
         self.timing = timing or Timing()
         check_distinct((*OTHER_FUNCTIONS, *self.endpoints), fallback=FALLBACK)
         registry.check_timeouts(function_timeout, total_deadline=self.timing.total_deadline)
-        check_supported(registry.runnable.values())
+        check_supported(registry.runnable.values(), registry.package)
         self._settings = settings
         self._host_json = host_json
         self._storage = storage

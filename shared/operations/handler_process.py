@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from shared.model.timing import Clock
 from shared.operations.process_errors import error_of
-from shared.operations.process_frames import PART, Frame, FrameError, head_of, read_frame
+from shared.operations.process_frames import PART, ChannelEnded, Frame, FrameError, head_of, read_frame
 from shared.operations.process_output import OutputLines
 from shared.operations.tasks import ends_within
 
@@ -110,7 +110,10 @@ class HandlerProcess:
                 for head, content in frames:
                     await self.send(head, content)
                 end = await self._end(calls, ends)
-            except (FrameError, OSError, KeyError, TypeError) as error:
+            except (ChannelEnded, OSError) as error:
+                raise ProcessDied(await self._death()) from error
+            except (FrameError, KeyError, TypeError) as error:
+                self.kill()
                 raise ProcessDied(await self._death()) from error
             except asyncio.CancelledError:
                 self.kill()
@@ -148,8 +151,7 @@ class HandlerProcess:
     def kill(self) -> None:
         """End it now, and the processes that it has made."""
         self._is_broken = self._is_killed = True
-        with suppress(OSError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._kill_group()
 
     async def aclose(self, *, kill: bool = False) -> None:
         """Let it go, or `kill` it, and come back when it is gone."""
@@ -198,16 +200,24 @@ class HandlerProcess:
         return f"it was ended by {name}{memory}"
 
     async def _ended(self) -> int:
-        """Its exit code, once it is gone; it is killed where it does not go."""
+        """Its exit code, once it is gone with its group; it is killed where it does not go."""
 
-        def wait() -> int:
-            try:
-                return self._popen.wait(_GOES_WITHIN)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                return self._popen.wait()
+        def wait() -> None:
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
 
-        return await asyncio.to_thread(wait)
+        exit = asyncio.create_task(asyncio.to_thread(wait), name="end of a process")
+        if not await ends_within(exit, _GOES_WITHIN, self._clock):
+            self.kill()
+            await exit
+        # Not reaped yet, so its number is nobody else's.
+        self._kill_group()
+        return self._popen.wait()
+
+    def _kill_group(self) -> None:
+        if self._popen.returncode is None:
+            with suppress(OSError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
 
 
 def _popen(channel: socket.socket) -> "subprocess.Popen[bytes]":

@@ -36,6 +36,10 @@ class FrameError(Exception):
     """What was received is no frame of ours."""
 
 
+class ChannelEnded(Exception):
+    """Nobody is at the other side any more."""
+
+
 def head_of(head: Mapping[str, Any], content: bytes) -> bytes:
     """The frame, without its content."""
     text = json.dumps(head).encode()
@@ -43,7 +47,7 @@ def head_of(head: Mapping[str, Any], content: bytes) -> bytes:
 
 
 async def read_frame(reader: asyncio.StreamReader, *, limit: int) -> Frame:
-    """The next one, whose content has `limit` bytes at most. Raises FrameError, also where there is no other."""
+    """The next one, whose content has `limit` bytes at most. Raises FrameError, and ChannelEnded."""
     try:
         head_size, size = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
         if head_size > MAX_HEAD or size > limit:
@@ -52,7 +56,9 @@ async def read_frame(reader: asyncio.StreamReader, *, limit: int) -> Frame:
         if not isinstance(head, dict):
             raise FrameError("its JSON is no object")
         return Frame(head, await reader.readexactly(size))
-    except (asyncio.IncompleteReadError, OSError, ValueError) as error:
+    except (asyncio.IncompleteReadError, OSError) as error:
+        raise ChannelEnded(str(error)) from error
+    except ValueError as error:
         raise FrameError(str(error)) from error
 
 

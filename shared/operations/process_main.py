@@ -26,7 +26,10 @@ def main() -> None:
     _, number, parent = sys.argv
     _end_with(int(parent))
     _give_way()
-    channel = Channel(socket.socket(fileno=int(number)))
+    connection = socket.socket(fileno=int(number))
+    # Not for processes that a handler starts: the channel is to end with this one.
+    connection.set_inheritable(False)
+    channel = Channel(connection)
     hello = channel.receive()
     if hello is None:
         return

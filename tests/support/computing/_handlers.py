@@ -309,7 +309,7 @@ def dies_on_command(context: SyncActionContext, task: Task) -> None:
 
 @does
 def makes_children(context: SyncActionContext, task: Task) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)
     task.note(f"began {child.pid}")
     child.wait()
 

@@ -83,6 +83,12 @@ async def test_failed_attempts(
     assert (await processes.run("numbers:ends", "returns")).status is Status.SUCCEEDED
 
 
+async def test_what_must_not_run_twice_has_failed(processes: Processes) -> None:
+    """A process that dies by itself is no lost instance: its handler has begun, and its operation has failed."""
+    ended = await processes.run("numbers:once", "exits")
+    assert (ended.status, ended.losses, error_code(ended)) == (Status.FAILED, 0, "HandlerProcessDied")
+
+
 async def test_traces_of_a_crash(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
     """The log has where the interpreter was when the process crashed, beside the operation."""
     caplog.set_level("INFO")

@@ -12,6 +12,8 @@ import pytest
 
 from shared.actions import SyncActionContext, action
 from shared.actions.declaration import Action
+from shared.actions.registry import Registry
+from shared.composition import Application
 from shared.errors import DeclarationError
 from shared.model.operation import Status
 from shared.operations.handler_places import MAX_WAITING
@@ -188,10 +190,12 @@ def test_systems_without_it() -> None:
     def handler(context: SyncActionContext) -> None: ...
 
     make: Callable[..., Action] = lambda **more: action("a", post="a", **more)(handler)  # noqa: E731
-    check_supported([make()], system="nt")
-    check_supported([make(isolation="process")], system="posix")
+    check_supported([make()], "", system="nt")
+    check_supported([make(isolation="process")], "actions", system="posix")
     with pytest.raises(DeclarationError, match=r'handler: isolation="process" needs Linux, .* isolation="thread"'):
-        check_supported([make(isolation="process")], system="nt")
+        check_supported([make(isolation="process")], "actions", system="nt")
+    with pytest.raises(DeclarationError, match=r"handler: .* make the registry by discover\(package\)"):
+        Application(Registry([make(isolation="process")]))
 
 
 def test_the_declarations_of_these_tests() -> None:

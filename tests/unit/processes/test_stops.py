@@ -79,6 +79,16 @@ async def test_what_it_has_made_ends_with_it(processes: Processes) -> None:
     await until(lambda: not is_alive(child))
 
 
+async def test_what_it_has_made_ends_with_its_death(processes: Processes) -> None:
+    """Also where the process alone was killed, by the system say; they do not keep its channel open either."""
+    started, running, child = await processes.begun("numbers:computes", "makes_children")
+    (process,) = processes.world.processes._all
+    os.kill(process.pid, signal.SIGKILL)
+    await running
+    assert error_code(await processes.world.read(started)) == "HandlerProcessDied"
+    await until(lambda: not is_alive(child))
+
+
 @pytest.mark.parametrize("does", ["heeds", "spins", "dies_when_told"])
 async def test_given_back(processes: Processes, does: str) -> None:
     """An instance that stops gives the attempt back, and waits for no handler: it ends those that go on."""
