@@ -12,6 +12,7 @@ import pytest
 from shared.model.operation import Status
 from tests.support.arm_parts import path_of
 from tests.support.parts import World
+from tests.support.telemetry import recording
 from tests.support.turns import no_garbage_of_others, watched
 from tests.unit.processes.conftest import Processes
 from tests.unit.runner.handlers import error_code
@@ -188,6 +189,16 @@ async def test_properties(processes: Processes) -> None:
     failed = await processes.run("numbers:talks", "saves_properties", "x")
     assert failed.last_error is not None
     assert failed.last_error.message.startswith("The action failed unexpectedly (ValueError)")
+
+
+async def test_spans(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler is a span of its attempt's trace, as in a thread; it has failed where the process has died."""
+    with recording(monkeypatch) as recorded:
+        await processes.result("returns")
+        await processes.result("exits")
+    attempts, handlers = recorded.spans("attempt numbers:talks"), recorded.spans("handler numbers:talks")
+    assert [span.parent and span.parent.span_id for span in handlers] == [span.context.span_id for span in attempts]
+    assert [(span.attributes or {}).get("error.type") for span in handlers] == [None, "ProcessDied"]
 
 
 async def test_what_it_imports(processes: Processes) -> None:
