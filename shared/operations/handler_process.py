@@ -35,6 +35,8 @@ _GOES_WITHIN = 1.0
 class ProcessDied(Exception):
     """The process is gone before its handler has ended; the text says how."""
 
+    code = "HandlerProcessDied"
+
 
 class CallsOfProcess(Protocol):
     """Who does what the process calls for."""

@@ -35,7 +35,7 @@ class HandlerRaised(Exception):
 
     def __init__(self, type_name: str, text: str) -> None:
         super().__init__(f"{type_name} on the other side")
-        self.type_name = type_name
+        self.type_name = self.code = type_name
         self.text = text
         """Its traceback."""
 

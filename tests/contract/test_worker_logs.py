@@ -171,7 +171,7 @@ async def test_every_line_arrives(make: Make, worker: Worker, handler: Callable[
 
 
 async def test_lines_of_processes_arrive(make: Make, worker: Worker) -> None:
-    """Two processes at one time: what their handlers log and print is kept, with the invocation that has called each."""
+    """Two processes at one time: what their handlers log and print is kept, each with its own invocation."""
     app = make(numbers.talks)
     input_json = b'{"do": "writes_lines"}'
     await asyncio.gather(*[await app.start(worker, id, input_json=input_json) for id in ("one", "two")])

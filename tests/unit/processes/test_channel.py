@@ -196,9 +196,14 @@ async def test_spans(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> N
     with recording(monkeypatch) as recorded:
         await processes.result("returns")
         await processes.result("exits")
+        await processes.result("raises")
     attempts, handlers = recorded.spans("attempt numbers:talks"), recorded.spans("handler numbers:talks")
     assert [span.parent and span.parent.span_id for span in handlers] == [span.context.span_id for span in attempts]
-    assert [(span.attributes or {}).get("error.type") for span in handlers] == [None, "ProcessDied"]
+    assert [(span.attributes or {}).get("error.type") for span in handlers] == [
+        None,
+        "HandlerProcessDied",
+        "ValueError",
+    ]
 
 
 async def test_what_it_imports(processes: Processes) -> None:
