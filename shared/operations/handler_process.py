@@ -205,6 +205,9 @@ class HandlerProcess:
         """Its exit code, once it is gone with its group; it is killed where it does not go."""
 
         def wait() -> None:
+            if not hasattr(os, "waitid"):  # macOS, on older versions of Python
+                self._popen.wait()
+                return
             with suppress(ChildProcessError):
                 os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
 

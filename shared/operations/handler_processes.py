@@ -53,6 +53,12 @@ class ProcessJob:
     input: bytes
     saved: bytes | None
 
+    @property
+    def run(self) -> str:
+        """A name that no other run has."""
+        operation = self.attempt.operation
+        return f"{operation.run_id}-{operation.fence}"
+
 
 class HandlerProcesses:
     """Those of one app: none before the first is needed."""
@@ -166,7 +172,7 @@ class ProcessPlace:
             raise ProcessDied("it did not start")
         if self._until < inf:
             raise ActionCanceled("the attempt was over before its handler has begun")
-        calls = ProcessCalls(job.attempt, self._services, process.send)
+        calls = ProcessCalls(job.attempt, job.run, self._services, process.send)
         work = asyncio.create_task(
             process.perform(_frames(job), calls, lambda line: _say(operation, line), ends="end"), name="process"
         )
@@ -223,6 +229,7 @@ def _frames(job: ProcessJob) -> list[tuple[dict[str, Any], bytes]]:
     attempt = job.attempt
     head = {
         "kind": "run",
+        "run": job.run,
         **job.context,
         "input_version": attempt.operation.input_version,
         "time_left": attempt.time_left.total_seconds(),

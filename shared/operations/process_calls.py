@@ -10,6 +10,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from shared.actions.context import Services
+from shared.errors import ActionCanceled
 from shared.model.operation import Progress
 from shared.operations.attempt import LiveAttempt
 from shared.operations.log_lines import about
@@ -26,8 +27,10 @@ Send = Callable[[Mapping[str, Any], bytes], Awaitable[None]]
 class ProcessCalls:
     """Those of one attempt. Each is a task: the channel is read meanwhile."""
 
-    def __init__(self, attempt: LiveAttempt, services: Services, send: Send) -> None:
+    def __init__(self, attempt: LiveAttempt, run: str, services: Services, send: Send) -> None:
+        """`run` is what the process calls the run of the handler."""
         self._attempt = attempt
+        self._run = run
         self._services = services
         self._send = send
         self._parts: dict[int, asyncio.Queue[Frame]] = {}
@@ -47,7 +50,8 @@ class ProcessCalls:
         head = frame.head
         match head["kind"]:
             case "progress":
-                self._attempt.report(Progress(**head["progress"]))
+                if head["run"] == self._run:
+                    self._attempt.report(Progress(**head["progress"]))
             case "log":
                 self._write_line(head)
             case "part":
@@ -75,6 +79,8 @@ class ProcessCalls:
     async def _answer(self, frame: Frame, call: Callable[[Frame], Coroutine[Any, Any, Answer]]) -> None:
         number, content = frame.head["id"], b""
         try:
+            if frame.head["run"] != self._run:
+                raise ActionCanceled("the attempt is over: it does nothing more")
             answer, content = await call(frame)
         except Exception as error:
             answer = {"error": describe(error)}

@@ -15,7 +15,6 @@ from pydantic_core import from_json
 
 from shared import telemetry
 from shared.actions.attempt_context import SyncActionContext
-from shared.actions.context import Services
 from shared.actions.declaration import Action
 from shared.actions.registry import discover
 from shared.errors import problems
@@ -23,7 +22,7 @@ from shared.model.timing import Clock
 from shared.operations.process_context import GIVEN, ProcessAttempt, services_in_process
 from shared.operations.process_errors import InputMisfit, describe, describe_raised
 from shared.operations.process_frames import Channel, Frame
-from shared.operations.process_link import LinesToApp, Link
+from shared.operations.process_link import LinesToApp, Link, RunLink
 from shared.operations.results import declared_json_now
 from shared.settings import Settings
 from shared.system_clock import SystemClock
@@ -40,12 +39,12 @@ def serve(channel: Channel, hello: Mapping[str, Any]) -> None:
     clock = SystemClock()
     try:
         actions = discover(import_module(hello["package"])).runnable
-        services = services_in_process(link, Settings.model_validate(hello["settings"]), clock)
+        settings = Settings.model_validate(hello["settings"])
     except BaseException as error:
         _mark(hello["mark"])
         link.send("end", error=describe_raised(error))
         raise SystemExit(1) from error
-    handlers = _Handlers(link, actions, services, clock)
+    handlers = _Handlers(link, actions, settings, clock)
     _mark(hello["mark"])
     link.send("ready")
     while True:
@@ -59,10 +58,10 @@ def serve(channel: Channel, hello: Mapping[str, Any]) -> None:
 
 
 class _Handlers:
-    def __init__(self, link: Link, actions: Mapping[str, Action], services: Services, clock: Clock) -> None:
+    def __init__(self, link: Link, actions: Mapping[str, Action], settings: Settings, clock: Clock) -> None:
         self._link = link
         self._actions = actions
-        self._services = services
+        self._settings = settings
         self._clock = clock
 
     def run(self, job: Frame, saved: Any) -> tuple[dict[str, Any], bytes]:
@@ -86,18 +85,19 @@ class _Handlers:
             value = action.handler(context, *arguments)
         if action.output is None and value is None:
             return b""
-        return declared_json_now(action.output, value, limit=self._services.settings.max_result_bytes)
+        return declared_json_now(action.output, value, limit=self._settings.max_result_bytes)
 
     def _context(self, head: Mapping[str, Any], saved: Any) -> SyncActionContext:
+        link = RunLink(self._link, head["run"])
         return SyncActionContext(
-            services=self._services,
+            services=services_in_process(link, self._settings, self._clock),
             logger=_HandlerLogger(logging.getLogger("shared.actions.handler"), {}),
             deadline=datetime.fromisoformat(head["deadline"]),
             attempt_state=ProcessAttempt(
-                self._link,
+                link,
                 saved=saved,
                 time_left=head["time_left"],
-                max_step_bytes=self._services.settings.max_result_bytes,
+                max_step_bytes=self._settings.max_result_bytes,
                 clock=self._clock,
             ),
             **{name: head[name] for name in GIVEN},

@@ -18,7 +18,7 @@ from shared.model.ids import Locator
 from shared.model.operation import Progress
 from shared.model.timing import Clock
 from shared.operations.process_frames import PART
-from shared.operations.process_link import Link
+from shared.operations.process_link import RunLink
 from shared.operations.snapshots import CHECKPOINT, MAX_CHECKPOINT_BYTES, STEP_RESULT, snapshot_now
 from shared.operations.steps import check_step
 from shared.settings import Settings
@@ -34,7 +34,7 @@ GIVEN = ("owner", "base_url", "api_version", "operation_id", "run_id", "action",
 class ProcessAttempt:
     """The attempt that the app keeps the lease of (`shared.actions.attempt_context.Attempt`)."""
 
-    def __init__(self, link: Link, *, saved: Any, time_left: float, max_step_bytes: int, clock: Clock) -> None:
+    def __init__(self, link: RunLink, *, saved: Any, time_left: float, max_step_bytes: int, clock: Clock) -> None:
         self._link = link
         self._saved = saved
         self._clock = clock
@@ -80,7 +80,7 @@ class ProcessAttempt:
         raise _refused("wait_for of what waits for an event loop")
 
 
-def services_in_process(link: Link, settings: Settings, clock: Clock) -> Services:
+def services_in_process(link: RunLink, settings: Settings, clock: Clock) -> Services:
     """What the app offers to a handler in a process."""
     return Services(
         settings=settings,
@@ -95,7 +95,7 @@ def services_in_process(link: Link, settings: Settings, clock: Clock) -> Service
 class _Storage:
     """Blobs by name, and nothing else."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: RunLink) -> None:
         self._link = link
 
     @property
@@ -113,7 +113,7 @@ class _Storage:
 
 
 class _Container:
-    def __init__(self, link: Link, name: str) -> None:
+    def __init__(self, link: RunLink, name: str) -> None:
         self._link = link
         self._name = name
 
@@ -158,7 +158,7 @@ class _Reader:
 
 
 class _Locks:
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: RunLink) -> None:
         self._link = link
 
     async def take(self, resource: str, holder: Locator, run_id: str) -> None:
@@ -166,7 +166,7 @@ class _Locks:
 
 
 class _Resources:
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: RunLink) -> None:
         self._link = link
 
     async def get(self, resource_id: str) -> NoReturn:

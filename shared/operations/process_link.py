@@ -31,11 +31,13 @@ class Link:
         self._channel = channel
         self.jobs: SimpleQueue[Frame] = SimpleQueue()
         """What the app wants done."""
+        self.run = ""
+        """What is run now, or was last."""
         self.is_stopped = False
-        """Whether the handler is to stop."""
+        """Whether the handler of that is to stop."""
         self._numbers = count(1)
         self._answers: dict[int, SimpleQueue[Frame]] = {}
-        self._progress: Progress | None = None
+        self._progress: tuple[str, Progress] | None = None
         self._news = threading.Event()
         self._reporting = threading.Lock()
         for work in (self._listen, self._report):
@@ -69,17 +71,18 @@ class Link:
         finally:
             del self._answers[number]
 
-    def report(self, progress: Progress) -> None:
+    def report(self, run: str, progress: Progress) -> None:
         """Have the app know how far the work is, soon; the latest report counts."""
-        self._progress = progress
+        self._progress = run, progress
         self._news.set()
 
     def send_progress(self) -> None:
         """Send what was reported last, if that was not sent."""
         with self._reporting:
-            progress, self._progress = self._progress, None
-            if progress is not None:
-                self.send("progress", progress=asdict(progress))
+            reported, self._progress = self._progress, None
+            if reported is not None:
+                run, progress = reported
+                self.send("progress", run=run, progress=asdict(progress))
 
     def _open(self) -> tuple[int, SimpleQueue[Frame]]:
         number = next(self._numbers)
@@ -90,7 +93,7 @@ class Link:
         while (frame := self._channel.receive()) is not None:
             match frame.head["kind"]:
                 case "run":
-                    self.is_stopped = False
+                    self.run, self.is_stopped = frame.head["run"], False
                     self.jobs.put(frame)
                 case "saved":
                     self.jobs.put(frame)
@@ -110,6 +113,30 @@ class Link:
             with suppress(OSError):
                 self.send_progress()
             pause.wait(_PACE)
+
+
+class RunLink:
+    """The link for one run. A thread that its handler has left behind has it as well: its calls are refused later."""
+
+    def __init__(self, link: Link, run: str) -> None:
+        self._link = link
+        self._run = run
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._link.is_stopped or self._link.run != self._run
+
+    def call(self, called: str, content: bytes = b"", /, *, parts: list[bytes] | None = None, **values: Any) -> Frame:
+        """As `Link.call`. Raises ActionCanceled once the run is over."""
+        return self._link.call(called, content, parts=parts, run=self._run, **values)
+
+    def send_parts(self, called: str, parts: Sequence[bytes], /, **values: Any) -> Frame:
+        """As `Link.send_parts`. Raises ActionCanceled once the run is over."""
+        return self._link.send_parts(called, parts, run=self._run, **values)
+
+    def report(self, progress: Progress) -> None:
+        """As `Link.report`."""
+        self._link.report(self._run, progress)
 
 
 def _checked(answer: Frame) -> Frame:

@@ -8,12 +8,21 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from shared.actions import ActionFailed, ContinueLater, ErrorDetail, Model, RequestError, SyncActionContext
+from shared.actions import (
+    ActionCanceled,
+    ActionFailed,
+    ContinueLater,
+    ErrorDetail,
+    Model,
+    RequestError,
+    SyncActionContext,
+)
 
 HELD: list[bytes] = []
 """What a handler leaks."""
@@ -257,6 +266,33 @@ def shows_its_process(context: SyncActionContext, task: Task) -> dict[str, Any]:
         "folder": os.getcwd(),
         "path": sys.path,
     }
+
+
+@does
+def leaves_a_thread(context: SyncActionContext, task: Task) -> int:
+    """It goes on when the handler has ended, and uses the context then."""
+
+    def later() -> None:
+        while not context.cancel_requested:
+            time.sleep(0.005)
+        context.report_progress(message="of the one before")
+        for use in (lambda: context.save("of the one before"), lambda: context.write_blob("things", "a", b"x" * 2**21)):
+            try:
+                use()
+            except ActionCanceled as error:
+                task.note(str(error))
+
+    threading.Thread(target=later, daemon=True).start()
+    return os.getpid()
+
+
+@does
+def waits_for_two_notes(context: SyncActionContext, task: Task) -> int:
+    notes = Path(task.folder) / "notes"
+    while not notes.exists() or len(notes.read_text(encoding="utf-8").splitlines()) < 2:
+        time.sleep(0.005)
+    context.save("its own")
+    return os.getpid()
 
 
 @does

@@ -128,6 +128,20 @@ async def test_mistakes_raise_in_the_handler(processes: Processes, does: str, co
     assert await processes.result(does) == code
 
 
+async def test_what_a_handler_has_left_behind(processes: Processes) -> None:
+    """A thread that outlives its run touches nothing of the next operation in the same process; it is told to stop."""
+    first = await processes.result("leaves_a_thread")
+    ended = await processes.run("numbers:talks", "waits_for_two_notes")
+    assert ended.outcome is not None
+    assert ended.outcome.body is not None
+    assert ended.outcome.body.text == str(first)
+    assert processes.notes == ["the attempt is over: it does nothing more"] * 2
+    assert ended.saved is not None
+    assert (ended.saved.text, ended.progress and ended.progress.message) == ('"its own"', None)
+    async with processes.world.storage.container("things").open("a") as reader:
+        assert reader is None
+
+
 @pytest.mark.parametrize("does", ["uses_a_table", "uses_external", "uses_resources"])
 async def test_the_store_itself_is_not_there(processes: Processes, does: str) -> None:
     """A sentence says so, and names the way out."""
