@@ -92,6 +92,16 @@ def test_places_for_activities() -> None:
         assert other["extensions"]["durableTask"]["maxConcurrentActivityFunctions"] == wanted
 
 
+@pytest.mark.parametrize(("cores", "expected"), [(1, 1), (3, 3), (64, 4)])
+def test_as_many_processes_as_usable_cores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cores: int, expected: int
+) -> None:
+    """At most four, unless a setting says how many."""
+    monkeypatch.setattr("shared.composition.usable_cores", lambda: cores)
+    assert Application(Registry(), settings=settings(tmp_path))._handler_processes == expected
+    assert Application(Registry(), settings=settings(tmp_path, HANDLER_PROCESSES="9"))._handler_processes == 9
+
+
 @pytest.mark.parametrize(
     ("environment", "wanted", "places"),
     [
