@@ -64,6 +64,7 @@ class HandlerProcess:
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter
         self._sending = asyncio.Lock()
+        self._stopping: asyncio.Task[None] | None = None
 
     @classmethod
     async def started(
@@ -211,10 +212,10 @@ class HandlerProcess:
             with suppress(ChildProcessError):
                 os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOWAIT)
 
-        exit = asyncio.create_task(asyncio.to_thread(wait), name="end of a process")
-        if not await ends_within(exit, _GOES_WITHIN, self._clock):
+        end = asyncio.create_task(asyncio.to_thread(wait), name="end of a process")
+        if not await ends_within(end, _GOES_WITHIN, self._clock):
             self.kill()
-            await exit
+            await end
         # Not reaped yet, so its number is nobody else's.
         self._kill_group()
         return self._popen.wait()
