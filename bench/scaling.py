@@ -46,7 +46,7 @@ LOG_ITEMS_PER_EXECUTION, LOG_LINES, LOG_ITEM_KB = 3, 2, 1.0
 """Telemetry: a request and two lines of the host for each execution, two lines of the app; an assumption."""
 
 # An app.
-PLACES = 8
+PLACES = 28
 """`maxConcurrentActivityFunctions` of host.json."""
 USABLE_CPU = 0.7
 MEMORY_GB = 2.0

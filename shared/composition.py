@@ -25,6 +25,8 @@ from shared.model.timing import Clock, Timing
 from shared.operations.after_end import DeclaredAfterEnd
 from shared.operations.attempt import LiveAttempts
 from shared.operations.external import ExternalOperations
+from shared.operations.handler_places import WaitingRoom
+from shared.operations.handler_processes import HandlerProcesses, check_supported
 from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping
 from shared.operations.inline import InlineRuns
@@ -42,9 +44,10 @@ from shared.operations.schema import check_schema
 from shared.operations.service import OperationService
 from shared.operations.site import Site, SiteName
 from shared.operations.stopping import Stopping
+from shared.operations.usable_cores import usable_cores
 from shared.resources.operations import ResourcesById, roll_forward
 from shared.resources.service import Resources
-from shared.settings import Settings
+from shared.settings import ACTIVITY_PLACES, MOST_HANDLER_PROCESSES, OTHER_ACTIVITIES, Settings
 from shared.storage.ports import Storage
 from shared.system_clock import SystemClock
 
@@ -96,10 +99,12 @@ class Application:
         self.timing = timing or Timing()
         check_distinct((*OTHER_FUNCTIONS, *self.endpoints), fallback=FALLBACK)
         registry.check_timeouts(function_timeout, total_deadline=self.timing.total_deadline)
+        check_supported(registry.runnable.values(), registry.package)
         self._settings = settings
         self._host_json = host_json
         self._storage = storage
         self._opened: Storage | None = None
+        self._are_places_checked = False
 
     timers_at_start = (HOUSEKEEPING,)
     """For the local host, whose task hub forgets what it had: the first pass comes at once."""
@@ -138,6 +143,7 @@ class Application:
 
         A store that cannot be reached may be back for the first request: until then requests say so.
         """
+        self._check_activity_places()
         try:
             await self._use_storage()
             await self.site.conflict()
@@ -149,6 +155,8 @@ class Application:
     async def aclose(self) -> None:
         """Close what this application opened."""
         self.stop.remove()
+        if "processes" in self.__dict__:
+            await self.processes.aclose()
         if "pauses" in self.__dict__:
             self.pauses.close()
         opened, self._opened = self._opened, None
@@ -258,15 +266,53 @@ class Application:
         return DeclaredAfterEnd(self.runnable, self.services, settle)
 
     @cached_property
+    def waiting_room(self) -> WaitingRoom:
+        return WaitingRoom(clock=self.clock, timing=self.timing)
+
+    @cached_property
+    def threads(self) -> HandlerThreads:
+        return HandlerThreads(self.settings.sync_handler_threads, self.waiting_room)
+
+    @cached_property
+    def processes(self) -> HandlerProcesses:
+        return HandlerProcesses(
+            self._handler_processes,
+            self.waiting_room,
+            package=self.registry.package,
+            services=self.services,
+            clock=self.clock,
+            timing=self.timing,
+        )
+
+    @property
+    def _handler_processes(self) -> int:
+        return self.settings.handler_processes or min(usable_cores(), MOST_HANDLER_PROCESSES)
+
+    def _check_activity_places(self) -> None:
+        """Say so, once, where the host runs fewer activities at a time than the settings ask for."""
+        if self._are_places_checked:
+            return
+        self._are_places_checked = True
+        wanted = self._handler_processes + self.settings.sync_handler_threads + OTHER_ACTIVITIES
+        places = self.settings.activity_places
+        if places is not None and places < wanted:
+            line = (
+                "The host runs %d activities at a time, and the settings ask for %d: set AzureFunctionsJobHost__%s=%d"
+            )
+            _log.warning(line, places, wanted, ACTIVITY_PLACES, wanted, extra={"event": "few_activities"})
+
+    @cached_property
     def runner(self) -> Runner:
         """Made on the first invocation that may run an attempt; from then on the app heeds the stop signal, and what
         `asyncio.to_thread` runs logs for the invocation that has called it."""
         self.stop.install()
+        self._check_activity_places()
         asyncio.get_running_loop().set_default_executor(InvocationThreads(thread_name_prefix="asyncio"))
         return Runner(
             self.records,
             self.runnable,
-            HandlerThreads(self.settings.sync_handler_threads),
+            self.threads,
+            self.processes,
             self.live,
             services=self.services,
             after_end=self.after_end,

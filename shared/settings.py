@@ -31,6 +31,7 @@ OptionalText = Annotated[str | None, BeforeValidator(_blank_is_absent)]
 _OVERRIDE = "AzureFunctionsJobHost__"
 ROUTE_PREFIX = "extensions__http__routePrefix"
 _DEFAULT_ROUTE_PREFIX = "api"
+ACTIVITY_PLACES = "extensions__durableTask__maxConcurrentActivityFunctions"
 
 _PUBLIC_URL = re.compile(
     r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*)?"
@@ -111,6 +112,12 @@ MAX_RESULT_BYTES = 67_108_864
 MAX_BLOB_BYTES = 50_000 * 4_194_304
 """What 50,000 blocks of 4 MiB hold, the most that a block blob has (learn.microsoft.com, "Put Block List")."""
 
+MOST_HANDLER_PROCESSES = 4
+"""By default."""
+
+OTHER_ACTIVITIES = 16
+"""Places for activities besides those that run a `def` handler: who waits for a thread or a process, and the rest."""
+
 
 class Settings(BaseModel):
     """The app's settings with their defaults. Field aliases are the names people set."""
@@ -145,6 +152,10 @@ class Settings(BaseModel):
     max_wait_seconds: int = Field(20, alias="MAX_WAIT_SECONDS", ge=0, le=200)
     sync_timeout_seconds: int = Field(100, alias="SYNC_TIMEOUT_SECONDS", ge=1, le=220)
     sync_handler_threads: int = Field(8, alias="SYNC_HANDLER_THREADS", ge=1, le=256)
+    handler_processes: int | None = Field(None, alias="HANDLER_PROCESSES", ge=1, le=64)
+    """None: the usable cores, and `MOST_HANDLER_PROCESSES` at most."""
+    activity_places: int | None = Field(None, alias=_OVERRIDE + ACTIVITY_PLACES, ge=1)
+    """Activities that the host runs at a time; None where that is the extension's own number."""
     housekeeping_schedule: str = Field("0 */2 * * * *", alias="HOUSEKEEPING_SCHEDULE", min_length=1)
     storage: StorageConnection = Field(default_factory=StorageConnection)
     task_hub: str = _DEFAULT_HUB
@@ -185,6 +196,7 @@ class Settings(BaseModel):
         if host_json is not None:
             prefix = host_value(host_json, environment, ROUTE_PREFIX)
             values[_OVERRIDE + ROUTE_PREFIX] = _DEFAULT_ROUTE_PREFIX if prefix is None else prefix
+            values[_OVERRIDE + ACTIVITY_PLACES] = host_value(host_json, environment, ACTIVITY_PLACES)
         named_by, task_hub = _task_hub(environment, host_json)
         try:
             settings = cls.model_validate({**values, "storage": _storage_connection(environment), "task_hub": task_hub})

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from shared.actions.context import Context
 from shared.actions.files import FileUploads, ResultFile, SyncResultFile
 from shared.actions.progress import cut_to_fit
-from shared.errors import ActionCanceled
+from shared.errors import ActionCanceled, ActionFailed
 from shared.model.files import DEFAULT_TYPE
 from shared.model.ids import Locator
 from shared.model.operation import Progress
+from shared.storage.ports import Container
 
 T = TypeVar("T")
 
@@ -206,6 +207,20 @@ class SyncActionContext(AttemptContext):
         attempt = self.attempt_state
         return SyncResultFile(attempt.files, file_name, content_type, attempt.wait_for)
 
+    def read_blob(self, container: str, name: str) -> bytes | None:
+        """The content of a blob; None where there is none. In a thread and in a process.
+
+        Raises ActionFailed BlobTooLarge above `MAX_UPLOAD_BYTES`, and StorageError.
+        """
+        reading = _content(self.storage.container(container), name, limit=self.settings.max_upload_bytes)
+        return self.attempt_state.wait_for(reading)
+
+    def write_blob(
+        self, container: str, name: str, data: bytes, *, content_type: str = "application/octet-stream"
+    ) -> None:
+        """Store a blob, in place of one of that name. In a thread and in a process. Raises StorageError."""
+        self.attempt_state.wait_for(self.storage.container(container).put(name, data, content_type=content_type))
+
     def lock(self, resource: str) -> None:
         """As `ActionContext.lock`."""
         self.attempt_state.wait_for(self._lock(resource))
@@ -213,6 +228,18 @@ class SyncActionContext(AttemptContext):
     def save_properties(self, resource_id: str, properties: Mapping[str, Any]) -> bool:
         """As `ActionContext.save_properties`."""
         return self.attempt_state.wait_for(self._save_properties(resource_id, properties))
+
+
+async def _content(container: Container, name: str, *, limit: int) -> bytes | None:
+    async with container.open(name) as reader:
+        if reader is None:
+            return None
+        if reader.info.size > limit:
+            message = (
+                f"The blob {name} has more than the {limit} bytes of MAX_UPLOAD_BYTES: read it in an async handler."
+            )
+            raise ActionFailed("BlobTooLarge", message, status_code=500)
+        return b"".join([chunk async for chunk in reader.chunks()])
 
 
 def step_name(step: Callable[..., Any]) -> str:

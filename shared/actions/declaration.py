@@ -21,12 +21,15 @@ from shared.actions.input_models import check_texts
 from shared.actions.parameters import RESOURCE_TEMPLATE, ROUTE, Rule, decorator, matches
 from shared.actions.patterns import Accepted, Pattern
 from shared.actions.policies import (
+    DEFAULT_GRACE,
     DEFAULT_MAX_LOST,
     NO_RETRY,
     POLLING_RULES,
+    Isolation,
     PollingPolicies,
     Retry,
     duration,
+    isolation_of,
     lost_limit,
     retry_policy,
 )
@@ -85,6 +88,10 @@ class Action:
     """What the operation may take over all its attempts, waits included; None for `Timing.total_deadline`."""
     at_most_once: bool = False
     """Whether the handler must never run twice: it is neither tried again nor given back once it has begun."""
+    isolation: Isolation = "thread"
+    """Where a `def` handler runs."""
+    grace: timedelta = DEFAULT_GRACE
+    """What a handler in a process has to stop before the process is ended."""
     after_end: Callable[[Context, Operation], Awaitable[None]] | None = None
     """Runs after an operation's outcome was written, at least once or not at all: what it does must also be done by
     whoever reads what it would have changed."""
@@ -117,6 +124,7 @@ class Action:
     ) -> "Action":
         """The action that runs this function, in every profile; here are the defaults of what is left out."""
         where = signature.where
+        isolation, grace = isolation_of(policies, where, is_async=inspect.iscoroutinefunction(signature.function))
         return cls(
             name=name,
             handler=signature.function,
@@ -139,7 +147,13 @@ class Action:
             returns_file=signature.returns_file,
             links_result=patterns.is_linked(result, pattern, signature),
             input_version=input_version,
+            isolation=isolation,
+            grace=grace,
         )
+
+    @property
+    def in_process(self) -> bool:
+        return self.isolation == "process"
 
     @property
     def function_name(self) -> str:
@@ -324,7 +338,8 @@ def action(
     never runs twice, not even after a loss. `deadline` is what the operation may take in all (24 hours). `keep` is how
     long the record stays after the end (24 hours). Clients poll when the operation is likely to have ended, by its
     progress and by what `expected_duration` says, or else what earlier ones took; `retry_after` is a pace of polls in
-    seconds that holds instead.
+    seconds that holds instead. `isolation="process"` has a `def` handler that computes run in a process of its own (a
+    thread), which is ended `grace` after it was told to stop (5 seconds).
     `input_version` rises with each input model that stored inputs of the one before do not fit; `upgrade_input` takes
     them over. With `result="link"` monitors name the result's URL and never carry it. Input model and output are read
     from the annotations, and the route's parameters are fields of the former. Raises DeclarationError.

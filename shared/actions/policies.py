@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from shared.actions.parameters import RETRY_AFTER, Rule, checked_fields, is_count
 from shared.errors import DeclarationError
@@ -94,6 +94,9 @@ class Retry:
         return timedelta(seconds=min(longest, first * self.backoff ** min(failures - 1, 64)))
 
 
+Isolation = Literal["thread", "process"]
+"""Of a `def` handler: a thread of the app's process, or a process of its own, which can be ended."""
+
 NO_RETRY = Retry(max_attempts=1)
 
 
@@ -114,6 +117,10 @@ class Policies(TypedDict, total=False):
     """How long the record stays after the end."""
     expected_duration: Duration
     """What the operation takes as a rule, from its start to its end: clients are told to poll then."""
+    isolation: Isolation
+    """Where a `def` handler runs."""
+    grace: Duration
+    """What one in a process has to stop, once it is canceled or its time is up; then the process is ended."""
 
 
 class PollingPolicies(Policies, total=False):
@@ -124,6 +131,7 @@ class PollingPolicies(Policies, total=False):
 
 
 DEFAULT_MAX_LOST = 5
+DEFAULT_GRACE = timedelta(seconds=5)
 
 POLICY_RULES = {
     "timeout": DURATION,
@@ -135,6 +143,8 @@ POLICY_RULES = {
     "deadline": DURATION,
     "keep": DURATION,
     "expected_duration": DURATION,
+    "isolation": Rule("where a handler runs", ('"thread"', '"process"'), lambda value: value in ("thread", "process")),
+    "grace": DURATION,
 }
 POLLING_RULES = {**POLICY_RULES, "retry_after": RETRY_AFTER}
 
@@ -153,3 +163,17 @@ def lost_limit(policies: Policies, where: str) -> int:
     if "max_lost" in policies:
         raise DeclarationError(f"{where}: at_most_once=True and max_lost contradict each other; leave one of them out")
     return 1
+
+
+def isolation_of(policies: Policies, where: str, *, is_async: bool) -> tuple[Isolation, timedelta]:
+    """Where the handler runs, and its grace there. Raises DeclarationError where that does not fit the handler."""
+    isolation = policies.get("isolation", "thread")
+    if is_async and "isolation" in policies:
+        raise DeclarationError(
+            f"{where}: isolation is for a `def` handler: an `async def` runs on the event loop; write `def`, with "
+            "`context: SyncActionContext`, or leave isolation out"
+        )
+    if "grace" in policies and isolation != "process":
+        raise DeclarationError(f'{where}: grace is for isolation="process": nothing else can be ended; leave it out')
+    grace = policies.get("grace", DEFAULT_GRACE)
+    return isolation, duration(grace, what=f"grace of {where}")

@@ -43,11 +43,15 @@ class Registry:
         services: "Iterable[ODataService]" = (),
         *,
         sweeps: Iterable[Sweep] = (),
+        package: str = "",
         title: str = "",
         description: str = "",
         example_files: Iterable[Path] = (),
     ) -> None:
-        """`title`, `description` and `example_files` are for the app's description: none changes what it does."""
+        """`package` is the name of that which declares them, for processes in which handlers run.
+
+        `title`, `description` and `example_files` are for the app's description: none changes what it does."""
+        self.package = package
         self.title = title
         self.description = description
         self.example_files = tuple(example_files)
@@ -155,6 +159,7 @@ def discover(package: ModuleType) -> Registry:
         [value for value in declared if isinstance(value, Call)],
         services,
         sweeps=[value for value in declared if isinstance(value, Sweep)],
+        package=package.__name__,
         title=" ".join(title.split()),
         description=description.strip(),
         example_files=[Path(folder, EXAMPLES) for folder in package.__path__],

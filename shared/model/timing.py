@@ -110,6 +110,12 @@ class Timing:
     """Seconds between two looks of a process at what is paused."""
     pause_wait: timedelta = timedelta(seconds=30)
     """Until what is due of a paused action comes back, and what callers of a start are told to wait."""
+    place_wait: float = 5.0
+    """Seconds that an attempt waits for a thread or a process at most, before it is claimed."""
+    place_again: timedelta = timedelta(seconds=5)
+    """After that, until it asks again."""
+    process_start: float = 60.0
+    """Seconds that a process for handlers may take to import the app's actions."""
     dispatch_waits: tuple[float, ...] = (5.0, 30.0)
     """Between tries to run an attempt where the app fails around the handler; then the operation has failed."""
     park_after: timedelta = timedelta(minutes=10)

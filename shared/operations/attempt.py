@@ -22,7 +22,7 @@ from shared.operations.log_lines import about
 from shared.operations.loop_watch import watch_loop
 from shared.operations.recent_starts import RecentStarts
 from shared.operations.records import OperationRecords
-from shared.operations.snapshots import CHECKPOINT, MAX_CHECKPOINT_BYTES, snapshot
+from shared.operations.snapshots import CHECKPOINT, MAX_CHECKPOINT_BYTES, Snapshot, snapshot
 from shared.operations.steps import Steps
 from shared.operations.tasks import is_set_within
 from shared.operations.waiting import Completions
@@ -99,7 +99,11 @@ class LiveAttempt:
 
     async def save(self, state: Any, *, flush: bool) -> None:
         self.checkpoints.check_open()
-        self.checkpoints.replace(await snapshot(state, CHECKPOINT, limit=MAX_CHECKPOINT_BYTES))
+        await self.save_snapshot(await snapshot(state, CHECKPOINT, limit=MAX_CHECKPOINT_BYTES), flush=flush)
+
+    async def save_snapshot(self, made: Snapshot, *, flush: bool) -> None:
+        """As `save`, of what was made elsewhere."""
+        self.checkpoints.replace(made)
         if flush:
             await self.checkpoints.flush()
 
@@ -109,6 +113,10 @@ class LiveAttempt:
 
     async def keep_step(self, key: str, function: str, value: Any) -> Any:
         return await self.steps.keep(key, function, value)
+
+    async def keep_step_snapshot(self, key: str, function: str, made: Snapshot) -> Any:
+        """As `keep_step`, of what was made elsewhere."""
+        return await self.steps.keep_snapshot(key, function, made)
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

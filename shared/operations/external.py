@@ -25,7 +25,7 @@ from shared.model.timing import Clock, Timing
 from shared.model.updates import NO_REQUEST, CreatedOperation, Failed, Origin, Succeeded, Update
 from shared.operations import external_secret, external_updates
 from shared.operations.after_end import AfterEnd, run_after_end
-from shared.operations.handler_runs import bounded
+from shared.operations.bounded_errors import bounded
 from shared.operations.log_lines import about
 from shared.operations.records import OperationRecords
 from shared.operations.remains import Remains

@@ -1,16 +1,16 @@
-"""What a handler does with its input, and what its end makes of the record.
-
-What a handler does never fails the orchestration: it becomes a stored outcome, or a time to try again.
-"""
+"""Running the handler of an attempt: on the event loop, in a thread, or in a process; until it ends or has to stop."""
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from math import inf
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic_core import from_json
 
 from shared import telemetry
@@ -19,45 +19,34 @@ from shared.actions.context import Services
 from shared.actions.declaration import Action
 from shared.actions.files import File
 from shared.actions.registry import HOST_MARGIN
-from shared.actions.slices import ContinueLater
 from shared.errors import (
-    ActionCanceled,
-    ActionFailed,
     ErrorBody,
-    ErrorDetail,
-    RequestError,
-    StorageError,
-    StorageRefused,
-    problems,
 )
-from shared.model import lifecycle
-from shared.model.operation import Operation, Outcome, Payload, Status
+from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
-from shared.operations import measures
+from shared.operations import conclusions, measures
 from shared.operations.attempt import LiveAttempt
-from shared.operations.containment import Escaped, contained
+from shared.operations.conclusions import Conclusion
+from shared.operations.containment import contained
+from shared.operations.handler_ends import HandlerEnds, InputGone
+from shared.operations.handler_processes import HandlerProcesses, ProcessJob, ProcessPlace, ResultJson
 from shared.operations.handler_threads import HandlerAbandoned, HandlerThreads, wait_for_end
 from shared.operations.log_lines import about
 from shared.operations.off_loop import off_loop
+from shared.operations.process_context import GIVEN
 from shared.operations.records import OperationRecords
-from shared.operations.results import ResultRefused, declared_json
 from shared.operations.tasks import ends_within
-
-_MAX_DETAILS = 4
-
-_SENT_AGAIN = frozenset({408, 429})
-"""Statuses below 500 after which clients send a request again (azure-core, `RetryPolicy`)."""
 
 _log = logging.getLogger(__name__)
 _handler_log = logging.getLogger("shared.actions.handler")
 """Of `context.logger`."""
 
-Conclusion = Callable[[Operation, datetime, int], Operation]
-"""How the record changes at the end of an attempt: (stored record, now, fence) -> record."""
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an attempt runs its handler: on the loop, in a thread, or in `process`."""
 
-class _InputGone(ValueError):
-    """There is nothing to fit."""
+    process: ProcessPlace | None = None
 
 
 class Interrupted(Exception):
@@ -95,6 +84,7 @@ class HandlerRuns:
         self,
         records: OperationRecords,
         threads: HandlerThreads,
+        processes: HandlerProcesses,
         *,
         services: Services,
         clock: Clock,
@@ -103,209 +93,155 @@ class HandlerRuns:
     ) -> None:
         self._records = records
         self._threads = threads
+        self._processes = processes
         self._services = services
         self._clock = clock
         self._timing = timing
+        limit = services.settings.max_result_bytes
+        self._ends = HandlerEnds(records, max_result_bytes=limit, clock=clock, timing=timing)
         self._function_timeout = function_timeout
 
-    async def run(self, action: Action, attempt: LiveAttempt, began: float) -> Conclusion:
-        """The handler's end as a transition of the record. Raises Interrupted where the host does not wait for it."""
+    @asynccontextmanager
+    async def place(self, action: Action, operation: Operation) -> AsyncGenerator[Place | None]:
+        """Where an attempt at the operation may run its handler; None where nothing is free for now."""
+        if action.is_async:
+            yield Place()
+        elif action.in_process:
+            async with self._processes.place(operation) as process:
+                yield process and Place(process)
+        else:
+            async with self._threads.place() as is_taken:
+                yield Place() if is_taken else None
+
+    async def run(self, action: Action, attempt: LiveAttempt, place: Place, began: float) -> Conclusion:
+        """The handler's end as a transition of the record. Raises Interrupted where the host does not wait for it.
+
+        `began` is when the host has called the activity.
+        """
         operation = attempt.operation
+        saved: bytes | None = None
         try:
-            input = await self._load_input(action, operation)
-        except ValueError as error:
-            return self._misfit(operation, error)
-        if operation.saved is not None:
-            content = await self._records.load_payload(operation.saved)
-            if content is None:
+            content = await self._load_input(action, operation)
+            if operation.saved is not None and (saved := await self._records.load_payload(operation.saved)) is None:
                 # To begin anew would be to do again what is done.
-                return self._final(ErrorBody("CheckpointGone", "The blob of the last checkpoint is not there."))
-            attempt.checkpoints.value = await off_loop(len(content), from_json, content)
-        context = handler_context(
+                return self._ends.final(ErrorBody("CheckpointGone", "The blob of the last checkpoint is not there."))
+            context = self._context(action, attempt)
+            if place.process is not None:
+                job = _job(action, attempt, context, content, saved)
+                call = self._call_in_process(place.process, job)
+            else:
+                input = await off_loop(len(content), action.read_input, content, operation.input_version)
+                if saved is not None:
+                    attempt.checkpoints.value = await off_loop(len(saved), from_json, saved)
+                call = self._call(action, attempt, context, input)
+        except ValueError as error:
+            return self._ends.misfit(operation, error)
+        task = asyncio.create_task(call, name=f"handler {operation.id}")
+        attempt.stop_with(
+            partial(_interrupt, action, place, task), let_go=lambda: self._let_go(action, attempt, place, task)
+        )
+        try:
+            done = await ends_within(task, self._time_left(attempt, began), self._clock)
+        except asyncio.CancelledError:
+            attempt.give_back()
+            try:
+                await wait_for_end(task, grace=self._timing.stop_grace, clock=self._clock)
+            except HandlerAbandoned:
+                if place.process is None or action.at_most_once:
+                    raise Interrupted(None) from None
+                await asyncio.wait({task})  # Its process was ended with it.
+            raise Interrupted(await self._ends.judge(action, attempt, task)) from None
+        if not done:
+            return await self._time_out(action, attempt, place, task, began)
+        return await self._ends.judge(action, attempt, task)
+
+    def _time_left(self, attempt: LiveAttempt, began: float) -> float:
+        """Seconds for the handler: those of its attempt, and not more than the host has for the activity."""
+        return min(attempt.time_left.total_seconds(), self._left_of_activity(began))
+
+    def _left_of_activity(self, began: float) -> float:
+        """Seconds until the activity has to return."""
+        if self._function_timeout is None:
+            return inf
+        return (self._function_timeout - HOST_MARGIN).total_seconds() - (self._clock.monotonic() - began)
+
+    def _context(self, action: Action, attempt: LiveAttempt) -> AttemptContext:
+        operation = attempt.operation
+        return handler_context(
             self._services,
             operation,
             is_async=action.is_async,
             deadline=operation.attempt_deadline or self._clock.now() + action.timeout,
             attempt_state=attempt,
         )
-        task = asyncio.create_task(self._call(action, attempt, context, input), name=f"handler {operation.id}")
-        attempt.stop_with(
-            task.cancel if action.is_async else lambda: None, let_go=lambda: _let_go(action, attempt, task)
-        )
-        remaining = action.timeout.total_seconds() - (self._clock.monotonic() - began)
-        try:
-            done = await ends_within(task, remaining, self._clock)
-        except asyncio.CancelledError:
-            attempt.give_back()
-            try:
-                await wait_for_end(task, grace=self._timing.stop_grace, clock=self._clock)
-            except HandlerAbandoned:
-                raise Interrupted(None) from None
-            raise Interrupted(await self._judge(action, attempt, task)) from None
-        if not done:
-            return await self._time_out(action, attempt, task, began)
-        return await self._judge(action, attempt, task)
 
     async def _call(
         self, action: Action, attempt: LiveAttempt, context: AttemptContext, input: BaseModel | None
     ) -> Any:
         arguments = (context,) if action.input_model is None else (context, input)
-
-        def begins() -> None:
-            attempt.has_begun = True
-
+        attempt.has_begun = True
         if action.is_async:
-            begins()
             with contained(), self._span(action):
                 return await _kept(action, attempt, context, await action.handler(*arguments))
 
         def unless_stopped() -> Any:
-            # The wait for a thread may have been long; asyncio's cancellation does not reach what waits to start.
+            # asyncio's cancellation does not reach what waits to start.
             context.raise_if_canceled()
             with self._span(action):
                 return action.handler(*arguments)
 
-        value = await self._threads.run(unless_stopped, operation=attempt.operation, begins=begins)
+        value = await self._threads.run(unless_stopped, operation=attempt.operation)
         with contained():
             return await _kept(action, attempt, context, value)
+
+    async def _call_in_process(self, process: ProcessPlace, job: ProcessJob) -> ResultJson | Payload:
+        job.attempt.has_begun = True
+        with self._span(job.action):
+            return await process.run(job)
+
+    def _let_go(self, action: Action, attempt: LiveAttempt, place: Place, task: asyncio.Task[Any]) -> bool:
+        """Reach a handler whose instance is stopping; whether it was reached.
+
+        A thread keeps its lease until it returns: given back while it runs, it would run twice. A process is ended
+        where it does not stop. What must not run twice is left alone, for it may still end in time.
+        """
+        if action.is_async or not attempt.has_begun:
+            return task.cancel()
+        if action.at_most_once or task.done():
+            return False
+        attempt.raise_flag()
+        if place.process is not None:
+            place.process.stop(min(action.grace.total_seconds(), self._timing.stop_grace))
+        return True
 
     @staticmethod
     def _span(action: Action) -> AbstractContextManager[object]:
         return telemetry.span(f"handler {action.name}", {measures.ACTION: action.name})
 
-    async def _load_input(self, action: Action, operation: Operation) -> BaseModel | None:
+    async def _load_input(self, action: Action, operation: Operation) -> bytes:
         if action.input_model is None:
-            return None
+            return b""
         content = await self._records.load_payload(operation.input)
         if content is None:
-            raise _InputGone("its blob is gone")
-        return await off_loop(len(content), action.read_input, content, operation.input_version)
-
-    def _misfit(self, operation: Operation, problem: ValueError) -> Conclusion:
-        """During a rolling deployment an instance of another version may know the stored input: so it is left to that
-        for as long as an action that is unknown here."""
-        message = f"The stored input does not fit the action: {_problem(problem)}"
-        error, now = bounded(ErrorBody("InvalidStoredInput", message)), self._clock.now()
-        since = operation.misfit_since or now
-        if isinstance(problem, _InputGone) or now - since >= self._timing.unknown_action_patience:
-            return self._final(error)
-        about(_log, operation, "input_misfit").warning("%s", message)
-        again = now + self._timing.unknown_action_wait
-        return lambda o, now, fence: lifecycle.note_misfit(o, now, fence=fence, not_before=again, error=error)
+            raise InputGone("its blob is gone")
+        return content
 
     async def _time_out(
-        self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any], began: float
+        self, action: Action, attempt: LiveAttempt, place: Place, task: asyncio.Task[Any], began: float
     ) -> Conclusion:
         canceling = attempt.is_canceled
         attempt.cancel()
-        grace = self._timing.cancel_grace
-        if self._function_timeout is not None:
-            hard = (self._function_timeout - HOST_MARGIN).total_seconds() - (self._clock.monotonic() - began)
-            grace = max(0.0, min(grace, hard))
+        grace = self._timing.cancel_grace if place.process is None else action.grace.total_seconds()
         try:
-            await wait_for_end(task, grace=grace, clock=self._clock)
+            await wait_for_end(task, grace=max(0.0, min(grace, self._left_of_activity(began))), clock=self._clock)
         except HandlerAbandoned:
-            about(_log, attempt.operation, "abandoned").error("A handler did not stop at its deadline")
+            if place.process is None:
+                about(_log, attempt.operation, "abandoned").error("A handler did not stop at its deadline")
         if canceling:
-            return _confirm
+            return conclusions.confirm
         seconds = action.timeout.total_seconds()
         error = ErrorBody("AttemptTimedOut", f"The attempt did not end within {seconds:g} seconds.")
-        return self._retry_or_fail(action, error)
-
-    async def _judge(self, action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> Conclusion:
-        operation = attempt.operation
-        if _was_interrupted(action, attempt, task):
-            return _lose if action.at_most_once and attempt.has_begun else give_back
-        try:
-            value = task.result()
-        except (ActionCanceled, asyncio.CancelledError):
-            if attempt.is_canceled:
-                return _confirm
-            return self._retry_or_fail(action, ErrorBody("AttemptInterrupted", "The attempt stopped itself."))
-        except ContinueLater as later:
-            return _confirm if attempt.is_canceled else self._continue(later.after)
-        except ActionFailed as failure:
-            return self._fail_as(action, failure, failure.status_code, retryable=failure.retryable)
-        except RequestError as failure:
-            # The words of a request, from code that both have: what a request would be told to send again is retried.
-            retryable = failure.status in _SENT_AGAIN or failure.status >= 500 or "Retry-After" in failure.headers
-            return self._fail_as(action, failure, failure.status, retryable=retryable)
-        except Exception as error:
-            about(_log, operation, "handler_raised").exception("The handler raised")
-            raised = error.raised if isinstance(error, Escaped) else error
-            message = f"The action failed unexpectedly ({type(raised).__name__}); the app's log has more."
-            return self._retry_or_fail(action, ErrorBody("ActionError", message))
-        return await self._store_result(action, operation, value)
-
-    async def _store_result(self, action: Action, operation: Operation, value: Any) -> Conclusion:
-        if action.output is None and value is None:
-            return _succeed(Outcome(204))
-        if isinstance(value, Payload):
-            return _succeed(Outcome(200, body=value))
-        if action.returns_file:
-            kind = type(value).__name__
-            return self._final(ErrorBody("InvalidResult", f"The action declares a file and returned a {kind}."))
-        try:
-            content = await declared_json(action.output, value, limit=self._services.settings.max_result_bytes)
-        except ResultRefused as refused:
-            about(_log, operation, "result_refused").error("The handler's result does not fit: %s", refused)
-            return self._final(refused.error)
-        for wait in (*self._timing.result_waits, None):
-            try:
-                body = await self._records.store_result(operation, "application/json", content)
-                return _succeed(Outcome(200, body=body))
-            except StorageRefused:
-                return self._final(ErrorBody("InvalidResult", "The store cannot hold what the action returned."))
-            except StorageError as error:
-                about(_log, operation, "result_failed").warning("The result could not be stored: %s", error)
-                if wait is not None:
-                    await self._clock.sleep(wait)
-        error = ErrorBody("ResultNotStored", "The action ended, but storage did not take its result.")
-        return self._retry_or_fail(action, error)
-
-    def _fail_as(
-        self,
-        action: Action,
-        failure: ActionFailed | RequestError,
-        status_code: int,
-        *,
-        retryable: bool,
-    ) -> Conclusion:
-        error = ErrorBody(failure.code, failure.message, failure.target, failure.details)
-        if retryable:
-            return self._retry_or_fail(action, error, status_code)
-        return self._final(error, status_code)
-
-    def _final(self, error: ErrorBody, status_code: int = 500) -> Conclusion:
-        outcome = Outcome(status_code, error=bounded(error))
-        return lambda o, now, fence: lifecycle.fail(o, now, fence=fence, outcome=outcome)
-
-    def _retry_or_fail(self, action: Action, error: ErrorBody, status_code: int = 500) -> Conclusion:
-        kept, final, park_after = bounded(error), self._final(error, status_code), self._timing.park_after
-
-        def conclude(operation: Operation, now: datetime, fence: int) -> Operation:
-            # A checkpoint that goes in the same write has the failures before it count no more.
-            failures = operation.failures + 1
-            again = now + action.retry.wait_after(failures)
-            if failures >= action.retry.max_attempts or again >= operation.deadline:
-                return final(operation, now, fence)
-            return lifecycle.retry_later(
-                operation, now, fence=fence, not_before=again, error=kept, park_after=park_after
-            )
-
-        return conclude
-
-    def _continue(self, after: timedelta) -> Conclusion:
-        timing = self._timing
-        return lambda o, now, fence: lifecycle.continue_later(
-            o,
-            now,
-            fence=fence,
-            after=after,
-            brief=timing.brief_slice,
-            idle_wait=timing.slice_wait,
-            park_after=timing.park_after,
-        )
+        return self._ends.retry_or_fail(action, error)
 
 
 async def _kept(action: Action, attempt: LiveAttempt, context: AttemptContext, value: Any) -> Any:
@@ -315,67 +251,17 @@ async def _kept(action: Action, attempt: LiveAttempt, context: AttemptContext, v
     return await attempt.files.store(value, check=context.raise_if_canceled)
 
 
-def _was_interrupted(action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> bool:
-    """Whether the stop of its instance has ended the handler, and not its own doing.
-
-    An async one that was cancelled may raise anything while it cleans up. A thread sees its flag where it looks, and
-    says so by ActionCanceled: any other error is its own. What either has returned is kept, as any result.
-    """
-    if not attempt.was_reached or attempt.is_canceled:
-        return False
-    if task.cancelled():
-        return True
-    error = task.exception()
-    return error is not None and (action.is_async or isinstance(error, ActionCanceled))
+def _interrupt(action: Action, place: Place, task: asyncio.Task[Any]) -> None:
+    """Have a handler stop for good. A thread sees that by itself."""
+    if place.process is not None:
+        place.process.stop(action.grace.total_seconds())
+    elif action.is_async:
+        task.cancel()
 
 
-def _let_go(action: Action, attempt: LiveAttempt, task: asyncio.Task[Any]) -> bool:
-    """Reach a handler whose instance is stopping; whether it was reached.
-
-    A thread keeps its lease until it returns: given back while it runs, it would run twice. One that must not run twice
-    is left alone, for it may still end in time.
-    """
-    if action.is_async or not attempt.has_begun:
-        return task.cancel()
-    if action.at_most_once or task.done():
-        return False
-    attempt.raise_flag()
-    return True
-
-
-def give_back(operation: Operation, now: datetime, fence: int) -> Operation:
-    """The conclusion on an attempt that did not get to do its work: the next one may follow at once."""
-    return lifecycle.give_back(operation, now, fence=fence, not_before=now)
-
-
-def _lose(operation: Operation, now: datetime, fence: int) -> Operation:
-    return lifecycle.lose(operation, now, fence=fence)
-
-
-def _succeed(outcome: Outcome) -> Conclusion:
-    return lambda o, now, fence: lifecycle.succeed(o, now, fence=fence, outcome=outcome)
-
-
-def _confirm(operation: Operation, now: datetime, fence: int) -> Operation:
-    if operation.status is Status.RUNNING:
-        # The local notice of a cancel came before its write: the write it follows is the caller's.
-        operation = lifecycle.request_cancel(operation, now)
-    return lifecycle.confirm_cancel(operation, now, fence=fence)
-
-
-def _problem(error: ValueError) -> str:
-    """What is wrong with a value, without the value."""
-    return problems(error) if isinstance(error, ValidationError) else str(error)
-
-
-def bounded(error: ErrorBody) -> ErrorBody:
-    """The error at a size the record holds, whatever the handler put into it: an exception as a message, say."""
-    details = tuple(
-        ErrorDetail(str(detail.code)[:100], str(detail.message)[:200], _target(detail.target))
-        for detail in error.details[:_MAX_DETAILS]
-    )
-    return ErrorBody(str(error.code)[:100], str(error.message)[:1000], _target(error.target), details)
-
-
-def _target(target: str | None) -> str | None:
-    return str(target)[:100] if target else None
+def _job(
+    action: Action, attempt: LiveAttempt, context: AttemptContext, input: bytes, saved: bytes | None
+) -> ProcessJob:
+    given = {name: getattr(context, name) for name in GIVEN}
+    given["deadline"] = context.deadline.isoformat()
+    return ProcessJob(action=action, attempt=attempt, context=given, input=input, saved=saved)

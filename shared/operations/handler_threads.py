@@ -9,13 +9,14 @@ import contextvars
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from shared.model.operation import Operation
 from shared.model.timing import Clock
 from shared.operations import measures
 from shared.operations.containment import Escaped
+from shared.operations.handler_places import Places, WaitingRoom
 from shared.operations.invocations import attributed
 from shared.operations.log_lines import about
 from shared.operations.tasks import ends_within
@@ -28,58 +29,56 @@ class HandlerAbandoned(Exception):
 
 
 class HandlerThreads:
-    """Where sync handlers run: at most `limit` at a time, the rest wait."""
+    """Where sync handlers run: at most `limit` attempts at a time."""
 
-    def __init__(self, limit: int) -> None:
-        self._places = asyncio.Semaphore(limit)
+    def __init__(self, limit: int, room: WaitingRoom) -> None:
+        self._places = Places(limit, room)
         self.abandoned = 0
         """Threads given up since the process started."""
 
-    async def run(
-        self, function: Callable[[], Any], *, operation: Operation, begins: Callable[[], object] = lambda: None
-    ) -> Any:
-        """Call `function`, the handler of `operation`, in a thread of its own. A cancelled caller abandons the thread.
+    def place(self) -> AbstractAsyncContextManager[bool]:
+        """Whether an attempt may call `run`, until the end of the block."""
+        return self._places.taken()
 
-        `begins` is called once there is a place for it, on the loop's thread.
-        """
+    async def run(self, function: Callable[[], Any], *, operation: Operation) -> Any:
+        """Call `function`, the handler of `operation`, in a thread of its own. A cancelled caller abandons the thread:
+        then its place is free."""
         function = attributed(function)
-        async with self._places:
-            begins()
-            loop = asyncio.get_running_loop()
-            done: asyncio.Future[Any] = loop.create_future()
-            context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+        context = contextvars.copy_context()
 
-            def deliver(value: Any, error: BaseException | None) -> None:
-                if done.done():
-                    return
-                if error is None:
-                    done.set_result(value)
-                else:
-                    done.set_exception(error)
+        def deliver(value: Any, error: BaseException | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(value)
+            else:
+                done.set_exception(error)
 
-            def work() -> None:
-                value: Any = None
-                failure: BaseException | None = None
-                try:
-                    value = context.run(function)
-                except BaseException as error:
-                    failure = error
-                if isinstance(failure, StopIteration) or not isinstance(failure, Exception | None):
-                    cause, failure = failure, Escaped(failure)
-                    failure.__cause__ = cause
-                with suppress(RuntimeError):  # the loop of an abandoned thread may be closed
-                    loop.call_soon_threadsafe(deliver, value, failure)
-
-            threading.Thread(target=work, name=f"handler {operation.action}", daemon=True).start()
+        def work() -> None:
+            value: Any = None
+            failure: BaseException | None = None
             try:
-                return await done
-            except asyncio.CancelledError:
-                if not done.done() or done.cancelled():
-                    self.abandoned += 1
-                    measures.ABANDONED.add(1, {measures.ACTION: operation.action})
-                    line = about(_log, operation, "handler_abandoned")
-                    line.error("Abandoned a handler's thread that did not stop", extra={"abandoned": self.abandoned})
-                raise
+                value = context.run(function)
+            except BaseException as error:
+                failure = error
+            if isinstance(failure, StopIteration) or not isinstance(failure, Exception | None):
+                cause, failure = failure, Escaped(failure)
+                failure.__cause__ = cause
+            with suppress(RuntimeError):  # the loop of an abandoned thread may be closed
+                loop.call_soon_threadsafe(deliver, value, failure)
+
+        threading.Thread(target=work, name=f"handler {operation.action}", daemon=True).start()
+        try:
+            return await done
+        except asyncio.CancelledError:
+            if not done.done() or done.cancelled():
+                self.abandoned += 1
+                measures.ABANDONED.add(1, {measures.ACTION: operation.action})
+                line = about(_log, operation, "handler_abandoned")
+                line.error("Abandoned a handler's thread that did not stop", extra={"abandoned": self.abandoned})
+            raise
 
 
 async def wait_for_end(task: asyncio.Task[Any], *, grace: float, clock: Clock) -> None:

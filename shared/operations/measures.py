@@ -26,6 +26,9 @@ OLDEST_NOT_STARTED = Gauge(
 )
 FAILED = Counter("lro.attempt.failed", "{attempt}", "Attempts that failed.")
 LOST = Counter("lro.attempt.lost", "{attempt}", "Attempts whose instance was lost.")
+NO_PLACE = Counter(
+    "lro.attempt.no_place", "{delivery}", "Deliveries that went back unclaimed: no thread or process was free."
+)
 ABANDONED = Counter("lro.handler.abandoned", "{thread}", "Threads of handlers that did not stop and were left.")
 LOOP_LAG = Histogram("lro.loop.lag", "s", "How late the event loop comes back, measured while attempts run.")
 

@@ -33,19 +33,20 @@ class ResultRefused(LroError):
 
 
 async def declared_json(output: TypeAdapter[Any] | None, value: Any, *, limit: int) -> bytes:
+    """As `declared_json_now`, in a thread where the value is large."""
+    return await _made(lambda: declared_json_now(output, value, limit=limit), value)
+
+
+def declared_json_now(output: TypeAdapter[Any] | None, value: Any, *, limit: int) -> bytes:
     """What an action returned, as it declares it. Raises ResultRefused: InvalidResult, or ResultTooLarge above `limit`
     bytes; neither repeats the value."""
     if output is None:
         raise _invalid("it declares that it returns nothing")
-
-    def make() -> bytes:
+    try:
         checked = output.validate_python(value)
         if not _may_leave_out(output):
             _check_estimate(checked, limit)
-        return output.dump_json(checked, by_alias=True)
-
-    try:
-        return await _made(make, value, limit)
+        return _within(output.dump_json(checked, by_alias=True), limit)
     except ResultRefused:
         raise
     except ValidationError as error:
@@ -61,14 +62,17 @@ async def any_json(value: Any, *, limit: int) -> bytes:
 
     def make() -> bytes:
         _check_estimate(value, limit)
-        return to_json(value, by_alias=True, inf_nan_mode="null")
+        return _within(to_json(value, by_alias=True, inf_nan_mode="null"), limit)
 
-    return await _made(make, value, limit)
+    return await _made(make, value)
 
 
-async def _made(make: Callable[[], bytes], value: Any, limit: int) -> bytes:
+async def _made(make: Callable[[], bytes], value: Any) -> bytes:
     size, is_known = estimated(value, _SMALL)
-    content = make() if is_known and size <= _SMALL else await asyncio.to_thread(make)
+    return make() if is_known and size <= _SMALL else await asyncio.to_thread(make)
+
+
+def _within(content: bytes, limit: int) -> bytes:
     if len(content) > limit:
         raise _too_large(limit)
     return content

@@ -29,7 +29,9 @@ from shared.model.timing import Clock, Timing
 from shared.operations import measures
 from shared.operations.after_end import AfterEnd, run_after_end
 from shared.operations.attempt import LiveAttempt, LiveAttempts
-from shared.operations.handler_runs import Conclusion, HandlerRuns, Interrupted, give_back
+from shared.operations.conclusions import Conclusion, give_back
+from shared.operations.handler_processes import HandlerProcesses
+from shared.operations.handler_runs import HandlerRuns, Interrupted, Place
 from shared.operations.handler_threads import HandlerThreads
 from shared.operations.log_lines import about
 from shared.operations.pauses import Pauses
@@ -67,6 +69,7 @@ class Runner:
         records: OperationRecords,
         actions: Mapping[str, Action],
         threads: HandlerThreads,
+        processes: HandlerProcesses,
         live: LiveAttempts,
         *,
         services: Services,
@@ -92,7 +95,13 @@ class Runner:
         self._max_step_bytes = services.settings.max_result_bytes
         self._max_file_bytes = services.settings.max_file_bytes
         self._handlers = HandlerRuns(
-            records, threads, services=services, clock=clock, timing=timing, function_timeout=function_timeout
+            records,
+            threads,
+            processes,
+            services=services,
+            clock=clock,
+            timing=timing,
+            function_timeout=function_timeout,
         )
 
     async def run(self, work: Work) -> datetime | None:
@@ -145,15 +154,34 @@ class Runner:
             return operation.not_before
         if action is None:
             return await self._meet_unknown_action(operation, now)
+        return await self._unless_held_back(action, delivery)
+
+    async def _unless_held_back(self, action: Action, delivery: _Delivery) -> datetime | None:
+        """The next attempt, where one may begin and there is a place for it."""
+        operation = delivery.operation
         if wait := await self._held_back(operation):
-            # Its deadline goes on, and is met in time.
-            return min(now + wait, max(now, operation.deadline))
+            return self._again(operation, wait)
+        async with self._handlers.place(action, operation) as place:
+            if place is None:
+                measures.NO_PLACE.add(1, {measures.ACTION: operation.action})
+                return self._again(operation, self._timing.place_again)
+            if self._live.is_stopping:
+                return self._again(operation, timedelta(seconds=self._timing.stop_within))
+            return await self._in_place(action, delivery, place)
+
+    def _again(self, operation: Operation, wait: timedelta) -> datetime:
+        """When to come back to what was not claimed. Its deadline goes on, and is met in time."""
+        now = self._clock.now()
+        return min(now + wait, max(now, operation.deadline))
+
+    async def _in_place(self, action: Action, delivery: _Delivery, place: Place) -> datetime | None:
+        operation = delivery.operation
         attributes = {measures.ACTION: operation.action, measures.OPERATION_ID: operation.id}
         span = telemetry.span(
             f"attempt {operation.action}", attributes, kind=Kind.CONSUMER, continues=operation.traceparent
         )
         with self._live.counted(), span:
-            return await self._next_attempt(action, delivery)
+            return await self._next_attempt(action, delivery, place)
 
     def _held_for(self, operation: Operation, now: datetime) -> timedelta | None:
         """How long an attempt holds it still; None where none does."""
@@ -171,14 +199,14 @@ class Runner:
             return timedelta(seconds=self._timing.stop_within)
         return await self._pauses.holds(operation.action) if self._pauses is not None else None
 
-    async def _next_attempt(self, action: Action, delivery: _Delivery) -> datetime | None:
+    async def _next_attempt(self, action: Action, delivery: _Delivery, place: Place) -> datetime | None:
         claimed = delivery.operation = await self._claim(delivery, action)
         if claimed.holder != delivery.holder:
             about(_log, claimed, "attempt_lost").warning("An attempt was lost; the next one waits")
             return claimed.not_before
         if claimed.attempts[-2:-1] and claimed.attempts[-2].outcome is AttemptOutcome.LOST:
             await self._drop_result(claimed, claimed.fence - 1)
-        return await self._attempt(action, claimed, delivery.began)
+        return await self._attempt(action, claimed, place, delivery.began)
 
     async def _meet_unknown_action(self, operation: Operation, now: datetime) -> datetime | None:
         if operation.unknown_since is None:
@@ -248,7 +276,7 @@ class Runner:
 
         return await self._records.change(found, claim)
 
-    async def _attempt(self, action: Action, operation: Operation, began: float) -> datetime | None:
+    async def _attempt(self, action: Action, operation: Operation, place: Place, began: float) -> datetime | None:
         attempt = LiveAttempt(
             self._records,
             operation,
@@ -262,7 +290,7 @@ class Runner:
         with self._live.registered(attempt):
             keeper = asyncio.create_task(attempt.keep())
             try:
-                conclusion = await self._handlers.run(action, attempt, began)
+                conclusion = await self._handlers.run(action, attempt, place, began)
             except Interrupted as stop:
                 await attempt.close(keeper)
                 if stop.conclusion is not None:

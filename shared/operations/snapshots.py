@@ -52,24 +52,36 @@ class Snapshot:
 
 
 async def snapshot(value: Any, kind: Kind, *, limit: int) -> Snapshot:
-    """The JSON of `value`, of `limit` bytes at most; made in a thread above 64 KiB. Raises ActionFailed."""
+    """As `snapshot_now`, in a thread above 64 KiB."""
+    size = _checked_size(value, kind, limit)
+    return await off_loop(size, _made, value, kind, limit)
+
+
+def snapshot_now(value: Any, kind: Kind, *, limit: int) -> Snapshot:
+    """The JSON of `value`, of `limit` bytes at most. Raises ActionFailed."""
+    _checked_size(value, kind, limit)
+    return _made(value, kind, limit)
+
+
+def _checked_size(value: Any, kind: Kind, limit: int) -> int:
+    """Bytes that it has at least, and more than a few where that is not known."""
     size, is_known = estimated(value, limit)
     if size > limit:
         raise _too_large(kind, limit)
-    made = await off_loop(size if is_known else SMALL + 1, _made, value, kind)
-    if len(made.content) > limit:
-        raise _too_large(kind, limit)
-    return made
+    return size if is_known else SMALL + 1
 
 
-def _made(value: Any, kind: Kind) -> Snapshot:
+def _made(value: Any, kind: Kind, limit: int) -> Snapshot:
     try:
         content = to_json(value, by_alias=True, inf_nan_mode="constants")
-        return Snapshot(content, sha256(content).hexdigest(), from_json(content, allow_inf_nan=False))
+        made = Snapshot(content, sha256(content).hexdigest(), from_json(content, allow_inf_nan=False))
     except Exception as error:  # serializers are the action's own code
         # What pydantic says may repeat the value.
         message = f"{kind.name} is no JSON ({type(error).__name__}): use dicts, lists, texts, finite numbers, models."
         raise ActionFailed(kind.invalid, message, status_code=500) from error
+    if len(content) > limit:
+        raise _too_large(kind, limit)
+    return made
 
 
 def _too_large(kind: Kind, limit: int) -> ActionFailed:

@@ -78,7 +78,10 @@ class Steps:
 
         Raises ActionFailed, and ActionCanceled where the attempt is over.
         """
-        made = await snapshot(value, STEP_RESULT, limit=self._limit)
+        return await self.keep_snapshot(key, function, await snapshot(value, STEP_RESULT, limit=self._limit))
+
+    async def keep_snapshot(self, key: str, function: str, made: Snapshot) -> Any:
+        """As `keep`, of what was made elsewhere."""
         async with self._keeping:
             return await self._keep(key, function, made)
 

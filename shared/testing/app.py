@@ -12,7 +12,6 @@ from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.model.ids import new_id, new_run_id
 from shared.model.operation import Operation, Payload, Progress, Status
-from shared.operations.handler_threads import HandlerThreads
 from shared.settings import Settings
 from shared.storage.ports import Storage
 from shared.testing.clock import FakeClock
@@ -40,7 +39,6 @@ class FakeApp:
         self._application = Application(
             Registry(), settings=Settings.read({**local, **(settings or {})}), storage=storage, clock=self.clock
         )
-        self._threads = HandlerThreads(self.settings.sync_handler_threads)
         self._runs: list[Run] = []
 
     @property
@@ -111,7 +109,7 @@ class FakeApp:
             self._operation(target.action, owner, retry_of),
             services=self.services,
             records=self._application.records,
-            threads=self._threads,
+            threads=self._application.threads,
             on_progress=on_progress,
             follows=retry_of,
         )

@@ -49,7 +49,8 @@ def long(s: Session) -> None:
 
 
 def thread(s: Session) -> None:
-    follow(s, task(s, "compute", seconds=s.random.uniform(0, 2)))
+    """Or in a process: every other one."""
+    follow(s, task(s, s.random.choice(["compute", "compute-apart"]), seconds=s.random.uniform(0, 2)))
 
 
 def retried(s: Session) -> None:

@@ -3,14 +3,20 @@
 Rules: Azure REST API Guidelines, "Considerations: Controlling a long-running operation".
 """
 
+import json
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.support.host import TEST_APP
 from tests.support.lro import begin, ended, listing, monitor, run, running, until
 
 pytestmark = pytest.mark.both_stores
+
+HOST = json.loads((TEST_APP / "host.json").read_text(encoding="utf-8"))
+PLACES: int = HOST["extensions"]["durableTask"]["maxConcurrentActivityFunctions"]
+"""Activities that the host runs at a time."""
 
 
 def test_cancel_waiting_for_its_next_attempt(client: httpx.Client) -> None:
@@ -26,9 +32,9 @@ def test_cancel_waiting_for_its_next_attempt(client: httpx.Client) -> None:
 
 
 def test_cancel_queued(client: httpx.Client, tmp_path: Path) -> None:
-    """A start that waits behind the host's eight activities is Canceled at once and its handler never runs."""
+    """A start that waits behind the host's last activity is Canceled at once and its handler never runs."""
     log = tmp_path / "queued"
-    busy = [begin(client, f"/trial/t{n}:wait", {"seconds": 60})["id"] for n in range(8)]
+    busy = [begin(client, f"/trial/t{n}:wait", {"seconds": 60})["id"] for n in range(PLACES)]
     for operation_id in busy:
         running(client, operation_id)
     queued = begin(client, "/trial/t9:wait", {"seconds": 60, "log": str(log)})["id"]
@@ -37,7 +43,7 @@ def test_cancel_queued(client: httpx.Client, tmp_path: Path) -> None:
         client.post(f"/status/{operation_id}:cancel")
     for operation_id in busy:
         assert ended(client, operation_id)["status"] == "Canceled"
-    # The eight places are free again; what was queued does not take one.
+    # The places are free again; what was queued does not take one.
     assert run(client, "/trial/t1:wait", {"seconds": 0})["status"] == "Succeeded"
     assert monitor(client, queued)["attempt"] == 0
     assert not log.exists()

@@ -26,6 +26,8 @@ from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.engine.port import ACTIVITY, Work
 from shared.model.operation import Operation, Status
+from tests.support import computing
+from tests.support.computing import numbers
 from tests.support.parts import Input, World, settings, sqlite
 from tests.support.workers import NativeWorker, NewerWorker, OlderWorker, Worker
 
@@ -86,9 +88,9 @@ class App:
         [self.activity] = app.get_functions()
         assert self.activity.get_function_name() == ACTIVITY
 
-    async def start(self, worker: Worker, id: str) -> asyncio.Task[Any]:
+    async def start(self, worker: Worker, id: str, **changes: Any) -> asyncio.Task[Any]:
         """Start an operation; the invocation that runs it is called after it."""
-        operation = await self.world.start(operation_id=id)
+        operation = await self.world.start(operation_id=id, **changes)
         self._running.append(worker.invoke(self.activity, f"for-{id}", work=str(Work.of(operation))))
         return self._running[-1]
 
@@ -114,7 +116,9 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
         def make(declared: Action) -> App:
             world = World(storage, declared)
             time = {"clock": world.clock, "timing": world.timing}
-            made = Application(Registry([declared]), settings=settings(tmp_path), storage=storage, **time)
+            made = Application(
+                Registry([declared], package=computing.__name__), settings=settings(tmp_path), storage=storage, **time
+            )
             app = App(world, made)
             stack.push_async_callback(app.end)
             return app
@@ -164,6 +168,21 @@ async def test_every_line_arrives(make: Make, worker: Worker, handler: Callable[
             f"{about}half of 100%",
             f"{about}Attempt ended: Succeeded; the operation is Succeeded",
         ]
+
+
+async def test_lines_of_processes_arrive(make: Make, worker: Worker) -> None:
+    """Two processes at one time: what their handlers log and print is kept, each with its own invocation."""
+    app = make(numbers.talks)
+    input_json = b'{"do": "writes_lines"}'
+    await asyncio.gather(*[await app.start(worker, id, input_json=input_json) for id in ("one", "two")])
+    assert worker.dropped == []
+    for id in ("one", "two"):
+        assert (await app.read(id)).status is Status.SUCCEEDED
+        about = f"operation_id={id} action=numbers:talks attempt=1: "
+        texts = [text for name, text in worker.kept if name == f"for-{id}"]
+        assert all(text.startswith(about) for text in texts)
+        for line in ("from the handler", "from a library", "to stdout", "to stderr", "no end of line"):
+            assert f"{about}{line}" in texts
 
 
 async def test_what_nobody_runs_takes_no_invocation(make: Make, worker: Worker) -> None:

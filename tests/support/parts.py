@@ -32,6 +32,8 @@ from shared.model.timing import Clock, Timing
 from shared.operations.after_end import DeclaredAfterEnd
 from shared.operations.attempt import LiveAttempts
 from shared.operations.external import ExternalOperations
+from shared.operations.handler_places import WaitingRoom
+from shared.operations.handler_processes import HandlerProcesses
 from shared.operations.handler_threads import HandlerThreads
 from shared.operations.housekeeping import Housekeeping, Report
 from shared.operations.lock_sweep import LockSweep
@@ -365,6 +367,7 @@ class World:
         settings: Mapping[str, str] | None = None,
         sweeps: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
         paused: Collection[str] | None = None,
+        processes: int = 2,
     ) -> None:
         """`clock` replaces the one that a test moves; `site` says where all this is, which else is one and the same.
         `paused` are the actions that a setting pauses; None has nothing paused, and nobody looks."""
@@ -376,11 +379,13 @@ class World:
         """What the injected randomness gives: 0 up to 1."""
         time: dict[str, Any] = {"clock": self.clock, "timing": self.timing}
         policies: dict[str, Any] = {"site": site, "settings": settings, "sweeps": sweeps, "paused": paused}
+        policies["processes"] = processes
         self._another = partial(World, storage, *actions, function_timeout=function_timeout, **time, **policies)
         self.engine = RecordingEngine()
         self.records = OperationRecords(storage, **time)
         self.live = LiveAttempts(**time)
-        self.threads = HandlerThreads(2)
+        self.room = WaitingRoom(**time)
+        self.threads = HandlerThreads(2, self.room)
         self.actions = {action.name: action for action in actions}
         self.locks = Locks(storage, self.records, **time)
         self.site = Site(storage, "testhubname", site or SiteName("local", "Production", "TestHubName"), **time)
@@ -394,6 +399,9 @@ class World:
             runs_here=self.live.runs,
         )
         self.services = services(storage, self.clock, self.timing, settings)
+        self.processes = HandlerProcesses(
+            processes, self.room, package="tests.support.computing", services=self.services, **time
+        )
         self.removals = Removals(self.records, self.site, self.actions, self.services, **time)
         self.pauses = Pauses(storage, paused, **time) if paused is not None else None
         self.service = OperationService(
@@ -411,6 +419,7 @@ class World:
             self.records,
             self.actions,
             self.threads,
+            self.processes,
             self.live,
             services=self.services,
             after_end=self.after_end,

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shared.actions import AttemptContext
+from shared.operations.process_context import ProcessAttempt
 
 
 class Line(NamedTuple):
-    """`word`: began, ended, failed, stopped. `at`: seconds since the epoch."""
+    """`word`: began, ended, failed, stopped. `pid`: of the app. `at`: seconds since the epoch."""
 
     id: str
     attempt: int
@@ -22,7 +23,9 @@ class Line(NamedTuple):
 
 def note(log: Path, context: AttemptContext, word: str) -> None:
     """Append a line, in one system call: a process that is killed leaves it whole or not at all."""
-    line = {"id": context.operation_id, "attempt": context.attempt, "word": word, "pid": os.getpid(), "at": time.time()}
+    # A process for handlers does not outlive the app that has made it.
+    pid = os.getppid() if isinstance(context.attempt_state, ProcessAttempt) else os.getpid()
+    line = {"id": context.operation_id, "attempt": context.attempt, "word": word, "pid": pid, "at": time.time()}
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, f"{json.dumps(line)}\n".encode())

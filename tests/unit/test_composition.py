@@ -15,10 +15,12 @@ from shared.composition import Application
 from shared.errors import SettingsError
 from shared.model.leases import Leases
 from shared.model.timing import Timing
-from shared.settings import function_timeout
+from shared.operations.handler_places import MAX_WAITING
+from shared.settings import MOST_HANDLER_PROCESSES, OTHER_ACTIVITIES, Settings, function_timeout
 from tests.support.clock import T0, ManualClock
 from tests.support.parts import Faults, FaultyStorage, settings, sqlite
 
+PLACES = "AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions"
 HOST_JSON = Path(__file__).parents[2] / "host.json"
 
 
@@ -77,6 +79,62 @@ def test_the_route_prefix_is_that_of_the_app_s_host_json(tmp_path: Path, app: st
 def test_the_tests_apps_run_as_this_one(folder: str) -> None:
     """Their host.json is a copy: links are not kept by every checkout."""
     assert HOST_JSON.read_bytes() == (HOST_JSON.parent / folder / "host.json").read_bytes()
+
+
+def test_places_for_activities() -> None:
+    """host.json has as many as the settings ask for by default: who runs a `def` handler, who waits, and some more."""
+    host = json.loads(HOST_JSON.read_text())
+    wanted = MOST_HANDLER_PROCESSES + Settings.read({}).sync_handler_threads + OTHER_ACTIVITIES
+    assert host["extensions"]["durableTask"]["maxConcurrentActivityFunctions"] == wanted
+    assert MAX_WAITING < OTHER_ACTIVITIES
+    for copy in ("tests/chaos/app", "tests/conformance_app"):
+        other = json.loads((HOST_JSON.parent / copy / "host.json").read_text())
+        assert other["extensions"]["durableTask"]["maxConcurrentActivityFunctions"] == wanted
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, 1), (3, 3), (64, 4)])
+def test_as_many_processes_as_usable_cores(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cores: int, expected: int
+) -> None:
+    """At most four, unless a setting says how many."""
+    monkeypatch.setattr("shared.composition.usable_cores", lambda: cores)
+    assert Application(Registry(), settings=settings(tmp_path))._handler_processes == expected
+    assert Application(Registry(), settings=settings(tmp_path, HANDLER_PROCESSES="9"))._handler_processes == 9
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted", "places"),
+    [
+        ({"SYNC_HANDLER_THREADS": "64", "HANDLER_PROCESSES": "3"}, 83, 28),
+        ({"HANDLER_PROCESSES": "4"}, None, 28),
+        ({"HANDLER_PROCESSES": "4", PLACES: "27"}, 28, 27),
+        ({"SYNC_HANDLER_THREADS": "64", PLACES: "100"}, None, 100),
+    ],
+)
+async def test_a_host_that_runs_too_few_activities(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    environment: dict[str, str],
+    wanted: int | None,
+    places: int,
+) -> None:
+    """The app says so when it starts, once, with the app setting that raises the number; else it says nothing."""
+    store = {"OPERATIONS_STORE": "sqlite", "DATA_DIR": str(tmp_path), "TASK_HUB_NAME": "Mine"}
+    for name, value in {**store, **environment}.items():
+        monkeypatch.setenv(name, value)
+    application = Application(Registry(), host_json=HOST_JSON)
+    assert application.settings.activity_places == places
+    await application.open()
+    assert application.runner
+    await application.aclose()
+    said = [record.getMessage() for record in caplog.records if record.__dict__.get("event") == "few_activities"]
+    assert said == (
+        [f"The host runs {places} activities at a time, and the settings ask for {wanted}: set {PLACES}={wanted}"]
+        if wanted
+        else []
+    )
 
 
 def test_wrong_settings_do_not_hide_the_functions(monkeypatch: pytest.MonkeyPatch) -> None:

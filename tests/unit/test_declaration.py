@@ -19,6 +19,7 @@ from shared.actions import (
     RequestContext,
     ResultFile,
     Retry,
+    SyncActionContext,
     action,
     call,
     read,
@@ -397,3 +398,42 @@ async def test_still_a_function() -> None:
     assert await action("a", post="a")(handler)(None, request) is request
     assert await read("a", get="a")(reader)(None, request) is request
     assert function_name("a:b-c.d_e") == "a_b_c_d_e"
+
+
+def test_isolation() -> None:
+    """A `def` handler runs in a thread, or in a process with five seconds to stop; at most once goes with either."""
+
+    def computes(context: SyncActionContext, request: Input) -> None: ...
+
+    assert (action("a", post="a")(computes).isolation, action("a", post="a")(computes).in_process) == ("thread", False)
+    declared = action("a", post="a", isolation="process", at_most_once=True)(computes)
+    assert (declared.in_process, declared.grace, declared.at_most_once) == (True, timedelta(seconds=5), True)
+    assert action("a", post="a", isolation="process", grace="1m")(computes).grace == timedelta(minutes=1)
+    assert not action("a", post="a", isolation="thread")(computes).in_process
+    # A second way to be started is run in the same way.
+    service = ODataService("Numbers")
+    service.action("Compute")(action("a", post="a", isolation="process", grace="1m")(computes))
+    assert (service.actions[0].isolation, service.actions[0].grace) == ("process", timedelta(minutes=1))
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_isolation_is_for_what_is_not_async(isolation: Any) -> None:
+    """What an `async def` does is on the event loop."""
+
+    async def handler(context: ActionContext, request: Input) -> None: ...
+
+    said = "handler: isolation is for a `def` handler: an `async def` runs on the event loop; write `def`"
+    with pytest.raises(DeclarationError, match=said):
+        action("a", post="a", isolation=isolation)(handler)
+    with pytest.raises(DeclarationError, match=said):
+        ODataService("Numbers").action("Add", isolation=isolation)(handler)
+
+
+@pytest.mark.parametrize("policies", [{"grace": "5s"}, {"grace": "5s", "isolation": "thread"}])
+def test_grace_is_for_processes(policies: dict[str, Any]) -> None:
+    """A thread cannot be ended, so it is given no time for it."""
+
+    def handler(context: SyncActionContext, request: Input) -> None: ...
+
+    with pytest.raises(DeclarationError, match='handler: grace is for isolation="process"'):
+        action("a", post="a", **policies)(handler)

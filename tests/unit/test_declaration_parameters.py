@@ -192,6 +192,8 @@ WRONG: dict[str, tuple[tuple[Any, ...], str]] = {
     "keep": (DURATIONS, 'write keep="5m" or'),
     "deadline": (DURATIONS, 'write deadline="5m" or'),
     "expected_duration": (DURATIONS, 'write expected_duration="5m" or'),
+    "grace": (DURATIONS, 'write grace="5m" or'),
+    "isolation": ((5, True, "", "Process", "loop", None), 'write isolation="thread" or isolation="process"'),
     "delay": (DURATIONS, 'write delay="5m" or'),
     "max_delay": (DURATIONS, 'write max_delay="5m" or'),
     "retry": (

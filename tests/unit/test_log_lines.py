@@ -35,6 +35,7 @@ NOT_ABOUT_AN_OPERATION = {
     "The app is declared wrongly: %s",
     "The clock was set by %+.0f s",
     "The app is not configured: %s",
+    "The host runs %d activities at a time, and the settings ask for %d: set AzureFunctionsJobHost__%s=%d",
     "The event loop was held up for %.1f s (%.1f s of CPU) while these ran: %s. "
     "Move blocking work into a `def` handler.",
     "The store held up the event loop, the last time for %.0f ms; from now on threads make its calls",

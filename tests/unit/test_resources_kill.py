@@ -12,7 +12,6 @@ from shared.actions import Retry
 from shared.engine.port import Work
 from shared.errors import StorageConflict, StorageUnavailable
 from shared.model.ids import Locator
-from shared.operations.handler_threads import HandlerThreads
 from shared.operations.lists import OperationLists
 from shared.operations.runner import Runner
 from shared.resources.model import Body, ResourceKey, ResourceRow
@@ -128,7 +127,8 @@ def persistent(api: ArmApi) -> Runner:
     return Runner(
         app.records,
         actions,
-        HandlerThreads(1),
+        app.threads,
+        app.processes,
         app.live,
         services=app.services,
         after_end=app.after_end,

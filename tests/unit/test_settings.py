@@ -11,6 +11,7 @@ from shared.errors import SettingsError
 from shared.settings import ManagedIdentity, Settings, StorageConnection
 
 DOCS = Path(__file__).parents[2] / "docs" / "configuration.md"
+PLACES = "AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions"
 PREFIX = "AzureFunctionsJobHost__extensions__http__routePrefix"
 NAMES = {field.alias for field in Settings.model_fields.values() if field.alias}
 """All but what several settings, or host.json, say together."""
@@ -19,7 +20,8 @@ NAMES = {field.alias for field in Settings.model_fields.values() if field.alias}
 def test_names() -> None:
     """The names people set are these; renaming one breaks every deployment."""
     assert {
-        PREFIX, "API_VERSION_REQUIRED", "CSV_NEUTRALIZE_FORMULAS", "DATA_DIR", "HOUSEKEEPING_SCHEDULE",
+        PREFIX, PLACES, "API_VERSION_REQUIRED", "CSV_NEUTRALIZE_FORMULAS", "DATA_DIR", "HANDLER_PROCESSES",
+        "HOUSEKEEPING_SCHEDULE",
         "HTTP_AUTH_LEVEL", "MAX_BODY_BYTES", "MAX_CONCURRENT_REQUESTS", "MAX_FILE_BYTES", "MAX_RESULT_BYTES",
         "MAX_UPLOAD_BYTES", "MAX_WAIT_SECONDS", "PAUSED_ACTIONS",
         "OPERATIONS_NAMESPACE", "OPERATIONS_STORE", "OPERATIONS_TABLES_CLIENT",
@@ -80,6 +82,10 @@ def test_blanks_are_not_set() -> None:
         ("MAX_FILE_BYTES", "209715200001"),
         ("SYNC_HANDLER_THREADS", "257"),
         ("SYNC_TIMEOUT_SECONDS", "230"),
+        ("HANDLER_PROCESSES", "0"),
+        ("HANDLER_PROCESSES", "65"),
+        (PLACES, "0"),
+        (PLACES, "many"),
     ],
 )
 def test_wrong_values(name: str, value: str) -> None:

@@ -318,6 +318,21 @@ async def test_an_abandoned_thread_is_counted(recorded: Recorded, world: World) 
     assert recorded.metrics()["lro.handler.abandoned"] == {("test:work",): 1}
 
 
+async def test_who_gets_no_place_is_counted(recorded: Recorded, world: World) -> None:
+    """A delivery that went back because no thread was free."""
+
+    def work(context: SyncActionContext, request: Input) -> None: ...
+
+    world = reset(world, work)
+    started = await world.start()
+    async with world.threads.place(), world.threads.place():
+        running = asyncio.create_task(world.run(started))
+        await finished(running, world.clock, within=60)
+    assert recorded.metrics()["lro.attempt.no_place"] == {("test:work",): 1}
+    await world.run(started)
+    assert recorded.metrics()["lro.attempt.no_place"] == {("test:work",): 1}
+
+
 async def test_loop_lag_is_measured(recorded: Recorded) -> None:
     """Each look at the loop is one, late or not."""
     clock = ManualClock()

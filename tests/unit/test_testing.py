@@ -1,6 +1,7 @@
 """`shared.testing`: an action in memory ends as it would in the app."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -582,3 +583,21 @@ async def test_files_that_do_not_fit(app: FakeApp) -> None:
     await run
     with pytest.raises(LookupError):
         await run.file()
+
+
+async def test_what_computes_runs_in_a_thread_here() -> None:
+    """An action for a process of its own is run where a test sees it, with blobs as it has them there."""
+
+    def copies(context: SyncActionContext, request: Count) -> int:
+        content = context.read_blob("things", "a")
+        assert content is not None
+        context.write_blob("things", "b", content * request.up_to, content_type="text/plain")
+        assert context.read_blob("things", "c") is None
+        return os.getpid()
+
+    async with FakeApp() as app:
+        await app.storage.container("things").put("a", b"x", content_type="text/plain")
+        assert await app.run(action("a", post="a", isolation="process")(copies), {"upTo": 3}) == os.getpid()
+        info = await app.storage.container("things").info("b")
+        assert info is not None
+        assert (info.size, info.content_type) == (3, "text/plain")

@@ -331,4 +331,6 @@ def _policies_of(action: Action) -> PollingPolicies:
         policies["at_most_once"] = True
     elif action.max_lost != DEFAULT_MAX_LOST:
         policies["max_lost"] = action.max_lost
+    if action.in_process:
+        policies["isolation"], policies["grace"] = action.isolation, action.grace
     return policies

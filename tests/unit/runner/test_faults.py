@@ -140,7 +140,7 @@ async def test_heartbeat_fails(make: Callable[..., World]) -> None:
 
 
 async def test_canceled_before_it_got_a_thread(make: Callable[..., World]) -> None:
-    """A `def` handler that still waits for its thread when the cancel comes does not run any more."""
+    """An operation that waits for a thread when the cancel comes is canceled at once, and its handler never called."""
     ran: list[str] = []
     free = threading.Event()
 
@@ -153,11 +153,12 @@ async def test_canceled_before_it_got_a_thread(make: Callable[..., World]) -> No
     runs = [asyncio.create_task(world.run(one)) for one in (first, second)]
     await until(lambda: len(ran) == 2)
     runs.append(asyncio.create_task(world.run(waiting)))
-    await until(lambda: waiting.locator in world.live._attempts)
+    await until(lambda: world.timing.place_wait in world.clock.waits)
     await world.service.cancel("", waiting.id)
+    assert (await world.read(waiting)).status is Status.CANCELED
     free.set()
     await asyncio.gather(*runs)
-    assert (await world.read(waiting)).status is Status.CANCELED
+    assert (await world.read(waiting)).attempts == ()
     assert sorted(ran) == sorted([first.id, second.id])
 
 

@@ -130,22 +130,21 @@ async def test_thread_keeps_its_lease_until_it_lets_go(make: Callable[..., World
     )  # fmt: skip
 
 
-async def test_thread_that_has_not_begun_is_given_back(make: Callable[..., World]) -> None:
-    """Who still waits for a thread is given back at once, also where the action must not run twice."""
+async def test_who_waits_for_a_thread_claims_nothing(make: Callable[..., World]) -> None:
+    """What gets its thread only when the instance stops goes to another one, unclaimed."""
     watched = Watched()
     world = make(watched.blocks, at_most_once=True)
     operations = [await world.start() for _ in range(3)]
-    runs = {each.id: asyncio.create_task(world.run(each)) for each in operations}
-    await until(lambda: len(world.live._attempts) == 3 and sum(a.has_begun for a in world.live._attempts.values()) == 2)
-    (waiting,) = [each for each in operations if not world.live._attempts[each.locator].has_begun]
+    runs = [asyncio.create_task(world.run(each)) for each in operations[:2]]
+    await until(lambda: sum(a.has_begun for a in world.live._attempts.values()) == 2)
+    waiting = asyncio.create_task(world.run(operations[2]))
+    await until(lambda: world.timing.place_wait in world.clock.waits)
     stopping = asyncio.create_task(Stopping(world.live).stopping())
-    await runs[waiting.id]
-    given_back = await world.read(waiting)
-    assert (given_back.status, given_back.lease_until) == (Status.RUNNING, None)
+    await until(lambda: world.live.is_stopping)
     watched.release.set()
-    await asyncio.gather(stopping, *runs.values())
-    for each in operations:
-        assert each is waiting or (await world.read(each)).status is Status.SUCCEEDED
+    assert await waiting == world.clock.now() + timedelta(seconds=world.timing.stop_within)
+    await asyncio.gather(stopping, *runs)
+    assert [(await world.read(each)).status for each in operations] == [Status.SUCCEEDED] * 2 + [Status.NOT_STARTED]
     assert watched.stopped == []
 
 

@@ -1,4 +1,4 @@
-"""The data plane: POST of actions, quick and long, in the loop and in threads, and PUT of an operation."""
+"""The data plane: POST of actions, quick and long, in the loop, a thread or a process, and PUT of an operation."""
 
 from pydantic import Field
 
@@ -29,6 +29,12 @@ async def run(context: ActionContext, request: Task) -> Done:
 
 @action("task:compute", post="tasks/{id}:compute", **steps.OFTEN)
 def compute(context: SyncActionContext, request: Task) -> Done:
+    steps.compute(context, request.seconds)
+    return Done(text=request.text)
+
+
+@action("task:compute-apart", post="tasks/{id}:compute-apart", isolation="process", **steps.OFTEN)
+def compute_apart(context: SyncActionContext, request: Task) -> Done:
     steps.compute(context, request.seconds)
     return Done(text=request.text)
 

@@ -1,0 +1,76 @@
+"""Files of a handler in a process: their bytes go to the app, which stores them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from shared.actions.files import File, FileUploads, Upload, WrittenFile, is_bytes, not_bytes, unfinished
+from shared.errors import ErrorBody
+from shared.model.operation import Payload
+from shared.operations.files import pieces
+from shared.operations.process_frames import PART
+from shared.operations.process_link import RunLink
+from shared.operations.results import ResultRefused
+
+
+class ProcessFiles(FileUploads):
+    """What `context.result_file` writes to, and what a handler returns."""
+
+    def __init__(self, link: RunLink) -> None:
+        self._link = link
+
+    async def begin(self, file: File) -> Upload:
+        begun = self._link.call("begin_file", file_name=file.file_name, content_type=file.content_type)
+        return _Upload(self._link, begun.head["file"])
+
+    async def keep(self, value: Any, *, check: Callable[[], object]) -> None:
+        """Have the app take the file that a handler has returned for its result.
+
+        Raises ResultRefused for what is no file, and as `ResultFiles.store`.
+        """
+        if not isinstance(value, File):
+            kind = type(value).__name__
+            raise ResultRefused(ErrorBody("InvalidResult", f"The action declares a file and returned a {kind}."))
+        if value.stored is None:
+            await self._store(value, check)
+        else:
+            self._link.call("return_file", blob=value.stored.blob)
+
+    async def _store(self, file: File, check: Callable[[], object]) -> None:
+        if isinstance(file, WrittenFile):
+            raise unfinished()
+        upload = await self.begin(file)
+        try:
+            async for piece in pieces(file.content):
+                check()
+                await upload.write(piece)
+            await upload.finish()
+        except BaseException:
+            await upload.discard()
+            raise
+        assert upload.stored is not None, "it has finished"
+        self._link.call("return_file", blob=upload.stored.blob)
+
+
+class _Upload(Upload):
+    def __init__(self, link: RunLink, number: int) -> None:
+        self._link = link
+        self._number = number
+        self._stored: Payload | None = None
+
+    @property
+    def stored(self) -> Payload | None:
+        return self._stored
+
+    async def write(self, data: bytes) -> None:
+        if not is_bytes(data):
+            raise not_bytes(data)
+        with memoryview(data) as given, given.cast("B") as view:
+            for at in range(0, len(view), PART):
+                self._link.call("write_file", bytes(view[at : at + PART]), file=self._number)
+
+    async def finish(self) -> None:
+        self._stored = Payload(**self._link.call("finish_file", file=self._number).head["stored"])
+
+    async def discard(self) -> None:
+        self._stored = None
+        self._link.call("discard_file", file=self._number)

@@ -1,0 +1,1 @@
+"""Actions that compute in processes: what processes of the tests import."""

@@ -1,0 +1,3 @@
+"""It raises."""
+
+raise RuntimeError("broken on purpose")

@@ -1,0 +1,1 @@
+"""A package of actions whose import does not end."""

@@ -1,0 +1,5 @@
+"""It waits."""
+
+import time
+
+time.sleep(600)
