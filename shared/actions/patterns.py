@@ -5,7 +5,6 @@ Azure REST API Guidelines, "Long-Running Operations & Jobs", "Patterns to Initia
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from shared.actions import routes
 from shared.actions.routes import READ, Endpoint
 from shared.errors import DeclarationError
+from shared.frozen import frozen
 
 OPERATION_ID = "operation_id"
 """The route parameter that is the operation's own id."""
@@ -46,7 +46,7 @@ class Pattern(StrEnum):
         return self in (Pattern.ACTION, Pattern.PUT_OPERATION)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Accepted:
     """The first answer to a PUT of a resource: whether it is new (201, else 200), and what it is going to be."""
 

@@ -6,11 +6,11 @@ that can match one URL would depend on what their functions are called. They are
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
 from shared.errors import DeclarationError
+from shared.frozen import frozen
 from shared.model.ids import ID_PATTERN
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -20,7 +20,7 @@ READ = ("GET", "HEAD")
 """What reads: the host passes HEAD on only where a function lists it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """One function's HTTP trigger."""
 

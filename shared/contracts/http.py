@@ -3,15 +3,17 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl
+
+from shared.frozen import frozen
 
 _PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)")
 """Of an absolute URL. `urlsplit` raises for hosts that callers can send."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Request:
     """`headers` have lower-case names and several values joined by commas, as the Functions host hands them over."""
 
@@ -52,7 +54,7 @@ class Request:
         return "/" + "/".join(path.split("/")[1 + self.root_path.count("/") :])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Response:
     """An answer. `headers` never holds Content-Type: that is `content_type`."""
 

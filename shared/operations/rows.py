@@ -21,11 +21,12 @@ version keep loading (tests/unit/test_rows.py holds frozen ones).
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from shared.errors import ErrorBody, ErrorDetail, SettingsError
+from shared.frozen import frozen
 from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
@@ -40,6 +41,9 @@ from shared.operations.payload_columns import (
 )
 from shared.operations.remains import CLEAR, Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
+
+_OF_PROGRESS = tuple(each.name for each in fields(Progress))
+_OF_ATTEMPT = tuple(each.name for each in fields(AttemptRecord))
 
 _TIMES = (
     "created",
@@ -86,14 +90,14 @@ _MAX_TICKS = 10**16
 """Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """A parked operation whose time has come."""
 
     locator: Locator
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListRow:
     """One operation as a list shows it, and where the list goes on after it."""
 
@@ -362,7 +366,7 @@ def _error_columns(name: str, error: ErrorBody | None) -> dict[str, Scalar]:
 
 
 def _progress_columns(name: str, progress: Progress | None) -> dict[str, Scalar]:
-    return {name: dump_json({each: getattr(progress, each) for each in Progress.__slots__}) if progress else ""}
+    return {name: dump_json({each: getattr(progress, each) for each in _OF_PROGRESS}) if progress else ""}
 
 
 def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
@@ -384,7 +388,7 @@ def _attempts_columns(name: str, attempts: Attempts) -> dict[str, Scalar]:
 
 
 def _attempt_values(attempt: AttemptRecord) -> dict[str, Any]:
-    values = {each: getattr(attempt, each) for each in AttemptRecord.__slots__}
+    values = {each: getattr(attempt, each) for each in _OF_ATTEMPT}
     values["began"], values["ended"] = write_time(attempt.began), attempt.ended and write_time(attempt.ended)
     return {name: value for name, value in values.items() if value not in ("", None)}
 
@@ -425,7 +429,7 @@ def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
 
 
 def _progress(value: dict[str, Any] | None) -> Progress | None:
-    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value is not None else None
+    return Progress(**{k: v for k, v in value.items() if k in _OF_PROGRESS}) if value is not None else None
 
 
 def _outcome(value: dict[str, Any] | None, text: Scalar | None) -> Outcome | None:

@@ -281,7 +281,7 @@ def holds(folder: Path, text: bytes) -> bool:
 
 async def test_deadline_is_the_apps_clock(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deadline that has passed is 409 here too, without housekeeping."""
-    created = await api.create(deadline=timedelta(milliseconds=1))
+    created = await api.create(deadline=timedelta(microseconds=1))
     refused(await api.update(created, {"status": "Succeeded"}), 409, "OperationFinished")
 
 

@@ -20,7 +20,8 @@ MODULES = {
 }
 
 LAYERS = [
-    ("shared.errors", "shared.lazy"),
+    ("shared.frozen", "shared.lazy"),
+    ("shared.errors",),
     ("shared.settings", "shared.system_clock", "shared.telemetry"),
     ("shared.model",),
     ("shared.storage", "shared.engine"),

@@ -4,7 +4,7 @@ OData Protocol 4.01, sections 8.2.8.8 "Preference respond-async", 8.2.8.10 "Pref
 Requests".
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 from shared.contracts.http import Request, Response
@@ -12,6 +12,7 @@ from shared.contracts.odata.media import Metadata, Representation
 from shared.contracts.odata.messages import write_message
 from shared.contracts.odata.targets import monitor_url
 from shared.contracts.preferences import preferences
+from shared.frozen import frozen
 from shared.model.operation import Operation, Status
 
 PROFILE = "odata"
@@ -21,7 +22,7 @@ _CANCEL_REQUESTED = "odataCancelRequested"
 _DISMISSED = "odataDismissed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StartState:
     """What has to be remembered of a start to answer its monitor."""
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -21,6 +21,7 @@ from shared.contracts.scheduling import not_before
 from shared.endpoints.dataplane import retrying
 from shared.engine.port import Engine
 from shared.errors import RequestError
+from shared.frozen import frozen
 from shared.model.ids import ID_PATTERN, is_valid_id
 from shared.model.operation import Operation
 from shared.operations.locks import ResourceLocked
@@ -175,7 +176,7 @@ class _FirstAnswer:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Begun:
     start: StartRequest
     started: Started

@@ -1,0 +1,96 @@
+"""Values: dataclasses that are never changed in place, and cost a cold start little.
+
+`dataclass` compiles up to six methods a class while modules are loaded. Here the constructor is compiled when the first
+value of a class is made, and all classes share the other methods.
+"""
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import FrozenInstanceError, dataclass, field, fields, make_dataclass
+from operator import attrgetter
+from reprlib import recursive_repr
+from typing import Any, TypeVar, dataclass_transform, overload
+
+C = TypeVar("C", bound=type[Any])
+
+
+@overload
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def frozen(cls: C, /) -> C: ...
+@overload
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def frozen(*, kw_only: bool = False, eq: bool = True, slots: bool = True) -> Callable[[C], C]: ...
+def frozen(cls: Any = None, /, *, kw_only: bool = False, eq: bool = True, slots: bool = True) -> Any:
+    """What `dataclass(frozen=True, slots=True)` makes of a class, and by the same parameters.
+
+    Assigning to an attribute raises FrozenInstanceError. `slots=False` for a class with cached properties or bases.
+    """
+
+    def wrap(declared: Any) -> Any:
+        # Without one, dataclass inspects the signature to write one.
+        declared.__doc__ = declared.__doc__ or declared.__name__
+        made = dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(declared)
+        for name, method in (*_SHARED.items(), *(_of_fields(made).items() if eq else ())):
+            if name not in declared.__dict__:
+                setattr(made, name, method)
+        _construct_late(made)
+        return made
+
+    return wrap if cls is None else wrap(cls)
+
+
+def _construct_late(cls: Any) -> None:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        cls.__init__ = _constructor(cls)
+        cls.__init__(self, *args, **kwargs)
+
+    cls.__init__ = __init__
+
+
+def _constructor(cls: Any) -> Any:
+    """That of a frozen dataclass with the same fields."""
+    namespace = {"__post_init__": cls.__post_init__} if hasattr(cls, "__post_init__") else {}
+    same = [(each.name, each.type, copy(each)) for each in fields(cls)]
+    return make_dataclass(cls.__name__, same, namespace=namespace, frozen=True, repr=False, eq=False).__init__
+
+
+def _of_fields(cls: Any) -> dict[str, Any]:
+    names = [each.name for each in fields(cls) if each.compare]
+    compared: Callable[[Any], Any] = attrgetter(*names) if names else lambda _: ()
+
+    def __eq__(self: Any, other: object) -> Any:
+        return compared(self) == compared(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def __hash__(self: Any) -> int:
+        return hash(compared(self))
+
+    return {"__eq__": __eq__, "__hash__": __hash__}
+
+
+@recursive_repr()
+def _repr(self: Any) -> str:
+    shown = (f"{each.name}={getattr(self, each.name)!r}" for each in fields(self) if each.repr)
+    return f"{type(self).__qualname__}({', '.join(shown)})"
+
+
+def _refuse(self: Any, name: str, *_: Any) -> None:
+    raise FrozenInstanceError(f"{type(self).__qualname__}.{name} is never changed in place")
+
+
+def _state(self: Any) -> list[Any]:
+    return [getattr(self, each.name) for each in fields(self)]
+
+
+def _restore(self: Any, state: list[Any]) -> None:
+    for each, found in zip(fields(self), state, strict=True):
+        object.__setattr__(self, each.name, found)
+
+
+_SHARED = {
+    "__repr__": _repr,
+    "__setattr__": _refuse,
+    "__delattr__": _refuse,
+    "__getstate__": _state,
+    "__setstate__": _restore,
+}
+"""Of all values, where a class has none of its own."""
