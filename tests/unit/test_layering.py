@@ -30,6 +30,7 @@ LAYERS = [
     ("shared.resources",),
     ("shared.contracts",),
     ("shared.endpoints",),
+    ("shared.parts",),
     ("shared.composition",),
     ("blueprints", "shared.testing"),
 ]
