@@ -5,8 +5,7 @@ value of a class is made, and all classes share the other methods.
 """
 
 from collections.abc import Callable
-from copy import copy
-from dataclasses import FrozenInstanceError, dataclass, field, fields, make_dataclass
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import Any, TypeVar, dataclass_transform, overload
@@ -48,10 +47,27 @@ def _construct_late(cls: Any) -> None:
 
 
 def _constructor(cls: Any) -> Any:
-    """That of a frozen dataclass with the same fields."""
-    namespace = {"__post_init__": cls.__post_init__} if hasattr(cls, "__post_init__") else {}
-    same = [(each.name, each.type, copy(each)) for each in fields(cls)]
-    return make_dataclass(cls.__name__, same, namespace=namespace, frozen=True, repr=False, eq=False).__init__
+    """What `dataclass` makes for a frozen class. `_FACTORY` as a default stands for what a factory makes."""
+    known: dict[str, Any] = {"_set": object.__setattr__, "_FACTORY": object()}
+    takes, named, lines = ["self"], ["*"], list[str]()
+    for each in fields(cls):
+        name, default, found = each.name, "", each.name
+        if each.default is not MISSING:
+            known[f"_default_{name}"] = each.default
+            default = f"=_default_{name}"
+        elif each.default_factory is not MISSING:
+            known[f"_make_{name}"] = each.default_factory
+            default, found = "=_FACTORY", f"_make_{name}() if {name} is _FACTORY else {name}"
+        if each.init:
+            (named if each.kw_only else takes).append(name + default)
+        lines.append(f"_set(self, {name!r}, {found if each.init else found.partition(' if ')[0]})")
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    parameters = ", ".join(takes + (named if len(named) > 1 else []))
+    exec(f"def __init__({parameters}):\n " + "\n ".join(lines or ["pass"]), known)  # noqa: S102 - names of fields
+    constructor = known["__init__"]
+    constructor.__qualname__ = f"{cls.__qualname__}.__init__"
+    return constructor
 
 
 def _of_fields(cls: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, TypeAdapter
 
 from shared.actions import routes
+from shared.actions.input_models import mentions
 from shared.actions.routes import READ, Endpoint
 from shared.errors import DeclarationError
 from shared.frozen import frozen
@@ -88,7 +89,7 @@ def check_members(pattern: Pattern, *, input: Iterable[str], output: TypeAdapter
     if pattern is Pattern.PUT_RESOURCE:
         if output is None:
             raise DeclarationError(f"{where}: a PUT of a resource returns the resource; annotate what it is")
-        if "status" in _members(output):
+        if mentions(output.core_schema, "status") and "status" in _members(output):
             raise DeclarationError(
                 f"{where}: the resource has a member 'status', which pollers would read as the operation's; rename it"
             )
