@@ -312,7 +312,7 @@ class Application:
         return parts.OData(
             declared=self.registry.odata,
             operations=self.service,
-            inline=self.inline,
+            inline=lambda: self.inline,
             after_end=self.after_end,
             services=self.services,
             longest_attempt=self.function_timeout - HOST_MARGIN if self.function_timeout else None,
