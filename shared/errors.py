@@ -19,13 +19,13 @@ LroError
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from itertools import islice
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 
 
 class LroError(Exception):

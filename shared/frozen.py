@@ -4,13 +4,18 @@
 value of a class is made, and all classes share the other methods.
 """
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Set
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
-from typing import Any, TypeVar, dataclass_transform, overload
+from types import MemberDescriptorType
+from typing import Any, TypeVar, cast, dataclass_transform, overload
 
 C = TypeVar("C", bound=type[Any])
+
+_SET = object.__setattr__
 
 
 @overload
@@ -38,6 +43,47 @@ def frozen(cls: Any = None, /, *, kw_only: bool = False, eq: bool = True, slots:
     return wrap if cls is None else wrap(cls)
 
 
+V = TypeVar("V")
+
+
+def replace(value: V, /, **changes: Any) -> V:
+    """As `dataclasses.replace`, at a fraction of its cost for a value that has many fields."""
+    cls: Any = type(value)
+    if cls.__setattr__ is not _refuse:
+        return dataclasses.replace(cast(Any, value), **changes)
+    names, copied = _copier(cls)
+    if not changes.keys() <= names:
+        raise TypeError(f"{cls.__qualname__} has no field {', '.join(changes.keys() - names)}")
+    changed = copied(value)
+    for name, new in changes.items():
+        _SET(changed, name, new)
+    return changed
+
+
+@cache
+def _copier(cls: Any) -> tuple[Set[str], Callable[[Any], Any]]:
+    """The names of the fields that a constructor takes, and what makes another value of them."""
+    known: dict[str, Any] = {"_cls": cls, "_new": object.__new__}
+    names = [each.name for each in fields(cls) if each.init]
+    lines = [_assignment(cls, known, "new", name, f"old.{name}") for name in names]
+    for each in fields(cls):
+        if not each.init and each.default_factory is not MISSING:
+            known[f"_make_{each.name}"] = each.default_factory
+            lines.append(_assignment(cls, known, "new", each.name, f"_make_{each.name}()"))
+    exec("def copied(old):\n new = _new(_cls)\n " + "\n ".join([*lines, "return new"]), known)  # noqa: S102 - names
+    return frozenset(names), known["copied"]
+
+
+def _assignment(cls: Any, known: dict[str, Any], of: str, name: str, value: str) -> str:
+    """A line of code that sets a field: by its slot, where it has one, in half the time."""
+    member = getattr(cls, name, None)
+    if isinstance(member, MemberDescriptorType):
+        known[f"_set_{name}"] = member.__set__
+        return f"_set_{name}({of}, {value})"
+    known["_set"] = _SET
+    return f"_set({of}, {name!r}, {value})"
+
+
 def _construct_late(cls: Any) -> None:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         cls.__init__ = _constructor(cls)
@@ -48,7 +94,7 @@ def _construct_late(cls: Any) -> None:
 
 def _constructor(cls: Any) -> Any:
     """What `dataclass` makes for a frozen class. `_FACTORY` as a default stands for what a factory makes."""
-    known: dict[str, Any] = {"_set": object.__setattr__, "_FACTORY": object()}
+    known: dict[str, Any] = {"_FACTORY": object()}
     takes, named, lines = ["self"], ["*"], list[str]()
     for each in fields(cls):
         name, default, found = each.name, "", each.name
@@ -60,7 +106,8 @@ def _constructor(cls: Any) -> Any:
             default, found = "=_FACTORY", f"_make_{name}() if {name} is _FACTORY else {name}"
         if each.init:
             (named if each.kw_only else takes).append(name + default)
-        lines.append(f"_set(self, {name!r}, {found if each.init else found.partition(' if ')[0]})")
+        found = found if each.init else found.partition(" if ")[0]
+        lines.append(_assignment(cls, known, "self", name, found))
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
     parameters = ", ".join(takes + (named if len(named) > 1 else []))

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 
 from shared.contracts.http import Request, Response
+from shared.frozen import replace
 
 REVALIDATED = {"Cache-Control": "private, no-cache"}
 """The caller's own cache may keep it, and asks each time whether it is still so (RFC 9111, section 5.2.2)."""

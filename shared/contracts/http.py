@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from shared.frozen import frozen
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 _PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)")
 """Of an absolute URL. `urlsplit` raises for hosts that callers can send."""
 
@@ -69,7 +71,7 @@ def json_response(
 ) -> Response:
     """`body` as JSON. `stored` is one more member of it, its value JSON already: it may be large and is not parsed."""
     # A lone surrogate, which a JSON escape can smuggle in, has no UTF-8.
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    content = _ENCODER.encode(body).encode(errors="replace")
     if stored is not None:
         name, value = stored
         content = b"".join((content[:-1], b',"' if body else b'"', name.encode(), b'":', value, b"}"))

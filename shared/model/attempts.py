@@ -3,12 +3,11 @@
 Written where an attempt begins or ends, never by a heartbeat: about 4 KB.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
 from shared.errors import ErrorBody
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 
 KEPT = 10
 """Failures and losses that are kept, beside the latest attempt."""

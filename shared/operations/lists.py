@@ -8,11 +8,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import datetime
 from itertools import product, starmap
 
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.operation import TERMINAL, Status
 from shared.operations import rows

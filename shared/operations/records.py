@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -12,6 +11,7 @@ from typing import Generic, TypeVar
 from uuid import uuid4
 
 from shared.errors import FenceLost, StorageConflict, StorageUnavailable
+from shared.frozen import replace
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.leases import Leases
 from shared.model.lifecycle import Transition

@@ -5,10 +5,9 @@ The row outlives the record: whatever is to be removed after it has to be found 
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 from shared.model.ids import Locator
 from shared.model.operation import Operation, Payload, Status, instance_id
 from shared.model.times import read_time, write_time

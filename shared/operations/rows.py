@@ -42,6 +42,7 @@ from shared.operations.payload_columns import (
 from shared.operations.remains import CLEAR, Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _OF_PROGRESS = tuple(each.name for each in fields(Progress))
 _OF_ATTEMPT = tuple(each.name for each in fields(AttemptRecord))
 
@@ -384,7 +385,7 @@ def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
 def _attempts_columns(name: str, attempts: Attempts) -> dict[str, Scalar]:
     """Without what is empty; not escaped as ASCII, which would make some texts several times as long."""
     kept = [_attempt_values(each) for each in attempts]
-    return {name: json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""}
+    return {name: _ENCODER.encode(kept) if kept else ""}
 
 
 def _attempt_values(attempt: AttemptRecord) -> dict[str, Any]:

@@ -5,7 +5,7 @@ No request and no SDK is known here. What a caller may not do is a RequestError,
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from shared.actions.context import RequestContext
 from shared.actions.declaration import Action
 from shared.engine.port import Engine, Starter, Work
 from shared.errors import EngineError, RequestError, StorageConflict, StorageUnavailable
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 from shared.model import lifecycle
 from shared.model.ids import Locator, new_id, new_run_id
 from shared.model.operation import NO_PAYLOAD, Operation, RequestIdentity, Status

@@ -3,11 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from shared.errors import StorageConflict, StorageError
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 from shared.model.ids import Locator
 from shared.model.operation import Operation, Status
 from shared.model.timing import Clock, Timing

@@ -6,12 +6,12 @@ key         {resource group}!{name}             lower-cased; the names as given 
 
 import json
 from contextlib import aclosing
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from typing import Any, cast
 
 from shared.actions.arm.resource import Verb
 from shared.errors import StorageAnswerLost, StorageConflict
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 from shared.model.times import read_time, write_time
 from shared.model.timing import Clock
 from shared.resources.model import Body, Lock, ResourceKey, ResourceRow

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from shared.actions.attempt_context import AttemptContext, StepResult
 from shared.actions.context import Context, Services
 from shared.actions.slices import ContinueLater
 from shared.errors import ActionCanceled, ErrorBody
+from shared.frozen import replace
 from shared.model.operation import Operation, Outcome, Progress, Status
 from shared.operations.containment import contained
 from shared.operations.handler_runs import handler_context

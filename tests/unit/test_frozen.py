@@ -3,14 +3,14 @@
 import copy
 import pickle
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, field, fields
 from functools import cached_property
 from threading import Thread
 from typing import Any
 
 import pytest
 
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 
 
 @frozen
@@ -120,6 +120,43 @@ def test_replaced_copied_and_pickled() -> None:
     for same in (copy.copy(point), copy.deepcopy(point), pickle.loads(pickle.dumps(point))):
         assert (same, same.tags) == (point, ["a"])
     assert (fields(Closed)[-1].name, Closed.__match_args__) == ("closed", ("points", "closed"))
+
+
+def test_a_field_that_no_caller_gives() -> None:
+    """Each value has its own."""
+
+    @frozen
+    class Noting:
+        name: str
+        _seen: list[str] = field(default_factory=list[str], init=False, compare=False)
+
+        def note(self) -> list[str]:
+            self._seen.append(self.name)
+            return self._seen
+
+    first = Noting("a")
+    assert (first.note(), replace(first, name="b").note(), first.note()) == (["a", "a"], ["b"], ["a", "a"])
+
+
+def test_replaced_as_by_dataclasses() -> None:
+    """Fields are checked, what was cached is left behind, and other classes are the standard library's."""
+    shape = Closed((Point(1),))
+    assert shape.size == 1
+    more = replace(shape, points=())
+    assert (type(more), more.size, more.closed) == (Closed, 0, True)
+    for of in (shape, Point(1)):
+        with pytest.raises(TypeError):
+            replace(of, none=1)
+
+    @dataclass
+    class Checked:
+        number: int
+
+        def __post_init__(self) -> None:
+            assert self.number > 0
+
+    with pytest.raises(AssertionError):
+        replace(Checked(1), number=0)
 
 
 def test_first_values_made_in_several_threads() -> None:

@@ -6,7 +6,7 @@ The runner hands an action one input model; an ARM verb's wraps the resource, it
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from pydantic import BaseModel, ValidationError, create_model
@@ -17,7 +17,7 @@ from shared.actions.attempt_context import ActionContext, SyncActionContext
 from shared.actions.models import Model
 from shared.actions.signatures import Signature, adapter_of, read_signature
 from shared.errors import ActionFailed, DeclarationError
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 
 MAX_BODY = 30 * 1024
 """UTF-16 units of a stored resource's JSON: a column of Azure Tables holds 32 Ki."""

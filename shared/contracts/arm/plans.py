@@ -1,7 +1,6 @@
 """A write that may start: what is there, what it is to become, what it holds and what its handler is given. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from shared.contracts.arm.bodies import patch_body, put_body
 from shared.contracts.arm.names import location_name
 from shared.contracts.caller import Caller
 from shared.errors import RequestError
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 from shared.model.ids import Locator
 from shared.model.operation import Operation, RequestIdentity
 from shared.resources.model import Body, Lock, Resource, ResourceKey, ResourceRow

@@ -4,7 +4,7 @@ OData Protocol 4.01, sections 8.2.8.8 "Preference respond-async", 8.2.8.10 "Pref
 Requests".
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Literal
 
 from shared.contracts.http import Request, Response
@@ -12,7 +12,7 @@ from shared.contracts.odata.media import Metadata, Representation
 from shared.contracts.odata.messages import write_message
 from shared.contracts.odata.targets import monitor_url
 from shared.contracts.preferences import preferences
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 from shared.model.operation import Operation, Status
 
 PROFILE = "odata"

@@ -1,7 +1,6 @@
 """The data-plane routes: from request to answer, over the operation service."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from shared.actions import routes
 from shared.actions.context import Services
@@ -21,6 +20,7 @@ from shared.endpoints.dataplane.starts import Starts
 from shared.endpoints.unknown import unknown_route
 from shared.engine.port import Engine
 from shared.errors import RequestError
+from shared.frozen import replace
 from shared.model.ids import ID_PATTERN, is_valid_id
 from shared.model.operation import Operation
 from shared.operations.lists import OperationLists

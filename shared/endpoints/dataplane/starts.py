@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -21,7 +20,7 @@ from shared.contracts.scheduling import not_before
 from shared.endpoints.dataplane import retrying
 from shared.engine.port import Engine
 from shared.errors import RequestError
-from shared.frozen import frozen
+from shared.frozen import frozen, replace
 from shared.model.ids import ID_PATTERN, is_valid_id
 from shared.model.operation import Operation
 from shared.operations.locks import ResourceLocked

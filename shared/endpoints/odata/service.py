@@ -1,7 +1,6 @@
 """The OData routes: one way in for every request below the service root, alone or inside a batch."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from shared.endpoints.odata.entities import Entities
 from shared.endpoints.odata.execution import Execution
 from shared.engine.port import Engine
 from shared.errors import RequestError
+from shared.frozen import replace
 from shared.operations.after_end import AfterEnd
 from shared.operations.service import OperationService
 

@@ -5,13 +5,13 @@ operators and functions come in any case, as 4.01 demands. The grammar is `gramm
 builds the tree as it reduces, so that no text can exhaust the stack; how deep a tree nests is counted on the way.
 """
 
-from dataclasses import replace
 from typing import Any, NoReturn, cast
 
 from shared.contracts.odata.query import nodes
 from shared.contracts.odata.query.lalr import EndsEarly, Unexpected, Unreadable, parser
 from shared.contracts.odata.query.literals import read_literal
 from shared.errors import RequestError
+from shared.frozen import replace
 
 MAX_LENGTH = 4000
 """Characters of one expression."""
