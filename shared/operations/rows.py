@@ -23,6 +23,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, cast
 
 from shared.errors import ErrorBody, ErrorDetail, SettingsError
@@ -131,10 +132,9 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
 
 def _changed_columns(old: Operation, new: Operation) -> dict[str, Scalar]:
     columns: dict[str, Scalar] = {}
-    for name, columns_of in _WRITERS.items():
-        before, after = getattr(old, name), getattr(new, name)
+    for name, before, after in zip(_WRITTEN, _read_written(old), _read_written(new), strict=True):
         if before is not after and before != after:
-            columns |= columns_of(name, after)
+            columns |= _WRITERS[name](name, after)
     return columns
 
 
@@ -411,6 +411,9 @@ _WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
     "labels": lambda _, labels: _label_columns(labels),
 }
 """The columns of each field. No two fields have one in common, so what did not change is not written."""
+
+_WRITTEN = tuple(_WRITERS)
+_read_written = attrgetter(*_WRITTEN)
 
 
 def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
