@@ -95,6 +95,8 @@ class Application:
     async def open(self) -> None:
         """Open the store now, and refuse one that cannot be used. Raises SettingsError, StorageUnusable.
 
+        Where there is time before the first request, what serves starts and polls is loaded in it.
+
         The log says where another site has the namespace. On a platform that calls no such hook, the first pass of
         housekeeping and the first look at the app's health say that.
 
@@ -103,6 +105,8 @@ class Application:
         try:
             await self._use_storage()
             await self.site.conflict()
+            parts.load("answer", "Request", "Admission", "Invocation", "Runner", "HandlerThreads", "Stopping")
+            _ = self.data_plane
         except StorageUnusable:
             raise
         except (StorageUnavailable, StorageAnswerLost) as error:

@@ -106,3 +106,9 @@ _MODULES = {
 }
 
 __getattr__ = exported(__name__, _MODULES, globals())
+
+
+def load(*names: str) -> None:
+    """Load parts before they are used."""
+    for name in names:
+        __getattr__(name)
