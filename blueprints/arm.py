@@ -2,31 +2,34 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
-from blueprints.http import Respond, responder
-from shared.actions.arm.resource import ArmResource, ArmVerb
-from shared.actions.registry import Registry
-from shared.actions.routes import Endpoint
-from shared.contracts.http import Request, Response
-from shared.endpoints.admission import Admission
-from shared.endpoints.arm.boundary import answer
-from shared.endpoints.arm.monitors import ArmMonitors
-from shared.endpoints.arm.routes import Arm
-from shared.engine.port import Engine
+from blueprints.http import responder
+
+if TYPE_CHECKING:
+    from blueprints.http import Respond
+    from shared.actions.arm.resource import ArmResource, ArmVerb
+    from shared.actions.registry import Registry
+    from shared.actions.routes import Endpoint
+    from shared.contracts.http import Request, Response
+    from shared.endpoints.admission import Admission
+    from shared.endpoints.arm.monitors import ArmMonitors
+    from shared.endpoints.arm.routes import Arm
+    from shared.engine.port import Engine
 
 
 def build(
-    registry: Registry,
-    endpoints: Callable[[], Arm],
-    monitors: Callable[[Sequence[ArmResource]], ArmMonitors],
-    admission: Callable[[], Admission],
+    registry: "Registry",
+    endpoints: "Callable[[], Arm]",
+    monitors: "Callable[[Sequence[ArmResource]], ArmMonitors]",
+    admission: "Callable[[], Admission]",
 ) -> Blueprint:
     """`monitors` makes the endpoints of one namespace's monitors."""
     blueprint = Blueprint()
-    respond = responder(admission, answer)
+    respond = responder(admission, _answer)
     for resource in registry.resources:
         for verb in resource.verbs:
             _add_verb(blueprint, endpoints, resource, verb, respond)
@@ -36,8 +39,14 @@ def build(
     return blueprint
 
 
+async def _answer(request: "Request", endpoint: "Callable[[Request], Awaitable[Response]]") -> "Response":
+    from shared.endpoints.arm.boundary import answer  # noqa: PLC0415 - no import of the app waits for it
+
+    return await answer(request, endpoint)
+
+
 def _add_verb(
-    blueprint: Blueprint, endpoints: Callable[[], Arm], resource: ArmResource, verb: ArmVerb, respond: Respond
+    blueprint: Blueprint, endpoints: "Callable[[], Arm]", resource: "ArmResource", verb: "ArmVerb", respond: "Respond"
 ) -> None:
     @blueprint.function_name(verb.action.function_name)
     @blueprint.route(route=verb.action.route, methods=[verb.action.method])
@@ -47,11 +56,13 @@ def _add_verb(
         return await respond(req, lambda request: endpoints().start(request, resource, verb, engine))
 
 
-def _add_reads(blueprint: Blueprint, endpoints: Callable[[], Arm], resource: ArmResource, respond: Respond) -> None:
-    async def get(request: Request) -> Response:
+def _add_reads(
+    blueprint: Blueprint, endpoints: "Callable[[], Arm]", resource: "ArmResource", respond: "Respond"
+) -> None:
+    async def get(request: "Request") -> "Response":
         return await endpoints().get(request, resource)
 
-    async def list(request: Request) -> Response:
+    async def list(request: "Request") -> "Response":
         return await endpoints().list(request, resource)
 
     reads = resource.read_endpoints
@@ -61,7 +72,7 @@ def _add_reads(blueprint: Blueprint, endpoints: Callable[[], Arm], resource: Arm
 
 
 def _add_monitors(
-    blueprint: Blueprint, monitors: Callable[[], ArmMonitors], resource: ArmResource, respond: Respond
+    blueprint: Blueprint, monitors: "Callable[[], ArmMonitors]", resource: "ArmResource", respond: "Respond"
 ) -> None:
     endpoints = resource.monitor_endpoints
     _add_monitor(blueprint, endpoints.status, lambda request, engine: monitors().status(request, engine), respond)
@@ -71,9 +82,9 @@ def _add_monitors(
 
 def _add_monitor(
     blueprint: Blueprint,
-    endpoint: Endpoint,
-    serve: Callable[[Request, Engine], Awaitable[Response]],
-    respond: Respond,
+    endpoint: "Endpoint",
+    serve: "Callable[[Request, Engine], Awaitable[Response]]",
+    respond: "Respond",
 ) -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
@@ -83,7 +94,7 @@ def _add_monitor(
 
 
 def _add(
-    blueprint: Blueprint, endpoint: Endpoint, serve: Callable[[Request], Awaitable[Response]], respond: Respond
+    blueprint: Blueprint, endpoint: "Endpoint", serve: "Callable[[Request], Awaitable[Response]]", respond: "Respond"
 ) -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))

@@ -5,21 +5,24 @@ nothing that is not public; what they fetch asks for a key as everything else do
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint
 from blueprints.http import responder
 from shared.contracts.functions import DOCS, DOCS_FILE, OPENAPI, OPERATIONS, OPERATIONS_FILE
-from shared.endpoints.admission import Admission
-from shared.endpoints.description import Description
-from shared.endpoints.operations_ui import OperationsPage
+
+if TYPE_CHECKING:
+    from shared.endpoints.admission import Admission
+    from shared.endpoints.description import Description
+    from shared.endpoints.operations_ui import OperationsPage
 
 
 def build(
-    endpoints: Callable[[], Description],
-    operations_page: Callable[[], OperationsPage],
-    admission: Callable[[], Admission],
+    endpoints: "Callable[[], Description]",
+    operations_page: "Callable[[], OperationsPage]",
+    admission: "Callable[[], Admission]",
 ) -> Blueprint:
     blueprint = Blueprint()
     respond = responder(admission)

@@ -1,17 +1,20 @@
 """Health, and the answer to what no other function takes."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint
 from blueprints.http import exchange, respond
 from shared.contracts.functions import FALLBACK, HEALTH
-from shared.endpoints.health import Health
-from shared.endpoints.unknown import Unknown
+
+if TYPE_CHECKING:
+    from shared.endpoints.health import Health
+    from shared.endpoints.unknown import Unknown
 
 
-def build(health_of: Callable[[], Health], unknown: Callable[[], Unknown]) -> Blueprint:
+def build(health_of: "Callable[[], Health]", unknown: "Callable[[], Unknown]") -> Blueprint:
     blueprint = Blueprint()
 
     @blueprint.function_name(HEALTH.function_name)

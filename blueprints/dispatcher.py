@@ -1,17 +1,20 @@
 """`longRunningActions`: the activity that runs one attempt of an operation."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint
 from blueprints.invocations import invocation_of
+from shared import parts
 from shared.engine.port import ACTIVITY, Work
-from shared.model.times import write_time
-from shared.operations.runner import Runner
+
+if TYPE_CHECKING:
+    from shared.operations.runner import Runner
 
 
-def build(runner: Callable[[], Runner]) -> Blueprint:
+def build(runner: "Callable[[], Runner]") -> Blueprint:
     blueprint = Blueprint()
 
     @blueprint.function_name(ACTIVITY)
@@ -19,6 +22,6 @@ def build(runner: Callable[[], Runner]) -> Blueprint:
     async def dispatcher(work: str, context: func.Context):  # pyright: ignore - the binding takes no annotated result
         with invocation_of(context).entered():
             again = await runner().run(Work.parse(work))
-        return write_time(again) if again else None
+        return parts.write_time(again) if again else None
 
     return blueprint

@@ -5,23 +5,27 @@ of them, to be kept by every system outside beside the secret (docs/decisions/00
 """
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint
-from blueprints.http import Respond, responder
-from shared.actions.calls import Call
+from blueprints.http import responder
 from shared.contracts.functions import STATUS_UPDATE
-from shared.endpoints.admission import Admission
-from shared.endpoints.dataplane.calls import Calls
-from shared.endpoints.dataplane.updates import Updates
+
+if TYPE_CHECKING:
+    from blueprints.http import Respond
+    from shared.actions.calls import Call
+    from shared.endpoints.admission import Admission
+    from shared.endpoints.dataplane.calls import Calls
+    from shared.endpoints.dataplane.updates import Updates
 
 
 def build(
-    declared: Iterable[Call],
-    calls: Callable[[], Calls],
-    updates: Callable[[], Updates],
-    admission: Callable[[], Admission],
+    declared: "Iterable[Call]",
+    calls: "Callable[[], Calls]",
+    updates: "Callable[[], Updates]",
+    admission: "Callable[[], Admission]",
 ) -> Blueprint:
     blueprint = Blueprint()
     respond = responder(admission)
@@ -36,7 +40,7 @@ def build(
     return blueprint
 
 
-def _add_call(blueprint: Blueprint, calls: Callable[[], Calls], call: Call, respond: Respond) -> None:
+def _add_call(blueprint: Blueprint, calls: "Callable[[], Calls]", call: "Call", respond: "Respond") -> None:
     @blueprint.function_name(call.endpoint.function_name)
     @blueprint.route(route=call.endpoint.route, methods=["POST"])
     async def caller(req: func.HttpRequest) -> func.HttpResponse:

@@ -2,19 +2,23 @@
 
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
 from shared.contracts.functions import HOUSEKEEPING
-from shared.engine.port import Engine
 from shared.errors import SettingsError, StorageError
-from shared.operations.housekeeping import Housekeeping
+
+if TYPE_CHECKING:
+    from shared.engine.port import Engine
+    from shared.operations.housekeeping import Housekeeping
+
 
 _log = logging.getLogger(__name__)
 
 
-def build(schedule: str, housekeeping_of: Callable[[], Housekeeping]) -> Blueprint:
+def build(schedule: str, housekeeping_of: "Callable[[], Housekeeping]") -> Blueprint:
     """`schedule`: NCRONTAB."""
     blueprint = Blueprint()
 
@@ -27,7 +31,7 @@ def build(schedule: str, housekeeping_of: Callable[[], Housekeeping]) -> Bluepri
     return blueprint
 
 
-async def run_pass(housekeeping_of: Callable[[], Housekeeping], engine: Engine) -> None:
+async def run_pass(housekeeping_of: "Callable[[], Housekeeping]", engine: "Engine") -> None:
     """One pass, told in a line of the log. It comes again and again, so what is wrong is a line, too."""
     try:
         report = await housekeeping_of().run(engine)

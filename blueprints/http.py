@@ -2,52 +2,55 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared.contracts.http import Request, Response
-from shared.endpoints.admission import Admission, Endpoint
-from shared.endpoints.boundary import answer
-from shared.telemetry import continued
+from shared import parts
 
-Respond = Callable[[func.HttpRequest, Endpoint], Awaitable[func.HttpResponse]]
+if TYPE_CHECKING:
+    from shared.contracts.http import Request, Response
+    from shared.endpoints.admission import Admission, Endpoint
+
+    Respond = Callable[[func.HttpRequest, Endpoint], Awaitable[func.HttpResponse]]
 
 
 def responder(
-    admission: Callable[[], Admission], boundary: Callable[[Request, Endpoint], Awaitable[Response]] = answer
-) -> Respond:
+    admission: "Callable[[], Admission]", boundary: "Callable[[Request, Endpoint], Awaitable[Response]] | None" = None
+) -> "Respond":
     """What answers requests in the manner of a profile's boundary, as many at a time as are admitted."""
 
-    async def respond(request: func.HttpRequest, endpoint: Endpoint) -> func.HttpResponse:
-        async def admitted(request: Request) -> Response:
+    async def respond(request: func.HttpRequest, endpoint: "Endpoint") -> func.HttpResponse:
+        async def admitted(request: "Request") -> "Response":
             return await admission().serve(request, endpoint)
 
-        return await exchange(request, lambda request: boundary(request, admitted))
+        serve = boundary or parts.answer
+        return await exchange(request, lambda request: serve(request, admitted))
 
     return respond
 
 
-async def respond(request: func.HttpRequest, endpoint: Endpoint) -> func.HttpResponse:
+async def respond(request: func.HttpRequest, endpoint: "Endpoint") -> func.HttpResponse:
     """The endpoint's answer to an SDK request, or the error it ended in, however many others are under way."""
-    return await exchange(request, lambda request: answer(request, endpoint))
+    return await exchange(request, lambda request: parts.answer(request, endpoint))
 
 
-async def exchange(request: func.HttpRequest, serve: Endpoint) -> func.HttpResponse:
+async def exchange(request: func.HttpRequest, serve: "Endpoint") -> func.HttpResponse:
     """What `serve` answers to an SDK request.
 
     HEAD is served as the GET that it stands for. The host leaves the body out of its answer, and adds no Content-Length
     then (RFC 9110, sections 8.6 and 9.3.2; Kestrel, `HttpProtocol`).
     """
-    with continued(request.headers.get("traceparent")):
+    with parts.continued(request.headers.get("traceparent")):
         response = await serve(_from_sdk(request))
     if request.method.upper() == "HEAD" and response.body:
         response = replace(response, headers={**response.headers, "Content-Length": str(len(response.body))})
     return _to_sdk(response)
 
 
-def _from_sdk(request: func.HttpRequest) -> Request:
+def _from_sdk(request: func.HttpRequest) -> "Request":
     method = request.method.upper()
-    return Request(
+    return parts.Request(
         method="GET" if method == "HEAD" else method,
         url=request.url,
         headers={name.lower(): value for name, value in request.headers.items()},
@@ -58,7 +61,7 @@ def _from_sdk(request: func.HttpRequest) -> Request:
     )
 
 
-def _to_sdk(response: Response) -> func.HttpResponse:
+def _to_sdk(response: "Response") -> func.HttpResponse:
     # The host does not take a missing content type, not even for an empty body. It is given as a header, because the
     # SDK adds a charset to a text type that is given as `mimetype`, also to one that has a charset.
     return func.HttpResponse(

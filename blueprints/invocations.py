@@ -6,10 +6,12 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.operations.invocations import Invocation
+from shared import parts
 
 
-def invocation_of(context: func.Context, modules: Mapping[str, Any] = sys.modules) -> Invocation:
+def invocation_of(context: func.Context, modules: Mapping[str, Any] = sys.modules) -> "parts.Invocation":
     """What the function is given as `context`; `modules` has the worker's runtime where that is a package (3.13 on)."""
     runtime = modules.get("azure_functions_runtime")
-    return Invocation(context.invocation_id, context.thread_local_storage, getattr(runtime, "invocation_id_cv", None))
+    return parts.Invocation(
+        context.invocation_id, context.thread_local_storage, getattr(runtime, "invocation_id_cv", None)
+    )

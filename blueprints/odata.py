@@ -9,22 +9,22 @@ from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationCli
 from blueprints.http import exchange
 from blueprints.invocations import invocation_of
 from shared.actions.odata.routes import MONITOR_ROUTE
-from shared.actions.odata.service import ODataService
-from shared.actions.routes import Endpoint
-from shared.contracts.http import Request, Response
-from shared.engine.port import Engine
 
 if TYPE_CHECKING:
+    from shared.actions.odata.service import ODataService
+    from shared.actions.routes import Endpoint
+    from shared.contracts.http import Request, Response
     from shared.endpoints.odata.service import OData
+    from shared.engine.port import Engine
 
-Answer = Callable[[Request, Engine | None], Awaitable[Response]]
+    Answer = Callable[[Request, Engine | None], Awaitable[Response]]
 
 
-def build(service: ODataService, endpoints: "Callable[[], OData]") -> Blueprint:
+def build(service: "ODataService", endpoints: "Callable[[], OData]") -> Blueprint:
     """The first OData request loads the endpoints: no other function's cold start waits for that."""
     blueprint = Blueprint()
 
-    async def answer(request: Request, engine: Engine | None) -> Response:
+    async def answer(request: "Request", engine: "Engine | None") -> "Response":
         return await endpoints().answer(request, engine)
 
     for endpoint in service.endpoints():
@@ -35,7 +35,7 @@ def build(service: ODataService, endpoints: "Callable[[], OData]") -> Blueprint:
     return blueprint
 
 
-def _add_starter(blueprint: Blueprint, answer: Answer, endpoint: Endpoint) -> None:
+def _add_starter(blueprint: Blueprint, answer: "Answer", endpoint: "Endpoint") -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
     @blueprint.durable_client_input(client_name="client")
@@ -46,7 +46,7 @@ def _add_starter(blueprint: Blueprint, answer: Answer, endpoint: Endpoint) -> No
             return await exchange(req, lambda request: answer(request, DurableEngine(client)))
 
 
-def _add_reader(blueprint: Blueprint, answer: Answer, endpoint: Endpoint) -> None:
+def _add_reader(blueprint: Blueprint, answer: "Answer", endpoint: "Endpoint") -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
     async def reader(req: func.HttpRequest) -> func.HttpResponse:

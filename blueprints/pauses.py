@@ -1,17 +1,20 @@
 """The operators' switch for actions that are paused."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint
 from blueprints.http import responder
 from shared.contracts.functions import PAUSE, PAUSES, RESUME
-from shared.endpoints.admission import Admission
-from shared.endpoints.pauses import PauseSwitch
+
+if TYPE_CHECKING:
+    from shared.endpoints.admission import Admission
+    from shared.endpoints.pauses import PauseSwitch
 
 
-def build(switch: Callable[[], PauseSwitch], admission: Callable[[], Admission]) -> Blueprint:
+def build(switch: "Callable[[], PauseSwitch]", admission: "Callable[[], Admission]") -> Blueprint:
     blueprint = Blueprint()
     respond = responder(admission)
 

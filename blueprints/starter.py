@@ -1,20 +1,26 @@
 """One HTTP function per declared action and per declared read."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
-from blueprints.http import Respond, responder
-from shared.actions.declaration import Action, Read
+from blueprints.http import responder
 from shared.actions.patterns import Pattern, operation_endpoints
-from shared.actions.registry import Registry
 from shared.actions.routes import READ
-from shared.endpoints.admission import Admission
-from shared.endpoints.dataplane.routes import DataPlane
+
+if TYPE_CHECKING:
+    from blueprints.http import Respond
+    from shared.actions.declaration import Action, Read
+    from shared.actions.registry import Registry
+    from shared.endpoints.admission import Admission
+    from shared.endpoints.dataplane.routes import DataPlane
 
 
-def build(registry: Registry, endpoints: Callable[[], DataPlane], admission: Callable[[], Admission]) -> Blueprint:
+def build(
+    registry: "Registry", endpoints: "Callable[[], DataPlane]", admission: "Callable[[], Admission]"
+) -> Blueprint:
     blueprint = Blueprint()
     respond = responder(admission)
     for action in registry.actions.values():
@@ -26,7 +32,9 @@ def build(registry: Registry, endpoints: Callable[[], DataPlane], admission: Cal
     return blueprint
 
 
-def _add_action(blueprint: Blueprint, endpoints: Callable[[], DataPlane], action: Action, respond: Respond) -> None:
+def _add_action(
+    blueprint: Blueprint, endpoints: "Callable[[], DataPlane]", action: "Action", respond: "Respond"
+) -> None:
     @blueprint.function_name(action.function_name)
     @blueprint.route(route=action.route, methods=[action.method])
     @blueprint.durable_client_input(client_name="client")
@@ -35,7 +43,7 @@ def _add_action(blueprint: Blueprint, endpoints: Callable[[], DataPlane], action
 
 
 def _add_operation_monitor(
-    blueprint: Blueprint, endpoints: Callable[[], DataPlane], action: Action, respond: Respond
+    blueprint: Blueprint, endpoints: "Callable[[], DataPlane]", action: "Action", respond: "Respond"
 ) -> None:
     get, cancel, delete = operation_endpoints(action.function_name, action.route, action.where)
 
@@ -59,7 +67,7 @@ def _add_operation_monitor(
         return await respond(req, lambda request: endpoints().operation_delete(request, action, engine))
 
 
-def _add_read(blueprint: Blueprint, endpoints: Callable[[], DataPlane], read: Read, respond: Respond) -> None:
+def _add_read(blueprint: Blueprint, endpoints: "Callable[[], DataPlane]", read: "Read", respond: "Respond") -> None:
     @blueprint.function_name(read.function_name)
     @blueprint.route(route=read.route, methods=READ)
     async def reader(req: func.HttpRequest) -> func.HttpResponse:

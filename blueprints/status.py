@@ -4,11 +4,12 @@ A read starts an operation again that was lost.
 """
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
-from blueprints.http import Respond, responder
+from blueprints.http import responder
 from shared.actions.patterns import alias_endpoint
 from shared.contracts.functions import (
     STATUS,
@@ -18,12 +19,15 @@ from shared.contracts.functions import (
     STATUS_RESULT,
     STATUS_RETRY,
 )
-from shared.endpoints.admission import Admission
-from shared.endpoints.dataplane.routes import DataPlane
+
+if TYPE_CHECKING:
+    from blueprints.http import Respond
+    from shared.endpoints.admission import Admission
+    from shared.endpoints.dataplane.routes import DataPlane
 
 
 def build(
-    exclusive_resources: Mapping[str, str], endpoints: Callable[[], DataPlane], admission: Callable[[], Admission]
+    exclusive_resources: Mapping[str, str], endpoints: "Callable[[], DataPlane]", admission: "Callable[[], Admission]"
 ) -> Blueprint:
     """`exclusive_resources`: templates of resources, each with the action that declares it."""
     blueprint = Blueprint()
@@ -69,7 +73,7 @@ def build(
 
 
 def _add_alias(
-    blueprint: Blueprint, endpoints: Callable[[], DataPlane], template: str, where: str, respond: Respond
+    blueprint: Blueprint, endpoints: "Callable[[], DataPlane]", template: str, where: str, respond: "Respond"
 ) -> None:
     alias = alias_endpoint(template, where)
 

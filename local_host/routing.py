@@ -38,6 +38,12 @@ class _Compiled:
     template: str
     segments: tuple[Segment, ...] | None  # None: the host accepts the route and answers it nowhere
 
+    @property
+    def first(self) -> str | None:
+        """What a path has to begin with, in lower case; None where that is open."""
+        literal = self.segments[0].literal if self.segments else None
+        return literal.text.lower() if literal else None
+
 
 class Router:
     """Routes compiled once; `match` is called for every request."""
@@ -48,6 +54,13 @@ class Router:
         self.prefix = prefix.strip("/")
         self._routes = [_compile(route, self.prefix) for route in ordered]
         _refuse_same_routes(self._routes)
+        self._open = [each for each in self._routes if each.first is None]
+        self._by_first = {
+            first: [each for each in self._routes if each.first in (first, None)]
+            for first in {each.first for each in self._routes}
+            if first is not None
+        }
+        """The routes that a path with this first segment may meet, in order."""
 
     @property
     def routes(self) -> Sequence[tuple[HttpRoute, str]]:
@@ -68,9 +81,11 @@ class Router:
         pieces = _tokenize(decode_path(raw_path))
         if pieces is None:
             return None
-        for compiled in self._routes:
+        method = method.upper()
+        first = pieces[0].removesuffix("/").lower() if pieces else ""
+        for compiled in self._by_first.get(first, self._open):
             methods = compiled.declared.methods
-            if compiled.segments is None or (methods and method.upper() not in methods):
+            if compiled.segments is None or (methods and method not in methods):
                 continue
             values = _match(compiled.segments, pieces)
             if values is not None:

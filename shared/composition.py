@@ -12,60 +12,21 @@ from random import random
 from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
-from shared.actions.context import Context, Services
+from shared import parts
 from shared.actions.declaration import Action
 from shared.actions.registry import HOST_MARGIN, Registry
 from shared.actions.routes import check_distinct
 from shared.contracts.functions import BUILT_IN, FALLBACK, HOUSEKEEPING, OTHER_FUNCTIONS
-from shared.contracts.headers import check_platform_auth
-from shared.contracts.http import Request, Response
 from shared.errors import SettingsError, StorageAnswerLost, StorageUnavailable, StorageUnusable
-from shared.model.operation import Operation
 from shared.model.timing import Clock, Timing
-from shared.operations.after_end import DeclaredAfterEnd
-from shared.operations.attempt import LiveAttempts
-from shared.operations.external import ExternalOperations
-from shared.operations.handler_places import WaitingRoom
-from shared.operations.handler_processes import HandlerProcesses, check_supported
-from shared.operations.handler_threads import HandlerThreads
-from shared.operations.housekeeping import Housekeeping
-from shared.operations.inline import InlineRuns
-from shared.operations.invocations import InvocationThreads
-from shared.operations.lists import OperationLists
-from shared.operations.lock_sweep import LockSweep
-from shared.operations.locks import Locks
-from shared.operations.pacing import Pacing
-from shared.operations.pauses import Pause, Pauses
-from shared.operations.records import OperationRecords
-from shared.operations.recovery import Recovery
-from shared.operations.removal import Removals
-from shared.operations.runner import Runner
-from shared.operations.schema import check_schema
-from shared.operations.service import OperationService
-from shared.operations.site import Site, SiteName
-from shared.operations.stopping import Stopping
-from shared.operations.usable_cores import usable_cores
-from shared.resources.operations import ResourcesById, roll_forward
-from shared.resources.service import Resources
 from shared.settings import ACTIVITY_PLACES, MOST_HANDLER_PROCESSES, OTHER_ACTIVITIES, Settings
-from shared.storage.ports import Storage
 from shared.system_clock import SystemClock
 
 if TYPE_CHECKING:
     from shared.actions.arm.resource import ArmResource
-    from shared.endpoints.admission import Admission
-    from shared.endpoints.arm.delegation import Delegations
-    from shared.endpoints.arm.monitors import ArmMonitors
-    from shared.endpoints.arm.routes import Arm
-    from shared.endpoints.dataplane.calls import Calls
-    from shared.endpoints.dataplane.routes import DataPlane
-    from shared.endpoints.dataplane.updates import Updates
-    from shared.endpoints.description import Description
-    from shared.endpoints.health import Health
-    from shared.endpoints.odata.service import OData
-    from shared.endpoints.operations_ui import OperationsPage
-    from shared.endpoints.pauses import PauseSwitch
-    from shared.endpoints.unknown import Unknown
+    from shared.contracts.http import Request, Response
+    from shared.model.operation import Operation
+    from shared.storage.ports import Storage
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +43,7 @@ class Application:
         registry: Registry,
         *,
         settings: Settings | None = None,
-        storage: Storage | None = None,
+        storage: "Storage | None" = None,
         host_json: Path | None = None,
         function_timeout: timedelta | None = None,
         clock: Clock | None = None,
@@ -99,7 +60,9 @@ class Application:
         self.timing = timing or Timing()
         check_distinct((*OTHER_FUNCTIONS, *self.endpoints), fallback=FALLBACK)
         registry.check_timeouts(function_timeout, total_deadline=self.timing.total_deadline)
-        check_supported(registry.runnable.values(), registry.package)
+        computing = [action for action in registry.runnable.values() if action.in_process]
+        if computing:
+            parts.check_supported(computing, registry.package)
         self._settings = settings
         self._host_json = host_json
         self._storage = storage
@@ -124,19 +87,19 @@ class Application:
             return Settings.read({})
 
     @property
-    def storage(self) -> Storage:
+    def storage(self) -> "Storage":
         if self._storage is not None:
             return self._storage
         if self._opened is None:
             # The SDKs log every request with its keys at INFO, several lines each.
             logging.getLogger("azure").setLevel(logging.WARNING)
-            from shared.storage.factory import open_storage  # noqa: PLC0415 - the adapters import SDKs
-
-            self._opened = open_storage(self.settings, clock=self.clock)
+            self._opened = parts.open_storage(self.settings, clock=self.clock)
         return self._opened
 
     async def open(self) -> None:
         """Open the store now, and refuse one that cannot be used. Raises SettingsError, StorageUnusable.
+
+        Where there is time before the first request, what serves starts and polls is loaded in it.
 
         The log says where another site has the namespace. On a platform that calls no such hook, the first pass of
         housekeeping and the first look at the app's health say that.
@@ -147,6 +110,8 @@ class Application:
         try:
             await self._use_storage()
             await self.site.conflict()
+            parts.load("answer", "Request", "Admission", "Invocation", "Runner", "HandlerThreads", "Stopping")
+            _ = self.data_plane
         except StorageUnusable:
             raise
         except (StorageUnavailable, StorageAnswerLost) as error:
@@ -166,23 +131,23 @@ class Application:
     # Services
 
     @cached_property
-    def records(self) -> OperationRecords:
-        return OperationRecords(
+    def records(self) -> "parts.OperationRecords":
+        return parts.OperationRecords(
             self.storage, clock=self.clock, timing=self.timing, lists_all=self.settings.trust_platform_auth
         )
 
     @cached_property
-    def site(self) -> Site:
+    def site(self) -> "parts.Site":
         settings = self.settings
-        name = SiteName(settings.site_name, settings.slot_name, settings.task_hub)
-        return Site(self.storage, settings.namespace, name, clock=self.clock, timing=self.timing)
+        name = parts.SiteName(settings.site_name, settings.slot_name, settings.task_hub)
+        return parts.Site(self.storage, settings.namespace, name, clock=self.clock, timing=self.timing)
 
     @cached_property
-    def recovery(self) -> Recovery:
-        async def delegate(operation: Operation) -> Operation:
+    def recovery(self) -> "parts.Recovery":
+        async def delegate(operation: "Operation") -> "Operation":
             return await self.delegations.again(operation)
 
-        return Recovery(
+        return parts.Recovery(
             self.records,
             self.runnable,
             self.site,
@@ -194,32 +159,34 @@ class Application:
         )
 
     @cached_property
-    def removals(self) -> Removals:
-        return Removals(self.records, self.site, self.runnable, self.services, clock=self.clock, timing=self.timing)
+    def removals(self) -> "parts.Removals":
+        return parts.Removals(
+            self.records, self.site, self.runnable, self.services, clock=self.clock, timing=self.timing
+        )
 
     @cached_property
-    def live(self) -> LiveAttempts:
-        return LiveAttempts(clock=self.clock, timing=self.timing)
+    def live(self) -> "parts.LiveAttempts":
+        return parts.LiveAttempts(clock=self.clock, timing=self.timing)
 
     @cached_property
-    def stop(self) -> Stopping:
-        return Stopping(self.live)
+    def stop(self) -> "parts.Stopping":
+        return parts.Stopping(self.live)
 
     async def stopping(self) -> None:
         """Claim nothing more and let go of what runs: for a host that knows that it stops."""
         await self.stop.stopping()
 
     @cached_property
-    def locks(self) -> Locks:
-        return Locks(self.storage, self.records, clock=self.clock, timing=self.timing)
+    def locks(self) -> "parts.Locks":
+        return parts.Locks(self.storage, self.records, clock=self.clock, timing=self.timing)
 
     @cached_property
-    def pauses(self) -> Pauses:
-        return Pauses(self.storage, self.settings.paused_actions, clock=self.clock, timing=self.timing)
+    def pauses(self) -> "parts.Pauses":
+        return parts.Pauses(self.storage, self.settings.paused_actions, clock=self.clock, timing=self.timing)
 
     @cached_property
-    def service(self) -> OperationService:
-        return OperationService(
+    def service(self) -> "parts.OperationService":
+        return parts.OperationService(
             self.records,
             self.recovery,
             self.removals,
@@ -227,17 +194,17 @@ class Application:
             self.locks,
             clock=self.clock,
             timing=self.timing,
-            pacing=Pacing(self.runnable, self.live.durations, clock=self.clock, timing=self.timing),
+            pacing=parts.Pacing(self.runnable, self.live.durations, clock=self.clock, timing=self.timing),
             pauses=self.pauses,
         )
 
     @cached_property
-    def resources(self) -> Resources:
-        return Resources(self.storage, self.records, clock=self.clock, timing=self.timing)
+    def resources(self) -> "parts.Resources":
+        return parts.Resources(self.storage, self.records, clock=self.clock, timing=self.timing)
 
     @cached_property
-    def external(self) -> ExternalOperations:
-        return ExternalOperations(
+    def external(self) -> "parts.ExternalOperations":
+        return parts.ExternalOperations(
             self.records,
             clock=self.clock,
             timing=self.timing,
@@ -247,35 +214,35 @@ class Application:
         )
 
     @cached_property
-    def services(self) -> Services:
+    def services(self) -> "parts.Services":
         """What the code of actions is given."""
-        return Services(
+        return parts.Services(
             settings=self.settings,
             storage=self.storage,
             clock=self.clock,
             locks=self.locks,
-            resources=ResourcesById(self.resources),
+            resources=parts.ResourcesById(self.resources),
             external=self.external,
         )
 
     @cached_property
-    def after_end(self) -> DeclaredAfterEnd:
-        async def settle(operation: Operation) -> None:
-            await roll_forward(self.resources, operation)
+    def after_end(self) -> "parts.DeclaredAfterEnd":
+        async def settle(operation: "Operation") -> None:
+            await parts.roll_forward(self.resources, operation)
 
-        return DeclaredAfterEnd(self.runnable, self.services, settle)
-
-    @cached_property
-    def waiting_room(self) -> WaitingRoom:
-        return WaitingRoom(clock=self.clock, timing=self.timing)
+        return parts.DeclaredAfterEnd(self.runnable, self.services, settle)
 
     @cached_property
-    def threads(self) -> HandlerThreads:
-        return HandlerThreads(self.settings.sync_handler_threads, self.waiting_room)
+    def waiting_room(self) -> "parts.WaitingRoom":
+        return parts.WaitingRoom(clock=self.clock, timing=self.timing)
 
     @cached_property
-    def processes(self) -> HandlerProcesses:
-        return HandlerProcesses(
+    def threads(self) -> "parts.HandlerThreads":
+        return parts.HandlerThreads(self.settings.sync_handler_threads, self.waiting_room)
+
+    @cached_property
+    def processes(self) -> "parts.HandlerProcesses":
+        return parts.HandlerProcesses(
             self._handler_processes,
             self.waiting_room,
             package=self.registry.package,
@@ -286,7 +253,7 @@ class Application:
 
     @property
     def _handler_processes(self) -> int:
-        return self.settings.handler_processes or min(usable_cores(), MOST_HANDLER_PROCESSES)
+        return self.settings.handler_processes or min(parts.usable_cores(), MOST_HANDLER_PROCESSES)
 
     def _check_activity_places(self) -> None:
         """Say so, once, where the host runs fewer activities at a time than the settings ask for."""
@@ -302,13 +269,13 @@ class Application:
             _log.warning(line, places, wanted, ACTIVITY_PLACES, wanted, extra={"event": "few_activities"})
 
     @cached_property
-    def runner(self) -> Runner:
+    def runner(self) -> "parts.Runner":
         """Made on the first invocation that may run an attempt; from then on the app heeds the stop signal, and what
         `asyncio.to_thread` runs logs for the invocation that has called it."""
         self.stop.install()
         self._check_activity_places()
-        asyncio.get_running_loop().set_default_executor(InvocationThreads(thread_name_prefix="asyncio"))
-        return Runner(
+        asyncio.get_running_loop().set_default_executor(parts.InvocationThreads(thread_name_prefix="asyncio"))
+        return parts.Runner(
             self.records,
             self.runnable,
             self.threads,
@@ -325,12 +292,12 @@ class Application:
         )
 
     @cached_property
-    def inline(self) -> InlineRuns:
-        return InlineRuns(self.service, self.runner, self.live, clock=self.clock, timing=self.timing)
+    def inline(self) -> "parts.InlineRuns":
+        return parts.InlineRuns(self.service, self.runner, self.live, clock=self.clock, timing=self.timing)
 
     @cached_property
-    def housekeeping(self) -> Housekeeping:
-        return Housekeeping(
+    def housekeeping(self) -> "parts.Housekeeping":
+        return parts.Housekeeping(
             self.records,
             self.recovery,
             self.removals,
@@ -339,11 +306,11 @@ class Application:
             timing=self.timing,
             randomness=random,
             after_end=self.after_end,
-            sweeps={"locks": LockSweep(self.locks, clock=self.clock), **self._declared_sweeps()},
+            sweeps={"locks": parts.LockSweep(self.locks, clock=self.clock), **self._declared_sweeps()},
         )
 
     def _declared_sweeps(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        context = Context(owner="", base_url=self.settings.own_url, api_version="", services=self.services)
+        context = parts.Context(owner="", base_url=self.settings.own_url, api_version="", services=self.services)
         return {name: partial(sweep, context) for name, sweep in self.registry.sweeps.items()}
 
     @cached_property
@@ -351,72 +318,52 @@ class Application:
         """All that an operation can be of: what is declared, and the actions that profiles bring along."""
         actions = _Runnable(self.registry.runnable)
         if self.registry.odata is not None:
-            from shared.actions.odata.routes import BATCH_ACTION  # noqa: PLC0415 - only where there is a service
-
-            actions.add_internal_action(BATCH_ACTION, lambda: self.odata.batches.action)
+            actions.add_internal_action(parts.BATCH_ACTION, lambda: self.odata.batches.action)
         return actions
 
     # Endpoints
 
     @cached_property
-    def admission(self) -> "Admission":
-        from shared.endpoints.admission import Admission  # noqa: PLC0415
-
-        return Admission(self.settings.max_concurrent_requests)
+    def admission(self) -> "parts.Admission":
+        return parts.Admission(self.settings.max_concurrent_requests)
 
     @cached_property
-    def data_plane(self) -> "DataPlane":
-        from shared.endpoints.dataplane.routes import DataPlane  # noqa: PLC0415
-
-        return DataPlane(
-            self.service, OperationLists(self.storage), self.services, self.endpoints, self.registry.actions
+    def data_plane(self) -> "parts.DataPlane":
+        return parts.DataPlane(
+            self.service, parts.OperationLists(self.storage), self.services, self.endpoints, self.registry.actions
         )
 
     @cached_property
-    def pause_switch(self) -> "PauseSwitch":
-        from shared.endpoints.pauses import PauseSwitch  # noqa: PLC0415
-
-        return PauseSwitch(self.pauses, self.settings, lambda: list(self.runnable))
+    def pause_switch(self) -> "parts.PauseSwitch":
+        return parts.PauseSwitch(self.pauses, self.settings, lambda: list(self.runnable))
 
     @cached_property
-    def calls(self) -> "Calls":
-        from shared.endpoints.dataplane.calls import Calls  # noqa: PLC0415
-
-        return Calls(self.services)
+    def calls(self) -> "parts.Calls":
+        return parts.Calls(self.services)
 
     @cached_property
-    def updates(self) -> "Updates":
-        from shared.endpoints.dataplane.updates import Updates  # noqa: PLC0415
-
-        return Updates(self.external, self.settings)
+    def updates(self) -> "parts.Updates":
+        return parts.Updates(self.external, self.settings)
 
     @cached_property
-    def arm(self) -> "Arm":
-        from shared.endpoints.arm.routes import Arm  # noqa: PLC0415
-
-        return Arm(self.service, self.resources, self.delegations, self.services)
+    def arm(self) -> "parts.Arm":
+        return parts.Arm(self.service, self.resources, self.delegations, self.services)
 
     @cached_property
-    def delegations(self) -> "Delegations":
-        from shared.endpoints.arm.delegation import Delegations  # noqa: PLC0415
+    def delegations(self) -> "parts.Delegations":
+        return parts.Delegations(self.external, self.registry.delegated, self.services)
 
-        return Delegations(self.external, self.registry.delegated, self.services)
-
-    def arm_monitors(self, declared: "Sequence[ArmResource]") -> "ArmMonitors":
+    def arm_monitors(self, declared: "Sequence[ArmResource]") -> "parts.ArmMonitors":
         """Those of one namespace, whose resources are `declared`."""
-        from shared.endpoints.arm.monitors import ArmMonitors  # noqa: PLC0415
-
-        return ArmMonitors(self.service, self.after_end, self.settings, declared)
+        return parts.ArmMonitors(self.service, self.after_end, self.settings, declared)
 
     @cached_property
-    def odata(self) -> "OData":
-        from shared.endpoints.odata.service import OData  # noqa: PLC0415
-
+    def odata(self) -> "parts.OData":
         assert self.registry.odata is not None, "asked for where a service is declared"
-        return OData(
+        return parts.OData(
             declared=self.registry.odata,
             operations=self.service,
-            inline=self.inline,
+            inline=lambda: self.inline,
             after_end=self.after_end,
             services=self.services,
             longest_attempt=self.function_timeout - HOST_MARGIN if self.function_timeout else None,
@@ -424,59 +371,48 @@ class Application:
         )
 
     @cached_property
-    def description(self) -> "Description":
-        from shared.endpoints.description import Description  # noqa: PLC0415
-        from shared.endpoints.docs_files import docs_files  # noqa: PLC0415
-
-        return Description(self.registry, self.settings, docs_files())
+    def description(self) -> "parts.Description":
+        return parts.Description(self.registry, self.settings, parts.docs_files())
 
     @cached_property
-    def operations_page(self) -> "OperationsPage":
-        from shared.endpoints.operations_ui import OperationsPage  # noqa: PLC0415
-
-        return OperationsPage()
+    def operations_page(self) -> "parts.OperationsPage":
+        return parts.OperationsPage()
 
     @cached_property
-    def health(self) -> "Health":
-        from shared.endpoints.health import Health  # noqa: PLC0415
-
+    def health(self) -> "parts.Health":
         checks = (self._use_storage, self._know_callers, self._have_namespace)
-        return Health(checks, self._paused, clock=self.clock, timing=self.timing)
+        return parts.Health(checks, self._paused, clock=self.clock, timing=self.timing)
 
-    async def _paused(self) -> Sequence[Pause]:
+    async def _paused(self) -> "Sequence[parts.Pause]":
         return await self.pauses.current()
 
     async def _use_storage(self) -> None:
-        await check_schema(self.storage.table("operations"))
+        await parts.check_schema(self.storage.table("operations"))
         await self.storage.container("operations").info("health")
 
     async def _know_callers(self) -> None:
-        check_platform_auth(self.settings)
+        parts.check_platform_auth(self.settings)
 
     async def _have_namespace(self) -> None:
         await self.site.check()
 
     @cached_property
-    def unknown(self) -> "Unknown":
-        from shared.endpoints.unknown import Unknown  # noqa: PLC0415
-
+    def unknown(self) -> "parts.Unknown":
         odata = None if self.registry.odata is None else self._answer_odata
-        return Unknown(self.endpoints, odata, self.settings_at_import.root_path)
+        return parts.Unknown(self.endpoints, odata, self.settings_at_import.root_path)
 
-    async def _answer_odata(self, request: Request) -> Response:
+    async def _answer_odata(self, request: "Request") -> "Response":
         return await self.odata.answer(request)
 
-    async def _complete(self, operation: Operation, result: Any) -> Any:
+    async def _complete(self, operation: "Operation", result: Any) -> Any:
         """What is stored where another system reports `result`: of a PUT, the resource."""
         verb = self.registry.delegated.get(operation.action)
         if verb is None:
             return result
-        from shared.actions.arm.delegation import completed  # noqa: PLC0415 - only where something is delegated
-
         input_json = await self.records.load_payload(operation.input)
-        return await completed(verb, input_json or b"{}", result)
+        return await parts.completed(verb, input_json or b"{}", result)
 
-    async def _after_external_end(self, operation: Operation) -> None:
+    async def _after_external_end(self, operation: "Operation") -> None:
         self.live.completions.notify(operation)
         await self.after_end(operation)
 

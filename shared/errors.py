@@ -19,11 +19,13 @@ LroError
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from itertools import islice
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from shared.frozen import frozen, replace
 
 
 class LroError(Exception):
@@ -45,7 +47,7 @@ class DeclarationError(LroError):
         super().__init__(" ".join(message.split()))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorDetail:
     """One entry of `error.details` (Azure REST API Guidelines, "Handling errors")."""
 
@@ -151,7 +153,7 @@ class StorageUnusable(StorageUnavailable):
     """The store does not serve this app until somebody has put right what the message says: an app does not start."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorBody:
     """The inside of `{"error": ...}`: what clients are shown and what a Failed outcome stores."""
 

@@ -10,11 +10,11 @@ import asyncio
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from shared.errors import ActionCanceled, FenceLost, RequestError, StorageConflict, TransitionError
+from shared.frozen import frozen
 
 SCOPE = "lro"
 """The name of the instrumentation, beside each span and metric."""
@@ -156,7 +156,7 @@ def _remote(header: str) -> Any:
     return TraceContextTextMapPropagator().extract({"traceparent": header}, Context())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Metric:
     """A metric by its name, its unit (UCUM) and a sentence on it."""
 

@@ -3,7 +3,7 @@
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -12,6 +12,7 @@ from shared.actions.context import Context
 from shared.actions.files import FileUploads, ResultFile, SyncResultFile
 from shared.actions.progress import cut_to_fit
 from shared.errors import ActionCanceled, ActionFailed
+from shared.frozen import frozen
 from shared.model.files import DEFAULT_TYPE
 from shared.model.ids import Locator
 from shared.model.operation import Progress
@@ -66,7 +67,7 @@ class Attempt(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AttemptContext(Context):
     """What both kinds of handlers are given."""
 
@@ -137,7 +138,7 @@ class AttemptContext(Context):
         return await self.services.resources.save_properties_of(resource_id, holder, properties)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ActionContext(AttemptContext):
     """One slice of an attempt, as an async handler sees it."""
 
@@ -186,7 +187,7 @@ class ActionContext(AttemptContext):
         return await self._save_properties(resource_id, properties)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class SyncActionContext(AttemptContext):
     """One slice of an attempt, as a `def` handler sees it. For the handler's own thread."""
 

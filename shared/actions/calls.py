@@ -5,15 +5,15 @@ async def take_work_order(context: RequestContext) -> WorkOrder | None: ...
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from shared.actions.declaration import NAME, Read, answered_at_once
 from shared.actions.parameters import ROUTE, decorator
 from shared.actions.routes import Endpoint
+from shared.frozen import frozen
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False, slots=False)
 class Call:
     """A synchronous POST. Calling it calls the handler."""
 

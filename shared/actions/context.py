@@ -9,12 +9,13 @@ Context          everywhere: storage, settings, clock, ARM resources, operations
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from shared.actions.policies import Duration
+from shared.frozen import frozen
 from shared.model.ids import Locator
 from shared.model.operation import Operation
 from shared.model.timing import Clock
@@ -29,7 +30,7 @@ class LockTable(Protocol):
     async def take(self, resource: str, holder: Locator, run_id: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ResourceView:
     """An ARM resource as a reader is shown it."""
 
@@ -80,7 +81,7 @@ class DelegatedOperations(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Services:
     """What an app offers to the code of its actions: one per app, made when it is first needed."""
 
@@ -92,7 +93,7 @@ class Services:
     external: DelegatedOperations
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Context:
     """Who asks, and what the app offers."""
 
@@ -129,12 +130,12 @@ class Context:
         return f"{self.base_url}/{path}?{urlencode({**version, **query})}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RequestContext(Context):
     """Of code that runs inside a request, before its answer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class RemovalContext(Context):
     """Of a hook that runs once an operation was removed, by DELETE or because its time was over."""
 

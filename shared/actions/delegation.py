@@ -1,13 +1,14 @@
 """Handing work over to another system, which then drives the operation."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from shared.actions.hooks import Hook
+from shared.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Delegation:
     """All that another system needs to drive the operation: `POST {update_url}` with `x-operation-secret: {secret}`."""
 
@@ -25,7 +26,7 @@ Delegate = Callable[..., Awaitable[None]]
 """`([context, ]work, resource)`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True, slots=False)
 class DelegatedWork:
     """What makes a verb one whose work is delegated."""
 

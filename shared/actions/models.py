@@ -1,13 +1,13 @@
 """The base of input and output models: camelCase on the wire, snake_case in Python."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from shared.actions.sensitive import HIDDEN, is_sensitive
+from shared.frozen import frozen
 
 
 class Model(BaseModel):
@@ -23,7 +23,7 @@ class Model(BaseModel):
             yield name, HIDDEN if info is not None and is_sensitive(info) else value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """What a read answers that is no JSON: bytes and their media type."""
 

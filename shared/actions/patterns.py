@@ -5,16 +5,17 @@ Azure REST API Guidelines, "Long-Running Operations & Jobs", "Patterns to Initia
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, TypeAdapter
 
 from shared.actions import routes
+from shared.actions.input_models import mentions
 from shared.actions.routes import READ, Endpoint
 from shared.actions.signatures import Signature
 from shared.errors import DeclarationError
+from shared.frozen import frozen
 
 OPERATION_ID = "operation_id"
 """The route parameter that is the operation's own id."""
@@ -46,7 +47,7 @@ class Pattern(StrEnum):
         return self in (Pattern.ACTION, Pattern.PUT_OPERATION)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Accepted:
     """The first answer to a PUT of a resource: whether it is new (201, else 200), and what it is going to be."""
 
@@ -91,7 +92,7 @@ def check_members(pattern: Pattern, signature: Signature, *, input: Iterable[str
             raise DeclarationError(f"{where}: a PUT of a resource returns the resource; annotate what it is")
         if signature.returns_file:
             raise DeclarationError(f"{where}: a PUT of a resource returns the resource, and no file; use post=")
-        if "status" in _members(output):
+        if mentions(output.core_schema, "status") and "status" in _members(output):
             raise DeclarationError(
                 f"{where}: the resource has a member 'status', which pollers would read as the operation's; rename it"
             )

@@ -5,12 +5,13 @@ that can match one URL would depend on what their functions are called. They are
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
 
 from shared.errors import DeclarationError
+from shared.frozen import frozen
 from shared.model.ids import ID_PATTERN
 
 _PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -20,7 +21,7 @@ READ = ("GET", "HEAD")
 """What reads: the host passes HEAD on only where a function lists it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """One function's HTTP trigger."""
 
@@ -47,25 +48,28 @@ def parameters(route: str, where: str) -> tuple[str, ...]:
 
 def check_distinct(endpoints: Iterable[Endpoint], *, fallback: str) -> None:
     """Refuse functions of one name, routes that can match one URL, and names that sort after the fallback's."""
-    seen: list[Endpoint] = []
+    names: dict[str, Endpoint] = {}
+    # Only routes of as many segments can match one URL.
+    lengths: defaultdict[int, list[Endpoint]] = defaultdict(list)
     for endpoint in endpoints:
-        if endpoint.function_name.lower() >= fallback.lower():
+        name = endpoint.function_name.lower()
+        if name >= fallback.lower():
             raise DeclarationError(
                 f"{endpoint.where}: the function name {endpoint.function_name!r} sorts after {fallback!r}, which must "
                 "stay the last one because the host tries functions in the order of their names; choose another name"
             )
-        for other in seen:
-            if endpoint.function_name.lower() == other.function_name.lower():
-                raise DeclarationError(
-                    f"{other.where} and {endpoint.where} both become the function {endpoint.function_name!r}; "
-                    "rename one of them"
-                )
-            if set(endpoint.methods) & set(other.methods) and overlap(endpoint.route, other.route):
+        if (other := names.setdefault(name, endpoint)) is not endpoint:
+            raise DeclarationError(
+                f"{other.where} and {endpoint.where} both become the function {endpoint.function_name!r}; "
+                "rename one of them"
+            )
+        for other in (alike := lengths[endpoint.route.count("/")]):
+            if not set(endpoint.methods).isdisjoint(other.methods) and overlap(endpoint.route, other.route):
                 raise DeclarationError(
                     f"{other.where} and {endpoint.where}: the routes {other.route!r} and {endpoint.route!r} can match "
                     "the same URL; change one of them"
                 )
-        seen.append(endpoint)
+        alike.append(endpoint)
 
 
 def overlap(one: str, other: str) -> bool:
@@ -79,6 +83,9 @@ def _segments_overlap(one: str, other: str) -> bool:
         return one == other
     if "{" not in one or "{" not in other:
         literal, template = (one, other) if "{" not in one else (other, one)
+        if template.count("{") == 1:
+            before, after = template[: template.index("{")], template[template.index("}") + 1 :]
+            return len(literal) > len(before + after) and literal.startswith(before) and literal.endswith(after)
         return _loose(template).fullmatch(literal) is not None
     prefixes = (one.split("{", 1)[0], other.split("{", 1)[0])
     suffixes = (one.rsplit("}", 1)[1], other.rsplit("}", 1)[1])

@@ -4,7 +4,6 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter
@@ -16,9 +15,10 @@ from shared.actions.input_models import check_model
 from shared.actions.models import Content
 from shared.actions.parameters import is_model, where_of
 from shared.errors import DeclarationError
+from shared.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Signature:
     """A function `(context[, resource][, input]) -> output`."""
 

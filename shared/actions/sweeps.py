@@ -5,16 +5,16 @@ async def clear_leftovers(context: Context) -> None: ...
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from shared.actions.context import Context
 from shared.actions.declaration import NAME
 from shared.actions.hooks import Hook, hook
 from shared.actions.parameters import decorator, where_of
+from shared.frozen import frozen
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, slots=False)
 class Sweep:
     """Work of every pass of housekeeping. Calling it does it."""
 

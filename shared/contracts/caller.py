@@ -1,14 +1,13 @@
 """Who asks: made once per request, for every profile. Pure."""
 
-from dataclasses import dataclass
-
 from shared.actions.context import RequestContext, Services
 from shared.contracts import headers, principal, versions
 from shared.contracts.http import Request
+from shared.frozen import frozen
 from shared.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Caller:
     """On whose behalf a request is served."""
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from hashlib import sha256
 
 from shared.contracts.http import Request, Response
+from shared.frozen import replace
 
 REVALIDATED = {"Cache-Control": "private, no-cache"}
 """The caller's own cache may keep it, and asks each time whether it is still so (RFC 9111, section 5.2.2)."""
@@ -36,9 +36,14 @@ def is_not_modified(headers: Mapping[str, str], etag: str) -> bool:
     return none_match is not None and matches(none_match, etag, weak=True)
 
 
+def with_etag(response: Response) -> Response:
+    """The answer with an ETag of its bytes, for the caller's own cache."""
+    return replace(response, headers={**response.headers, "ETag": hash_etag(response.body), **REVALIDATED})
+
+
 def revalidated(request: Request, response: Response) -> Response:
-    """The answer to a GET with an ETag of its bytes, for the caller's own cache; 304 where that has it already."""
-    headers = {"ETag": hash_etag(response.body), **REVALIDATED}
-    if is_not_modified(request.headers, headers["ETag"]):
-        return Response(status=304, headers=headers)
-    return replace(response, headers={**response.headers, **headers})
+    """The answer of `with_etag` to a GET; 304 where the caller has it already."""
+    etag = response.headers["ETag"]
+    if is_not_modified(request.headers, etag):
+        return Response(status=304, headers={"ETag": etag, **REVALIDATED})
+    return response

@@ -4,13 +4,13 @@ import math
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import quote
 
 from shared.contracts.http import Request, Response
 from shared.contracts.scheduling import HEADER as NOT_BEFORE
 from shared.errors import RequestError, SettingsError
+from shared.frozen import replace
 from shared.model.operation import CONDITION, Operation
 from shared.model.times import write_time
 from shared.settings import Settings

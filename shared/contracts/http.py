@@ -3,15 +3,19 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import parse_qsl
+
+from shared.frozen import frozen
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _PATH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*([^?#]*)")
 """Of an absolute URL. `urlsplit` raises for hosts that callers can send."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Request:
     """`headers` have lower-case names and several values joined by commas, as the Functions host hands them over."""
 
@@ -52,7 +56,7 @@ class Request:
         return "/" + "/".join(path.split("/")[1 + self.root_path.count("/") :])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Response:
     """An answer. `headers` never holds Content-Type: that is `content_type`."""
 
@@ -64,7 +68,7 @@ class Response:
 
 def json_response(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
     # A lone surrogate, which a JSON escape can smuggle in, has no UTF-8.
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    content = _ENCODER.encode(body).encode(errors="replace")
     return Response(status=status, headers=headers or {}, body=content, content_type="application/json")
 
 

@@ -1,10 +1,10 @@
 """The `Prefer` header (RFC 7240). What cannot be read is ignored and never an error (section 2)."""
 
 import re
-from dataclasses import replace
 
 from shared.contracts.headers import QUOTED, WORD, elements
 from shared.contracts.http import Request
+from shared.frozen import replace
 
 _PREFERENCE = re.compile(rf'\s*({WORD})\s*(?:=\s*({WORD}|{QUOTED}))?\s*((?:;(?:[^,"]|{QUOTED})*)?)\s*')
 

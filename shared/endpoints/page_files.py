@@ -3,19 +3,19 @@
 import asyncio
 import gzip
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from shared.contracts.conditions import hash_etag, is_not_modified
 from shared.contracts.http import Request, Response
 from shared.contracts.pages import CONTENT_TYPES
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 FRESH = {"Cache-Control": "no-cache"}
 """Kept, and asked for again each time: an ETag makes that cheap."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PageFile:
     """A file as it is sent; `compressed` is the same with Content-Encoding gzip, None where that saves nothing."""
 

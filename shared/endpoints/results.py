@@ -1,8 +1,7 @@
 """Monitors with the results that they carry."""
 
-from dataclasses import replace
-
 from shared.contracts.http import Response, around_member
+from shared.frozen import replace
 from shared.model.operation import Operation
 from shared.operations.service import OperationService
 

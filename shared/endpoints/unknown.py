@@ -4,7 +4,6 @@ The host itself answers 404 with an empty body, also for a known path with anoth
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from shared.actions import routes
 from shared.actions.odata.routes import ROOT
@@ -13,6 +12,7 @@ from shared.contracts.http import Request, Response
 from shared.endpoints import boundary
 from shared.endpoints.arm import boundary as arm_boundary
 from shared.errors import RequestError
+from shared.frozen import replace
 
 
 def unknown_route(endpoints: Sequence[Endpoint], request: Request) -> RequestError:

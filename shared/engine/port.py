@@ -1,8 +1,8 @@
 """What gets an operation run. Only a Work's text crosses the engine: no caller's payload, no secret, no result."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from shared.frozen import frozen
 from shared.model.ids import Locator
 from shared.model.operation import Operation
 
@@ -11,7 +11,7 @@ ACTIVITY = "longRunningActions"
 """Names stored in every task hub: renaming one breaks what is under way."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Work:
     """Which operation an orchestration is for, and which start of it."""
 

@@ -3,11 +3,11 @@
 Written where an attempt begins or ends, never by a heartbeat: about 4 KB.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from shared.errors import ErrorBody
+from shared.frozen import frozen, replace
 
 KEPT = 10
 """Failures and losses that are kept, beside the latest attempt."""
@@ -33,7 +33,7 @@ class AttemptOutcome(StrEnum):
 _COUNTED = frozenset({AttemptOutcome.FAILED, AttemptOutcome.LOST})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class AttemptRecord:
     """One attempt, from its claim to its end."""
 

@@ -5,9 +5,10 @@ Keys derive from (owner, id) alone, so a poll is one point read, and somebody el
 
 import re
 import uuid
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
+
+from shared.frozen import frozen
 
 PARTITIONS = tuple("0123456789abcdef")
 """The 16 partitions: the first hex digit of a hash, so that load spreads and a list reads 16 ordered ranges."""
@@ -31,16 +32,18 @@ def new_run_id() -> str:
     return uuid.uuid4().hex
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Locator:
     """Where one operation's rows are. Its text form is all that crosses the engine."""
 
     owner_hash: str
     id: str
 
-    @classmethod
-    def of(cls, owner: str, id: str) -> "Locator":
-        return cls(sha256(owner.encode()).hexdigest()[:16], id)
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(owner: str, id: str) -> "Locator":
+        """The same one for those who ask often: its partition is computed once."""
+        return Locator(sha256(owner.encode()).hexdigest()[:16], id)
 
     @classmethod
     def parse(cls, text: str) -> "Locator":

@@ -4,13 +4,13 @@ Leases go by the wall clock. Where those of two instances differ, attempts may o
 process makes of its own clock being set is in docs/decisions/0021-a-clock-that-is-set.md.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.frozen import frozen
 from shared.model.operation import Operation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Leases:
     """How long a lease lasts, and since when a lease can be alive at all."""
 

@@ -17,10 +17,10 @@ shows the same table with a reason for each arrow.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.errors import ErrorBody, FenceLost, TransitionError
+from shared.frozen import replace
 from shared.model import attempts
 from shared.model.attempts import AttemptOutcome
 from shared.model.leases import Leases

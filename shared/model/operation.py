@@ -4,12 +4,13 @@ Times are aware UTC datetimes. A record is never changed in place: the lifecycle
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from shared.errors import ErrorBody
+from shared.frozen import frozen
 from shared.model.attempts import Attempts
 from shared.model.ids import Locator
 
@@ -38,7 +39,7 @@ class Status(StrEnum):
 TERMINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Payload:
     """An input or a result: inline text up to 30 KiB, otherwise the name of a blob. `size` in bytes."""
 
@@ -55,7 +56,7 @@ NO_PAYLOAD = Payload("", 0, "")
 """Of what was read without it, or has none yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """How an operation ended, stored once and rendered by each profile its own way.
 
@@ -68,7 +69,7 @@ class Outcome:
     error: ErrorBody | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """What a handler reported last. `percent` is 0 to 100."""
 
@@ -139,7 +140,7 @@ def instance_id(run_id: str, generation: int) -> str:
     return f"{run_id}.{generation}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Operation:
     """One run of an action."""
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 def write_time(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds: sorts as text."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat(timespec='microseconds')[:-6]}Z"
 
 
 def read_time(text: str) -> datetime:

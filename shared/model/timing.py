@@ -6,9 +6,10 @@ else knows a length of time that another part depends on.
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from shared.frozen import frozen
 
 
 class Timeout(AbstractAsyncContextManager[object], Protocol):
@@ -43,7 +44,7 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Timing:
     """Lengths of time, in the app's own terms. A `timedelta` is compared with the wall clock; a number is seconds."""
 

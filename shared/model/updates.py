@@ -1,21 +1,22 @@
 """Updates of an operation that is delegated: another system reports them. Plain values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from shared.errors import ErrorBody
+from shared.frozen import frozen
 from shared.model.operation import Operation, Progress
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Running:
     """The work goes on. Without `progress` the last one stands (`shared.actions.progress.measured` makes one)."""
 
     progress: Progress | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Succeeded:
     """It is done. `result` is what pydantic can write as JSON, None for nothing; `status_code` is what a synchronous
     call would have answered with it."""
@@ -24,7 +25,7 @@ class Succeeded:
     status_code: int = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """It came to nothing. `status_code` is what a synchronous call would have answered."""
 
@@ -32,7 +33,7 @@ class Failed:
     status_code: int = 500
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Canceled:
     """It has stopped, because it was asked to or on its own account."""
 
@@ -40,7 +41,7 @@ class Canceled:
 Update = Running | Succeeded | Failed | Canceled
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreatedOperation:
     """A new operation, and the secret that updates it: nobody can show it again, and no `repr` does."""
 
@@ -48,7 +49,7 @@ class CreatedOperation:
     secret: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Origin:
     """The request that a profile starts a delegated operation by; code of the app has none."""
 

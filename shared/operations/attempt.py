@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from shared.actions.attempt_context import StepResult
 from shared.errors import ActionCanceled, FenceLost, StorageError, TransitionError
+from shared.frozen import replace
 from shared.model import lifecycle
 from shared.model.ids import Locator
 from shared.model.operation import Operation, Payload, Progress, Status

@@ -12,12 +12,12 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from shared.actions.context import DelegatedOperations
 from shared.actions.policies import Duration, duration
 from shared.errors import FenceLost, RequestError, StorageConflict, StorageError, TransitionError
+from shared.frozen import replace
 from shared.model import lifecycle
 from shared.model.ids import Locator, is_valid_id, new_id, new_run_id
 from shared.model.operation import DELEGATION, NO_PAYLOAD, Operation, Outcome, Status

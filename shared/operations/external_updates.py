@@ -1,9 +1,9 @@
 """Updates of an operation that is delegated, as changes of its record. Pure."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from shared.errors import ErrorBody
+from shared.frozen import replace
 from shared.model import lifecycle
 from shared.model.lifecycle import DEADLINE_ERROR
 from shared.model.operation import Operation, Outcome, Status

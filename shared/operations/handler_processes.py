@@ -8,7 +8,6 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from shared import telemetry
 from shared.actions.context import Services
 from shared.actions.declaration import Action
 from shared.errors import ActionCanceled, DeclarationError
+from shared.frozen import frozen
 from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
 from shared.operations.attempt import LiveAttempt
@@ -42,7 +42,7 @@ class ResultJson(NamedTuple):
     content: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ProcessJob:
     """One run of a handler."""
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from math import inf
@@ -22,6 +21,7 @@ from shared.actions.registry import HOST_MARGIN
 from shared.errors import (
     ErrorBody,
 )
+from shared.frozen import frozen
 from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
 from shared.operations import conclusions, measures
@@ -42,7 +42,7 @@ _handler_log = logging.getLogger("shared.actions.handler")
 """Of `context.logger`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where an attempt runs its handler: on the loop, in a thread, or in `process`."""
 

@@ -1,8 +1,8 @@
 """Leases that end later than they can: the clock was set back, and would have them be alive for as long as that."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
+from shared.frozen import replace
 from shared.model.leases import Leases
 from shared.model.operation import Operation
 

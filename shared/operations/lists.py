@@ -8,10 +8,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import product, starmap
 
+from shared.frozen import frozen, replace
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.operation import TERMINAL, Status
 from shared.operations import rows
@@ -34,7 +34,7 @@ Marker = tuple[str, Locator]
 """An operation that is not over, after its position in the list."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Which operations a list shows: those that match. All else is what can be said of them beforehand."""
 
@@ -61,7 +61,7 @@ class Selection:
 ALL = Selection(is_all=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListPage:
     """`position` is where the next page starts; None when the list ends here.
 
@@ -73,7 +73,7 @@ class ListPage:
     looked_back_to: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListCount:
     """How many there are. `by_status` has those that were looked at; `more` says that there may be more."""
 

@@ -8,11 +8,12 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from shared.errors import RequestError, StorageConflict, StorageError
+from shared.frozen import frozen
 from shared.model.times import read_time, write_time
 from shared.model.timing import Clock, Timing
 from shared.storage.contention import backoff
@@ -27,7 +28,7 @@ _PARTITION, _KEY = "app", "pauses"
 _TRIES = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pause:
     """Of one action, or of everything. `by` is who has paused it; `since` is None where a setting says it."""
 

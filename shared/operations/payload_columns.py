@@ -7,6 +7,8 @@ from typing import Any, cast
 from shared.model.operation import NO_PAYLOAD, Payload
 from shared.storage.ports import Scalar
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 
 def input_columns(input: Payload) -> dict[str, Scalar]:
     """The columns of an operation's input."""
@@ -52,7 +54,7 @@ def payload_of(value: dict[str, Any] | None, text: Scalar | None) -> Payload | N
 
 def dump_json(value: Mapping[str, Any]) -> str:
     """Without its members that are None, which is what an absent one means."""
-    return json.dumps({name: each for name, each in value.items() if each is not None}, separators=(",", ":"))
+    return _ENCODER.encode({name: each for name, each in value.items() if each is not None})
 
 
 def load_json(values: Mapping[str, Scalar], name: str) -> dict[str, Any] | None:

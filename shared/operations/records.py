@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -13,6 +12,7 @@ from typing import Generic, TypeVar
 from uuid import uuid4
 
 from shared.errors import FenceLost, StorageConflict, StorageUnavailable
+from shared.frozen import replace
 from shared.model.files import attachment
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.leases import Leases
@@ -21,6 +21,7 @@ from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
 from shared.operations import measures, rows
 from shared.operations.off_loop import off_loop
+from shared.operations.recent import Recent
 from shared.operations.remains import Remains, postponement, result_name
 from shared.operations.rows import Look
 from shared.operations.verdict_clock import VerdictClock
@@ -39,6 +40,9 @@ _T = TypeVar("_T")
 _REMOVED = 90
 """Rows that one transaction removes: below its limit of 100."""
 
+_RECENT = 256
+"""Records, each with up to 30 KiB of result, that are kept as they were read for a monitor."""
+
 _TRIES = 12
 """Conflicts in a row before a change gives up; each means that somebody else made progress."""
 
@@ -56,6 +60,7 @@ class OperationRecords:
         """Tells what is overdue."""
         self._table: Table = storage.table("operations")
         self._payloads: Container = storage.container("operations")
+        self._read: Recent[Locator, Operation] = Recent(_RECENT)
 
     @property
     def leases(self) -> Leases:
@@ -65,10 +70,19 @@ class OperationRecords:
         return Leases(length=self._timing.lease, exclusive_since=since and since + self.verdict_clock.set_back)
 
     async def read(self, locator: Locator, *, for_monitor: bool = False) -> Operation | None:
-        """The record, by one point read; `for_monitor` leaves its input behind."""
+        """The record, by one point read; `for_monitor` leaves its input behind.
+
+        Who polls gets the same value again while the store says that nothing has changed.
+        """
         columns = rows.MONITOR_COLUMNS if for_monitor else None
         row = await self._table.read(locator.partition, locator.record_key, columns=columns)
-        return rows.from_row(row) if row else None
+        if row is None or not for_monitor:
+            return rows.from_row(row) if row else None
+        known = self._read.get(locator)
+        if known is None or known.etag != row.etag:
+            known = rows.from_row(row)
+            self._read.put(locator, known)
+        return known
 
     async def insert(self, operation: Operation) -> Operation:
         """Store a new operation; raises StorageConflict where the id is taken.

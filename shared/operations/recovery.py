@@ -144,6 +144,8 @@ class Recovery:
         It does nothing where another site has the namespace, and takes `Timing.recover_within` at most. The engine is
         not asked at every poll about what waits for its turn.
         """
+        if operation.status.is_terminal:
+            return operation
         verdict = self._judge(operation)
         if verdict in (Verdict.NOTHING, Verdict.DELEGATE):
             # To delegate may take longer than a request has: only housekeeping lets it end.

@@ -5,9 +5,9 @@ The row outlives the record: whatever is to be removed after it has to be found 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.frozen import frozen, replace
 from shared.model.ids import Locator
 from shared.model.operation import Operation, Payload, Status, instance_id
 from shared.model.times import read_time, write_time
@@ -18,7 +18,7 @@ CLEAR = "clear"
 """The kind of a due row that tells what is left."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemovedOperation:
     """What the removal hooks of an action are told of an operation."""
 
@@ -30,7 +30,7 @@ class RemovedOperation:
     input_version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remains:
     """What a removed operation has left behind: instances in the engine, payloads, and what its hooks remove."""
 

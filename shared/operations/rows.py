@@ -21,11 +21,13 @@ version keep loading (tests/unit/test_rows.py holds frozen ones).
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, cast
 
 from shared.errors import ErrorBody, ErrorDetail, SettingsError
+from shared.frozen import frozen
 from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
@@ -40,6 +42,10 @@ from shared.operations.payload_columns import (
 )
 from shared.operations.remains import CLEAR, Remains
 from shared.storage.ports import Change, Delete, Insert, Merge, Row, Scalar
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_OF_PROGRESS = tuple(each.name for each in fields(Progress))
+_OF_ATTEMPT = tuple(each.name for each in fields(AttemptRecord))
 
 _TIMES = (
     "created",
@@ -86,14 +92,14 @@ _MAX_TICKS = 10**16
 """Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """A parked operation whose time has come."""
 
     locator: Locator
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListRow:
     """One operation as a list shows it, and where the list goes on after it."""
 
@@ -126,10 +132,9 @@ def to_columns(operation: Operation) -> dict[str, Scalar]:
 
 def _changed_columns(old: Operation, new: Operation) -> dict[str, Scalar]:
     columns: dict[str, Scalar] = {}
-    for name, columns_of in _WRITERS.items():
-        before, after = getattr(old, name), getattr(new, name)
+    for name, before, after in zip(_WRITTEN, _read_written(old), _read_written(new), strict=True):
         if before is not after and before != after:
-            columns |= columns_of(name, after)
+            columns |= _WRITERS[name](name, after)
     return columns
 
 
@@ -362,7 +367,7 @@ def _error_columns(name: str, error: ErrorBody | None) -> dict[str, Scalar]:
 
 
 def _progress_columns(name: str, progress: Progress | None) -> dict[str, Scalar]:
-    return {name: dump_json({each: getattr(progress, each) for each in Progress.__slots__}) if progress else ""}
+    return {name: dump_json({each: getattr(progress, each) for each in _OF_PROGRESS}) if progress else ""}
 
 
 def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
@@ -380,11 +385,11 @@ def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
 def _attempts_columns(name: str, attempts: Attempts) -> dict[str, Scalar]:
     """Without what is empty; not escaped as ASCII, which would make some texts several times as long."""
     kept = [_attempt_values(each) for each in attempts]
-    return {name: json.dumps(kept, ensure_ascii=False, separators=(",", ":")) if kept else ""}
+    return {name: _ENCODER.encode(kept) if kept else ""}
 
 
 def _attempt_values(attempt: AttemptRecord) -> dict[str, Any]:
-    values = {each: getattr(attempt, each) for each in AttemptRecord.__slots__}
+    values = {each: getattr(attempt, each) for each in _OF_ATTEMPT}
     values["began"], values["ended"] = write_time(attempt.began), attempt.ended and write_time(attempt.ended)
     return {name: value for name, value in values.items() if value not in ("", None)}
 
@@ -407,6 +412,9 @@ _WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
 }
 """The columns of each field. No two fields have one in common, so what did not change is not written."""
 
+_WRITTEN = tuple(_WRITERS)
+_read_written = attrgetter(*_WRITTEN)
+
 
 def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
     found = cast(list[dict[str, Any]], json.loads(str(values.get("attempts") or "[]")))
@@ -425,7 +433,7 @@ def _load_attempts(values: Mapping[str, Scalar]) -> Attempts:
 
 
 def _progress(value: dict[str, Any] | None) -> Progress | None:
-    return Progress(**{k: v for k, v in value.items() if k in Progress.__slots__}) if value is not None else None
+    return Progress(**{k: v for k, v in value.items() if k in _OF_PROGRESS}) if value is not None else None
 
 
 def _outcome(value: dict[str, Any] | None, text: Scalar | None) -> Outcome | None:

@@ -5,7 +5,7 @@ No request and no SDK is known here. What a caller may not do is a RequestError,
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from shared.actions.context import RequestContext
 from shared.actions.declaration import Action
 from shared.engine.port import Engine, Starter, Work
 from shared.errors import EngineError, RequestError, StorageConflict, StorageUnavailable
+from shared.frozen import frozen, replace
 from shared.model import lifecycle
 from shared.model.ids import Locator, new_id, new_run_id
 from shared.model.operation import LINK, NO_PAYLOAD, RESULT, Operation, RequestIdentity, Status
@@ -37,7 +38,7 @@ from shared.telemetry import Kind
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StartRequest:
     """A validated request to start an action."""
 
@@ -79,7 +80,7 @@ class StartRequest:
         return is_about_it and holder.identity == RequestIdentity.of(self)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started:
     """An operation, and whether it was there before."""
 

@@ -3,13 +3,13 @@
 A mistake raises in the handler at once, as an ActionFailed that says what to do: it is not tried again.
 """
 
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from shared.errors import ActionFailed
+from shared.frozen import frozen
 from shared.operations.off_loop import SMALL, off_loop
 from shared.operations.results import estimated
 
@@ -17,7 +17,7 @@ MAX_CHECKPOINT_BYTES = 4 * 1024 * 1024
 """A checkpoint is written again and again, and is held in memory twice."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """What is kept, in the words of its errors."""
 
@@ -41,7 +41,7 @@ STEP_RESULT = Kind(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """A value at one moment: what the value becomes afterwards does not change it."""
 

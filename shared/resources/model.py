@@ -1,15 +1,16 @@
 """ARM resources as plain values, no I/O: what a row holds, and what a reader is shown."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from shared.actions.arm.resource import Verb
+from shared.frozen import frozen
 
 _ID_PARTS = 9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ResourceKey:
     """Where a resource is. Compared and stored without case; `id` is written as given."""
 
@@ -59,7 +60,7 @@ def partition_of(subscription: str, namespace: str, type: str) -> str:
     return f"{subscription}!{namespace}!{type}".lower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Body:
     """What is a caller's and the handler's of a resource, by wire names."""
 
@@ -69,7 +70,7 @@ class Body:
     system_data: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Lock:
     """The operation that holds a resource. `desired` is what it makes of the resource, where it makes something."""
 
@@ -80,7 +81,7 @@ class Lock:
     desired: Body | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ResourceRow:
     """A resource as stored. Without a `body` it does not exist yet: a creation holds its name."""
 
@@ -92,7 +93,7 @@ class ResourceRow:
     etag: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Resource:
     """What a reader is shown. `key` is written as the creator wrote it."""
 

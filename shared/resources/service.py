@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.errors import StorageConflict, StorageError
+from shared.frozen import frozen, replace
 from shared.model.ids import Locator
 from shared.model.operation import Operation, Status
 from shared.model.timing import Clock, Timing
@@ -24,7 +24,7 @@ _PARALLEL = 8
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """What is at a key. `row` is what a write starts from, None where there is none; `busy` while it is held.
 

@@ -12,11 +12,11 @@ nothing that a reader cannot tell:
 """
 
 import json
-from dataclasses import replace
 from typing import Any, cast
 
 from shared.actions.arm.models import PROVISIONING_STATE
 from shared.actions.arm.resource import Verb
+from shared.frozen import replace
 from shared.model.operation import Operation, Status
 from shared.resources.model import Body, Resource, ResourceRow
 

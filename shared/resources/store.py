@@ -6,11 +6,12 @@ key         {resource group}!{name}             lower-cased; the names as given 
 
 import json
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, fields
 from typing import Any, cast
 
 from shared.actions.arm.resource import Verb
 from shared.errors import StorageAnswerLost, StorageConflict
+from shared.frozen import frozen, replace
 from shared.model.times import read_time, write_time
 from shared.model.timing import Clock
 from shared.resources.model import Body, Lock, ResourceKey, ResourceRow
@@ -19,11 +20,12 @@ from shared.storage.ports import Delete, Insert, Replace, Row, Scalar, Storage
 from shared.storage.writes import write_once
 
 _KEY_COLUMNS = ("subscription", "resource_group", "namespace", "type", "name")
+_OF_BODY = tuple(each.name for each in fields(Body))
 _LAST = "~"
 """Sorts above every character of a group's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResourcePage:
     """`position` is the key after which the next page starts; None when the list ends here."""
 
@@ -115,4 +117,4 @@ def _load(text: Scalar | None) -> Body | None:
     if not text:
         return None
     value = cast(dict[str, Any], json.loads(str(text)))
-    return Body(**{name: value[name] for name in Body.__slots__ if name in value})
+    return Body(**{name: value[name] for name in _OF_BODY if name in value})

@@ -6,11 +6,11 @@ knowing whether the first one was done, and their defaults may wait for minutes.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeVar
 
 from shared.errors import StorageAnswerLost, StorageConflict, StorageUnavailable
+from shared.frozen import frozen
 from shared.storage.azure_errors import Failure, Kind, classify, service_code
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ CLIENT_OPTIONS: dict[str, Any] = {"retry_total": 0, "connection_timeout": 2, "re
 """Seconds; for every client of azure.data.tables and azure.storage.blob."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class CallTimes:
     """Seconds."""
 

@@ -6,7 +6,6 @@ ServiceRequestError ("no request was sent"), even where the connection broke whi
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from shared.errors import (
@@ -17,6 +16,7 @@ from shared.errors import (
     StorageUnavailable,
     StorageUnusable,
 )
+from shared.frozen import frozen
 
 Kind = Literal["repeatable", "once"]
 """Reads, and writes that end the same when done twice, are repeatable."""
@@ -45,7 +45,7 @@ class TransactionRefused(Exception):
         self.index = index
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """`error` is what the caller gets in the end; `again` says that repeating the request is harmless and may help."""
 

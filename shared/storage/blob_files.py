@@ -13,13 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 from shared.errors import StorageConflict, StorageUnavailable
+from shared.frozen import frozen
 from shared.storage.disk_errors import DISK_ERRORS, explained
 from shared.storage.limits import check_blob_name, check_blob_prefix, check_store_name
 from shared.storage.ports import BlobInfo
@@ -31,7 +31,7 @@ Condition = Callable[[BlobInfo | None], None]
 """Looks at what is there before it is replaced; raises StorageConflict to refuse."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlobFiles:
     """The blobs below one DATA_DIR."""
 

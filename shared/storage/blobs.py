@@ -6,11 +6,11 @@ carry the id of the write that made them, so that a lost answer can be told from
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import StorageAnswerLost, StorageConflict, StorageUnavailable
+from shared.frozen import frozen
 from shared.model.timing import Clock
 from shared.settings import StorageConnection
 from shared.storage.azure_calls import CALL_TIMES, CallTimes, call, condition
@@ -219,7 +219,7 @@ class _AzureContainer:
         return self._client.get_blob_client(name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _AzureReader:
     """Every ranged GET after the first asks for the etag the first one saw."""
 

@@ -1,11 +1,11 @@
 """Which adapters the settings ask for. Each is imported in its branch: no branch pays for another's libraries."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.frozen import frozen
 from shared.model.timing import Clock
 from shared.settings import Settings
 from shared.storage.namespace import own_name, stored_name
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shared.storage.tables import AzureTables
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Pair:
     """Tables and containers of one namespace, each from its own adapter."""
 
@@ -45,7 +45,7 @@ class _Pair:
             await self.tables.aclose()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Everything:
     """All of a namespace, by the names that an app knows."""
 

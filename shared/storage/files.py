@@ -8,13 +8,13 @@ import os
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from shared.errors import SettingsError, StorageConflict, StorageError, StorageUnavailable, StorageUnusable
+from shared.frozen import frozen
 from shared.model.timing import Clock
 from shared.storage import signed_urls
 from shared.storage.blob_files import BlobFiles, anything, listed, nothing_there
@@ -165,7 +165,7 @@ class _FileContainer:
             await in_thread(file.close)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _FileReader:
     """The open file keeps its data after a replacement; readers are told nevertheless, as on Azure."""
 

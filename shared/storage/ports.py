@@ -7,15 +7,16 @@ embedded default must run in Azure unchanged.
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from shared.frozen import frozen
 
 Scalar = str | int | float | bool
 """A column's value. Times are ISO 8601 strings; there is no null: an absent column and `""` are what code tests for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """A row as read. `etag` changes with every write of the row."""
 
@@ -25,7 +26,7 @@ class Row:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Insert:
     """Create; a conflict if the key exists."""
 
@@ -33,7 +34,7 @@ class Insert:
     values: Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Merge:
     """Set these columns and keep the others; a conflict if the row is gone or `if_match` is stale."""
 
@@ -42,7 +43,7 @@ class Merge:
     if_match: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replace:
     """Set exactly these columns; a conflict if the row is gone or `if_match` is stale."""
 
@@ -51,7 +52,7 @@ class Replace:
     if_match: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Upsert:
     """Create, or replace whatever is there."""
 
@@ -59,7 +60,7 @@ class Upsert:
     values: Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delete:
     """Remove; a conflict if the row is gone or `if_match` is stale."""
 
@@ -70,7 +71,7 @@ class Delete:
 Change = Insert | Merge | Replace | Upsert | Delete
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """Rows in key order. It may be empty and still have a continuation: only `continuation is None` means the end."""
 
@@ -108,7 +109,7 @@ class Table(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlobInfo:
     """What is known of a blob without reading it. `size` in bytes."""
 

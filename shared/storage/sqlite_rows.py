@@ -12,8 +12,15 @@ from pathlib import Path
 
 from shared.errors import StorageConflict
 from shared.storage.disk_errors import DISK_ERRORS
-from shared.storage.limits import check_row
+from shared.storage.limits import MAX_COLUMNS, check_row
 from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Row, Scalar, Upsert
+
+_COLUMN_BYTES, _SURELY_STORED = 16, 1024 * 1024 - 8 * 1024
+"""A row whose columns and text make no more than that, each character counted as four bytes, has room in Azure Tables
+with the longest keys: it need not be counted (`limits.check_row`)."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+"""One for all: `json.dumps` makes a new one for every call that has such parameters."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -105,10 +112,12 @@ class RowWriter:
         match change:
             case Merge(values=values):
                 merged = {**_decode(found), **values}
-                check_row(partition, change.key, merged)
-                return self._update(place, merged)
+                text = self._text(merged)
+                if 4 * len(text) + _COLUMN_BYTES * len(merged) > _SURELY_STORED or len(merged) > MAX_COLUMNS:
+                    check_row(partition, change.key, merged)
+                return self._update(place, text)
             case Replace(values=values):
-                return self._update(place, values)
+                return self._update(place, self._text(values))
             case Delete():
                 self.connection.execute(f"DELETE FROM rows {_AT}", place)  # noqa: S608  # constant text
                 return None
@@ -123,9 +132,9 @@ class RowWriter:
             raise StorageConflict(f"table {place[0]}: the row {place[2]!r} exists", index=index) from None
         return etag
 
-    def _update(self, place: tuple[str, str, str], values: Mapping[str, Scalar]) -> str:
+    def _update(self, place: tuple[str, str, str], text: str) -> str:
         etag = self._next_etag()
-        self.connection.execute(f"UPDATE rows SET etag = ?, cols = ? {_AT}", (etag, self._text(values), *place))  # noqa: S608  # constant text
+        self.connection.execute(f"UPDATE rows SET etag = ?, cols = ? {_AT}", (etag, text, *place))  # noqa: S608  # constant text
         return etag
 
     def _require(self, place: tuple[str, str, str], if_match: str | None, index: int) -> str:
@@ -200,7 +209,7 @@ def read_after(connection: sqlite3.Connection, table: str, partition: str, key: 
 
 
 def _encode(values: Mapping[str, Scalar]) -> str:
-    return json.dumps(dict(values), ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(dict(values))
 
 
 def _decode(text: str, columns: Sequence[str] | None = None) -> dict[str, Scalar]:

@@ -10,11 +10,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from shared.errors import StorageError, StorageUnavailable
+from shared.frozen import frozen
 from shared.storage.disk_errors import explained, is_locked
 from shared.storage.loop_calls import LoopCalls
 from shared.storage.ports import Change, Delete
@@ -41,7 +41,7 @@ class LeftToThreads(Exception):
     """This call is not for the loop's thread."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Job:
     table: str
     partition: str

@@ -11,10 +11,10 @@ import shutil
 from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from shared.frozen import frozen
 from shared.storage.blob_files import BlobFiles, BlobWriter, listed
 
 MAX_BLOCKS = 50_000
@@ -29,7 +29,7 @@ class BlockError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StagedBlocks:
     """The uncommitted blocks of one blob."""
 

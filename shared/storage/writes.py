@@ -10,10 +10,10 @@ A conditional write then ends as a conflict, which callers resolve as they do an
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from uuid import uuid4
 
 from shared.errors import StorageAnswerLost, StorageConflict, StorageError, StorageUnavailable
+from shared.frozen import replace
 from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Row, Table, Upsert
 
 WRITE_ID = "w"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from shared.actions.context import Context, Services
 from shared.actions.files import File
 from shared.actions.slices import ContinueLater
 from shared.errors import ActionCanceled, ErrorBody
+from shared.frozen import frozen, replace
 from shared.model.operation import Operation, Outcome, Payload, Progress, Status
 from shared.operations.containment import contained
 from shared.operations.files import ResultFiles
@@ -30,7 +31,7 @@ _STOPS_WITHIN = 5.0
 """Seconds that a handler gets to stop after its time-out. Real ones: a thread does not know the test's clock."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReturnedFile:
     """A file as callers would fetch it."""
 

@@ -3,7 +3,6 @@
 import inspect
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -11,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from shared.actions.arm.resource import ArmVerb
 from shared.actions.declaration import Action, action
 from shared.actions.sensitive import dumped
+from shared.frozen import frozen
 from shared.operations.results import ResultRefused, declared_json
 
 Handler = Action | ArmVerb | Callable[..., Any]
@@ -19,7 +19,7 @@ Handler = Action | ArmVerb | Callable[..., Any]
 _PLAIN = "testing:run"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Target:
     """A function as it is called in an attempt."""
 

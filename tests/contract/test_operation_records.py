@@ -93,6 +93,20 @@ async def check_rows(storage: Storage, operation: Operation) -> None:
         assert await table.read(partition, rows.expiry_key(operation)) is not None
 
 
+async def test_who_polls_sees_every_change(records: OperationRecords, other: OperationRecords) -> None:
+    """An unchanged record is the value that was read before; one that somebody else has changed, or removed, is not."""
+    operation = await at(other, Status.RUNNING)
+    first = await records.read(operation.locator, for_monitor=True)
+    assert first is not None
+    assert await records.read(operation.locator, for_monitor=True) is first
+    ended = await other.change(operation, lambda o: lifecycle.succeed(o, NOW, fence=1, outcome=Outcome(204)))
+    second = await records.read(operation.locator, for_monitor=True)
+    assert second is not None
+    assert (second.status, second.etag) == (Status.SUCCEEDED, ended.etag)
+    await other.remove(ended)
+    assert await records.read(operation.locator, for_monitor=True) is None
+
+
 @pytest.mark.parametrize("name", WRITES)
 class TestWrites:
     """Every change of a record."""

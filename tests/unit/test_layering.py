@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from shared import parts
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("shared", "blueprints", "actions", "library", "local_host", "lro_client")
 MODULES = {
@@ -20,7 +22,8 @@ MODULES = {
 }
 
 LAYERS = [
-    ("shared.errors", "shared.lazy"),
+    ("shared.frozen", "shared.lazy"),
+    ("shared.errors",),
     ("shared.settings", "shared.system_clock", "shared.telemetry"),
     ("shared.model",),
     ("shared.storage", "shared.engine"),
@@ -29,6 +32,7 @@ LAYERS = [
     ("shared.resources",),
     ("shared.contracts",),
     ("shared.endpoints",),
+    ("shared.parts",),
     ("shared.composition",),
     ("blueprints", "shared.testing"),
 ]
@@ -394,3 +398,38 @@ def test_apps_of_the_tests_run_without_the_sample(app: str) -> None:
     assert done.returncode == 0, done.stderr
     assert str(ROOT / app / "actions") in done.stdout
     assert not [file for file in done.stdout.split() for part in SAMPLE if file.startswith(str(ROOT / part))]
+
+
+def test_importing_an_app_loads_its_declarations_alone() -> None:
+    """What serves requests, a store and the description is loaded when it is used, profiles where they are declared."""
+    code = "import sys, function_app; print(*sorted(name for name in sys.modules if name.startswith('shared.')))"
+    app = ROOT / "tests" / "e2e" / "test_app"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(app), str(ROOT)))}
+    for folder in (ROOT, app):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
+        loaded = done.stdout.split()
+        late = (
+            "shared.operations",
+            "shared.resources",
+            "shared.endpoints",
+            "shared.contracts",
+            "shared.storage.sqlite",
+        )
+        names = [name for name in loaded if any(within(name, part) for part in late)]
+        assert set(names) <= {"shared.contracts", "shared.contracts.functions"}
+
+
+def test_parts_are_exported_as_they_are_typed() -> None:
+    """The names that type checkers read in `shared.parts` are those that it loads."""
+    tree = parsed(ROOT / "shared" / "parts.py")
+    typed = {
+        f"{statement.module}.{alias.name}"
+        for block in tree.body if isinstance(block, ast.If)
+        for statement in block.body if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }  # fmt: skip
+    loaded = {f"{home}.{name}" for home, names in parts._MODULES.items() for name in names.split()}
+    assert typed == loaded
+    assert all(getattr(parts, name.rpartition(".")[2]) for name in loaded)

@@ -1,7 +1,5 @@
 """`$filter` and `$orderby`: what they mean, what they refuse, and that no text can hurt."""
 
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -456,13 +454,6 @@ def test_threads() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
-
-
-def test_the_parser_is_imported_when_it_is_needed() -> None:
-    """An app that gets no expression never imports the parser's library."""
-    code = "import sys, shared.contracts.odata.query.collections; print('lark' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
 
 
 ORDERS: list[tuple[str, Any]] = [

@@ -6,7 +6,7 @@ The runner hands an action one input model; an ARM verb's wraps the resource, it
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields
 from typing import Any
 
 from pydantic import BaseModel, ValidationError, create_model
@@ -18,12 +18,13 @@ from shared.actions.files import File, FileResult
 from shared.actions.models import Model
 from shared.actions.signatures import Signature, adapter_of, read_signature
 from shared.errors import ActionFailed, DeclarationError
+from shared.frozen import frozen, replace
 
 MAX_BODY = 30 * 1024
 """UTF-16 units of a stored resource's JSON: a column of Azure Tables holds 32 Ki."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Handler(Signature):
     """A checked handler of a verb of `resource`; its `input_model` is that of the action's request."""
 

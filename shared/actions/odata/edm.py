@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from shared.actions.models import read_only_names
 from shared.errors import DeclarationError
+from shared.frozen import frozen
 
 PRIMITIVES: Mapping[type, str] = {
     bool: "Edm.Boolean",
@@ -35,7 +36,7 @@ PRIMITIVES: Mapping[type, str] = {
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypeRef:
     """A type as a property, a parameter or a result uses it."""
 
@@ -50,7 +51,7 @@ class TypeRef:
         return f"Collection({self.name})" if self.is_collection else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Property:
     """A property of a structured type, or a parameter of an operation."""
 
@@ -65,7 +66,7 @@ class Property:
     """Whether the service sets it: what a request says of it is ignored (Org.OData.Core.V1.Computed)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StructuredType:
     """An entity type (it has a key) or a complex type."""
 

@@ -1,15 +1,16 @@
 """What an entity set reads from and writes to: implemented by the app, over its own storage."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from pydantic import BaseModel
 
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """An entity as stored; `etag` changes with every write of it and is opaque."""
 
@@ -17,14 +18,14 @@ class Stored:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Create:
     """`entity` is new; 409 where its key is taken."""
 
     entity: BaseModel
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Update:
     """Set these fields (Python names, validated values); 404 where there is nothing, 412 where `if_match` is stale."""
 
@@ -34,7 +35,7 @@ class Update:
     """Etags of which the stored one must be among; None: whatever is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remove:
     """404 where there is nothing, 412 where `if_match` is stale."""
 

@@ -14,7 +14,6 @@ OData Protocol 4.01, sections 11.5 "Operations" and 11.6 "Asynchronous Requests"
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Unpack, cast
 
 from pydantic import BaseModel
@@ -33,6 +32,7 @@ from shared.actions.profiles import ServiceDeclaration
 from shared.actions.routes import Endpoint
 from shared.actions.signatures import read_signature
 from shared.errors import DeclarationError
+from shared.frozen import frozen
 
 CONTAINER = "Container"
 """The name of the service's one entity container."""
@@ -63,7 +63,7 @@ Declare = Callable[[Callable[..., Any] | Action], Action]
 """What is put on a handler, or on top of an `@action`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class ODataOperation:
     """An action or a function as `$metadata` shows it."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from shared.contracts import versions
 from shared.contracts.caller import Caller, caller_of
@@ -10,6 +9,7 @@ from shared.contracts.conditions import matches
 from shared.contracts.headers import PRINTABLE, base_url
 from shared.contracts.http import Request, Response
 from shared.errors import RequestError
+from shared.frozen import replace
 from shared.settings import Settings
 
 _ORIGIN = re.compile(r"(https?)://([A-Za-z0-9.\-]+(?::\d{1,5})?)(?=[/?#]|$)", re.IGNORECASE)

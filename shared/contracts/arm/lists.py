@@ -1,12 +1,12 @@
 """Lists of ARM resources: `$top`, `$skipToken`, `value` and `nextLink` (ARM RPC, "GET Resource collections"). Pure."""
 
 import re
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from shared.contracts import paging
 from shared.contracts.arm.answers import resource_json
 from shared.contracts.http import Request, Response
+from shared.frozen import frozen
 from shared.resources.model import Resource
 
 DEFAULT_TOP = 100
@@ -14,7 +14,7 @@ _PARAMETERS = frozenset({"api-version", "$top", "$skiptoken"})
 _POSITION = re.compile(r"[a-z0-9._()\-]{1,90}![\x22-\x7e]{1,260}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListRequest:
     """`after` is the key behind which the page starts, None for the first."""
 

@@ -1,7 +1,6 @@
 """A write that may start: what is there, what it is to become, what it holds and what its handler is given. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from shared.contracts.arm.bodies import patch_body, put_body
 from shared.contracts.arm.names import location_name
 from shared.contracts.caller import Caller
 from shared.errors import RequestError
+from shared.frozen import frozen, replace
 from shared.model.ids import Locator
 from shared.model.operation import Operation, RequestIdentity
 from shared.resources.model import Body, Lock, Resource, ResourceKey, ResourceRow
@@ -22,7 +22,7 @@ LockedRow = tuple[ResourceKey, ResourceRow]
 """Another resource that an action holds: its key as its creator wrote it, and the row to take."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class WriteRequest:
     """A write as it came: everything of it that can be checked without looking at what is there."""
 
@@ -51,7 +51,7 @@ class WriteRequest:
         return self.verb.verb is not Verb.ACTION and holder.identity == self.identity
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Plan:
     """`desired` is None where the operation makes nothing of the resource; `row` None where there is no row yet."""
 

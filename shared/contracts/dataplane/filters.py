@@ -11,11 +11,11 @@ and what is possible there.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple, NoReturn
 
 from shared.errors import RequestError
+from shared.frozen import replace
 from shared.model.operation import Status
 from shared.operations.lists import Selection
 from shared.operations.rows import ListRow

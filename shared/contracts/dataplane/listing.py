@@ -4,12 +4,12 @@ Azure REST API Guidelines, "Pattern to List Status Monitors" and "Collections".
 """
 
 import re
-from dataclasses import dataclass
 
 from shared.contracts import paging
 from shared.contracts.dataplane.filters import parse_filter
 from shared.contracts.http import Request
 from shared.errors import RequestError
+from shared.frozen import frozen
 from shared.model.ids import ID_PATTERN
 from shared.operations.lists import ALL, Selection
 
@@ -24,7 +24,7 @@ _POSITION = re.compile(rf"[0-9]{{17}}!{ID_PATTERN}")
 _POSITION_FOR_ALL = re.compile(rf"[0-9]{{17}}![0-9a-f]{{16}}!{ID_PATTERN}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListRequest:
     """`position` is where the page starts, None for the first."""
 

@@ -5,13 +5,13 @@ OData Protocol 4.01, sections 8.1.5, 8.2.1, 8.2.7, 11.2.12; OData JSON Format 4.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NoReturn, TypeVar
 
 from shared.contracts.headers import QUOTED, WORD, elements
 from shared.contracts.http import Request
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 Metadata = Literal["minimal", "full", "none"]
 MetadataFormat = Literal["xml", "json"]
@@ -25,7 +25,7 @@ _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _MAX_HEADER = 2048
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Representation:
     """How a JSON answer is written."""
 
@@ -35,7 +35,7 @@ class Representation:
     """Whether Edm.Int64 and Edm.Decimal are strings (JSON Format, section 3.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Range:
     """A media type, or a range of them. Everything is in lower case; the quality is not among the parameters."""
 

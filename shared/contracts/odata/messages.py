@@ -7,12 +7,12 @@ which is all that readers in use take.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from shared.contracts.headers import WORD
 from shared.contracts.http import Response
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 MAX_HEAD = 32 * 1024
 """Bytes of a request line with its headers."""
@@ -38,7 +38,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CLASSES = {1: "Continue", 2: "Success", 3: "Redirection", 4: "Client Error", 5: "Server Error"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnclosedRequest:
     """`headers` have lower-case names, several values of one joined by commas; framing is done and not among them."""
 

@@ -4,7 +4,7 @@ OData Protocol 4.01, sections 8.2.8.8 "Preference respond-async", 8.2.8.10 "Pref
 Requests".
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from typing import Any, Literal
 
 from shared.contracts.headers import pace
@@ -13,6 +13,7 @@ from shared.contracts.odata.media import Metadata, Representation
 from shared.contracts.odata.messages import write_message
 from shared.contracts.odata.targets import monitor_url
 from shared.contracts.preferences import preferences
+from shared.frozen import frozen, replace
 from shared.model.operation import Operation, Status
 
 PROFILE = "odata"
@@ -22,7 +23,7 @@ _CANCEL_REQUESTED = "odataCancelRequested"
 _DISMISSED = "odataDismissed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class StartState:
     """What has to be remembered of a start to answer its monitor."""
 

@@ -5,7 +5,6 @@ information has the prefix `odata.`, which readers of 4.0 need and readers of 4.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from shared.actions.odata.edm import TypeRef
@@ -16,6 +15,7 @@ from shared.contracts.odata.etags import etag_header
 from shared.contracts.odata.media import Representation
 from shared.contracts.odata.urls import context_url, entity_url, service_root
 from shared.contracts.odata.values import selection_of, shown_type, write_structure, write_value
+from shared.frozen import frozen
 
 
 def entity(
@@ -85,7 +85,7 @@ def set_of(service: ODataService, type: TypeRef | None) -> EntitySet | None:
     return next(found for found in service.entity_sets.values() if found.type is type.structured)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Form:
     """How the entities of one answer are written."""
 

@@ -1,7 +1,6 @@
 """What a URL below the service root stands for (OData URL Conventions 4.01, section 4 "Resource Path")."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote, unquote
 
@@ -10,6 +9,7 @@ from shared.actions.odata.service import EntitySet, ODataOperation, ODataService
 from shared.actions.routes import READ
 from shared.contracts.odata.urls import read_key, service_root
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 _SEGMENT = re.compile(r"(?P<name>\$?[A-Za-z_][A-Za-z0-9_.]*)(?P<parentheses>\((?P<inside>.*)\))?", re.DOTALL)
 
@@ -28,7 +28,7 @@ class Kind(StrEnum):
     CANCELLATION = "cancellation"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Target:
     """What a path leads to; `allow` are the methods it takes."""
 

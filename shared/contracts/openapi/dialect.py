@@ -22,6 +22,13 @@ _UNKNOWN_TO_3_0 = (
 )  # fmt: skip
 
 
+def copied(value: Any) -> Any:
+    """A copy of JSON, all the way down: a fifth of the work of `deepcopy`."""
+    if isinstance(value, dict):
+        return {name: copied(each) for name, each in cast(Json, value).items()}
+    return [copied(each) for each in cast(list[Any], value)] if isinstance(value, list) else value
+
+
 def mapped(schema: Json, change: Callable[[Any], Any]) -> Json:
     """A copy of the schema with every schema directly in it replaced by `change` of it."""
     found = dict(schema)

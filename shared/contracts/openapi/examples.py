@@ -4,7 +4,6 @@ A module package of actions may have a file `examples.json`: by operation id `{"
 "responses": {"202": {"body": ...}}}`. What it says of operations that are not there is left aside.
 """
 
-import copy
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict  # pydantic reads it from there below Python 3.12
 
-from shared.contracts.openapi.dialect import Json
+from shared.contracts.openapi.dialect import Json, copied
 from shared.errors import DeclarationError
 
 
@@ -55,7 +54,7 @@ def with_examples(operation: Json, recorded: Mapping[str, Any]) -> Json:
     """The operation with what was recorded of it, where it declares a parameter or a body for that."""
     if not recorded:
         return operation
-    found = copy.deepcopy(operation)
+    found = copied(operation)
     for parameter in found["parameters"]:
         if parameter.get("in") == "path" and parameter["name"] in recorded.get("path", {}):
             parameter["example"] = recorded["path"][parameter["name"]]

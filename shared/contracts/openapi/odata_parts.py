@@ -1,7 +1,5 @@
 """What the operations of an OData service have in common: query options, versions, the key of an entity."""
 
-from dataclasses import replace
-
 from shared.actions.odata.service import EntitySet
 from shared.contracts.odata.query.options import DEFAULT_PAGE
 from shared.contracts.odata.query.syntax import MAX_LENGTH
@@ -9,6 +7,7 @@ from shared.contracts.openapi import odata_schemas
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.parts import WAIT, Answer, Parameter, Scope, header, path_parameter
 from shared.contracts.paging import MAX_TOP
+from shared.frozen import replace
 
 ERRORS = (400, 406)
 """Any request may have odd options or headers, or take no form that there is."""

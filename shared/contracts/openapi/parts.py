@@ -4,7 +4,7 @@ All are values; `components` writes them into the document.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any, Literal
 
 from shared.actions.registry import Registry
@@ -13,6 +13,7 @@ from shared.contracts import labels, scheduling
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.schemas import Schemas
 from shared.contracts.paging import MAX_TOP
+from shared.frozen import frozen
 from shared.model.ids import ID_PATTERN
 from shared.settings import Settings
 
@@ -26,7 +27,7 @@ PAGEABLE: Json = {"x-ms-pageable": {"nextLinkName": "nextLink"}}
 """The mark of a list (Azure/autorest, extensions: `x-ms-pageable`)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Profile:
     """One group of the document, and what all its operations have in common."""
 
@@ -40,7 +41,7 @@ class Profile:
     """Of the names of its error answers: errors of one name have the same headers."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen(kw_only=True, slots=False)
 class Scope:
     """What a profile describes from."""
 
@@ -57,7 +58,7 @@ class Scope:
         return self.settings.trust_platform_auth
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Parameter:
     """A parameter that becomes a component, for operations to refer to."""
 
@@ -71,7 +72,7 @@ class Parameter:
     """Tells several of one name apart; the name without `$` where empty."""
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class Answer:
     """An answer that is no error. `headers` are names in `components.HEADERS`."""
 
@@ -84,7 +85,7 @@ class Answer:
     links: Json | None = None
 
 
-@dataclass(frozen=True)
+@frozen(slots=False)
 class DescribedOperation:
     """The first method of an endpoint."""
 

@@ -4,7 +4,6 @@ Pydantic makes them (JSON Schema 2020-12, which is OpenAPI 3.1's dialect); what 
 its schema here: a body without the route's parameters, a monitor with its action's result.
 """
 
-import copy
 import json
 import re
 from collections.abc import Iterable, Mapping, Set
@@ -13,7 +12,7 @@ from typing import Any, Literal, cast
 from pydantic import PydanticInvalidForJsonSchema, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from shared.contracts.openapi.dialect import Json, mapped
+from shared.contracts.openapi.dialect import Json, copied, mapped
 from shared.errors import DeclarationError
 
 _Mode = Literal["validation", "serialization"]
@@ -65,13 +64,13 @@ class Schemas:
 
     def of(self, key: str) -> Json:
         """The schema of a type, a reference where it has a name."""
-        return copy.deepcopy(self._by_key[key])
+        return copied(self._by_key[key])
 
     def resolved(self, schema: Json) -> Json:
         """What a reference stands for; a copy."""
         while "$ref" in schema:
             schema = self.components[schema["$ref"].removeprefix(_PREFIX)]
-        return copy.deepcopy(schema)
+        return copied(schema)
 
     def properties(self, key: str) -> dict[str, Json]:
         return self.resolved(self.of(key)).get("properties", {})

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from shared.actions.arm.resource import ArmVerb
@@ -11,6 +11,7 @@ from shared.actions.delegation import Delegation
 from shared.contracts import versions
 from shared.contracts.delegation import update_url
 from shared.errors import ErrorBody, FenceLost, StorageError
+from shared.frozen import replace
 from shared.model.operation import DELEGATION, Operation
 from shared.model.updates import CreatedOperation, Failed, Origin
 from shared.operations.external import ExternalOperations

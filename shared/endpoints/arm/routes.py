@@ -1,7 +1,6 @@
 """The ARM routes of a resource: from request to answer, over the resources and the operation service."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from pydantic import BaseModel
 
@@ -21,6 +20,7 @@ from shared.contracts.scheduling import not_before, refuse_not_before
 from shared.endpoints.arm.delegation import Delegations
 from shared.engine.port import Engine
 from shared.errors import RequestError, StorageConflict
+from shared.frozen import replace
 from shared.model.ids import Locator, new_id
 from shared.model.operation import CONDITION, Operation, RequestIdentity
 from shared.operations.locks import ResourceLocked

@@ -1,7 +1,6 @@
 """The data-plane routes: from request to answer, over the operation service."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from shared.actions import routes
 from shared.actions.context import Services
@@ -16,13 +15,14 @@ from shared.contracts.dataplane import listing
 from shared.contracts.functions import STATUS, STATUS_CANCEL, STATUS_RETRY
 from shared.contracts.headers import paced
 from shared.contracts.http import Request, Response
-from shared.endpoints.caching import once_ended
+from shared.endpoints.caching import ShownMonitors, once_ended
 from shared.endpoints.dataplane.operators import CANCEL, DELETE, READ, READ_RESULT, RETRY, Operators
 from shared.endpoints.dataplane.starts import Starts, result_url
 from shared.endpoints.results import with_result
 from shared.endpoints.unknown import unknown_route
 from shared.engine.port import Engine
 from shared.errors import RequestError
+from shared.frozen import replace
 from shared.model.ids import ID_PATTERN, is_valid_id
 from shared.model.operation import Operation
 from shared.operations.lists import OperationLists
@@ -51,6 +51,7 @@ class DataPlane:
         self._endpoints = endpoints
         self._starts = Starts(service, services, actions)
         self._operators = Operators(service)
+        self._shown_monitors = ShownMonitors()
 
     async def start(self, request: Request, action: Action, engine: Engine) -> Response:
         """Start an action: every check first, then the first answer of its pattern."""
@@ -165,33 +166,42 @@ class DataPlane:
         return operation
 
     async def _monitor(self, request: Request, operation: Operation, parameters: bytes | None = None) -> Response:
-        answer = await off_loop(
-            len(parameters or b""),
-            dataplane.monitor_response,
-            operation,
-            result_url=result_url(operation, self._caller(request)),
-            parameters=parameters,
-        )
+        answer = await self._shown_monitor(request, operation, parameters)
+        return paced(answer, self._service.pacing.next_poll(operation))
+
+    async def _shown_monitor(self, request: Request, operation: Operation, parameters: bytes | None) -> Response:
+        link = result_url(operation, self._caller(request))
+        # What is made for this caller, or for this moment, is made anew.
+        is_own = parameters is not None or bool(link) or _is_elsewhere(operation)
+        if not is_own and (shown := self._shown_monitors.get(request, operation)) is not None:
+            return shown
+        size = len(parameters or b"")
+        answer = await off_loop(size, dataplane.monitor_response, operation, result_url=link, parameters=parameters)
         if dataplane.carries_result(operation):
             answer = await with_result(self._service, operation, answer, "result")
-        return await once_ended(request, operation, paced(answer, self._service.pacing.next_poll(operation)))
+        if is_own:
+            return await once_ended(request, operation, answer)
+        return await self._shown_monitors.put(request, operation, answer)
 
     def _caller(self, request: Request) -> Caller:
         return dataplane_caller(request, self._settings)
 
     async def _named(self, request: Request, route: str = STATUS.route, *, act: str = READ) -> tuple[str, str]:
         """The owner and the id of the operation that the URL names: the caller's, or for an operator another one's."""
-        _, operation_id = self._own(request, route)
         caller = self._caller(request)
+        operation_id = self._operation_id(request, route)
         may = caller.may_read_all if act in (READ, READ_RESULT) else caller.may_change_all
         return await self._operators.owner(request, caller, operation_id, act, may=may), operation_id
 
     def _own(self, request: Request, route: str) -> tuple[str, str]:
         """The caller, and the id of the operation that the path names."""
-        owner, operation_id = self._caller(request).owner, request.route["operation_id"]
+        return self._caller(request).owner, self._operation_id(request, route)
+
+    def _operation_id(self, request: Request, route: str) -> str:
+        operation_id = request.route["operation_id"]
         if not is_valid_id(operation_id):
             raise self._if_unknown(request, route) or not_found(operation_id)
-        return owner, operation_id
+        return operation_id
 
     def _check_route_ids(self, request: Request, route: str) -> None:
         for name, value in request.route.items():
@@ -217,3 +227,9 @@ def _check_is_at(operation: Operation, path: str, request: Request) -> None:
     """Raises 404 for an operation that was put at another URL, whatever its id."""
     if dataplane.pattern_of(operation) is not Pattern.PUT_OPERATION or operation.path != path:
         raise not_found(request.route[OPERATION_ID])
+
+
+def _is_elsewhere(operation: Operation) -> bool:
+    """Whether its result is a blob, which may be gone before the record is."""
+    body = operation.outcome.body if operation.outcome else None
+    return body is not None and body.blob is not None

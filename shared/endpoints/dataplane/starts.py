@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -22,6 +21,7 @@ from shared.endpoints.dataplane import retrying
 from shared.endpoints.results import with_result
 from shared.engine.port import Engine
 from shared.errors import RequestError
+from shared.frozen import frozen, replace
 from shared.model.ids import ID_PATTERN, is_valid_id
 from shared.model.operation import Operation
 from shared.operations.locks import ResourceLocked
@@ -177,7 +177,7 @@ class _FirstAnswer:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Begun:
     start: StartRequest
     started: Started

@@ -8,7 +8,7 @@ batch's run and the request's place, and every write carries that as its marker.
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -34,6 +34,7 @@ from shared.endpoints.odata.batch_work import BatchWork, Serve
 from shared.endpoints.odata.calls import Calls, start_request
 from shared.endpoints.odata.entities import Entities
 from shared.endpoints.odata.execution import Execution
+from shared.frozen import replace
 from shared.operations.off_loop import off_loop
 from shared.operations.service import OperationService, StartRequest
 

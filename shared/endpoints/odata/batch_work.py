@@ -1,7 +1,7 @@
 """Working through a batch: one unit after the other, a request alone or a group as one transaction."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.actions.attempt_context import Attempt
 from shared.actions.odata.entities import ChangeRefused, EntityChange
@@ -20,6 +20,7 @@ from shared.endpoints.odata import boundary as odata_boundary
 from shared.endpoints.odata.entities import Entities
 from shared.endpoints.odata.execution import Execution, too_long
 from shared.errors import RequestError, StorageError, StorageRefused
+from shared.frozen import replace
 from shared.operations.off_loop import off_loop
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024

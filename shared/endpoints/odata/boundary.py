@@ -1,7 +1,6 @@
 """The boundary of the OData profile, and its answers: those of every profile, with OData's headers."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from shared.actions.odata.entities import Stored
@@ -10,6 +9,7 @@ from shared.contracts.odata import media
 from shared.contracts.odata.etags import etag_header
 from shared.endpoints import boundary
 from shared.errors import RequestError
+from shared.frozen import replace
 
 
 async def answer(request: Request, endpoint: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -1,7 +1,6 @@
 """Actions and functions (OData Protocol 4.01, section 11.5): an action is an operation, a function a read."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -20,6 +19,7 @@ from shared.contracts.odata.targets import Target
 from shared.contracts.scheduling import not_before, refuse_not_before
 from shared.endpoints.odata.execution import Execution, too_long
 from shared.errors import ErrorBody, RequestError
+from shared.frozen import replace
 from shared.model.operation import Operation, Status
 from shared.operations.inline import InlineRuns
 from shared.operations.off_loop import off_loop

@@ -1,14 +1,14 @@
 """Within which bounds an OData request is served, and on whose behalf: the same for all requests of a batch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from shared.actions.context import RequestContext
 from shared.engine.port import Engine
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Execution:
     """Taken from the outermost request: a request inside a batch has none of its own."""
 

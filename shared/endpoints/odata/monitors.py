@@ -1,7 +1,5 @@
 """The monitor of an asynchronous request: read it, cancel it (OData Protocol 4.01, section 11.6)."""
 
-from dataclasses import replace
-
 from shared.actions.routes import READ
 from shared.contracts.errors import error_response
 from shared.contracts.headers import paced
@@ -10,6 +8,7 @@ from shared.contracts.odata import monitors
 from shared.endpoints.odata.calls import Calls
 from shared.endpoints.odata.execution import Execution
 from shared.errors import RequestError
+from shared.frozen import replace
 from shared.model.ids import is_valid_id
 from shared.model.operation import Operation, Status
 from shared.operations.after_end import AfterEnd

@@ -1,15 +1,15 @@
 """What a group may hold: writes of one entity set that go into one transaction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from shared.contracts.odata.batch.parts import BatchRequest
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 _WRITES = frozenset({"POST", "PATCH", "DELETE"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Write:
     """One change of one entity of `entity_set`."""
 

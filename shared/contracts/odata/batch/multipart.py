@@ -7,13 +7,13 @@ deep as they go before anybody could count them.
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from hashlib import sha256
 
 from shared.contracts.bodies import check_codings
 from shared.contracts.odata import messages
 from shared.contracts.odata.batch import parts
 from shared.errors import RequestError
+from shared.frozen import replace
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _ENCODINGS = frozenset({"binary", "7bit", "8bit"})

@@ -6,7 +6,7 @@ format and a change set of the multipart format are one thing here: a group.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 from urllib.parse import parse_qsl
 
@@ -14,6 +14,7 @@ from shared.contracts.errors import error_response
 from shared.contracts.http import Request, Response
 from shared.contracts.odata.messages import invalid
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 """The rule `request-id` of the OData ABNF, with a limit."""
@@ -40,7 +41,7 @@ _INHERITED = ("odata-version", "odata-maxversion")
 _PREFERENCES = ("continue-on-error", "odata.continue-on-error")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BatchLimits:
     """What is refused before it is looked at any further."""
 
@@ -50,7 +51,7 @@ class BatchLimits:
     """Of the body."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BatchRequest:
     """`headers` have lower-case names; those that say who calls, or that frame the message, are not among them."""
 
@@ -65,7 +66,7 @@ class BatchRequest:
     """Ids of earlier requests and names of earlier groups."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class BatchResponse:
     """The answer to one request of a batch."""
 
@@ -78,7 +79,7 @@ Unit = tuple[BatchRequest, ...]
 """What is done at once: one request, or the members of a group."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Batch:
     """Requests in the order in which they came; the members of a group stand side by side."""
 

@@ -6,13 +6,13 @@ OData Protocol 4.01, sections 11.7.4 "Referencing Returned Entities", 11.7.5 "Re
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 from shared.contracts.http import Response
 from shared.contracts.odata.batch.parts import Batch, BatchRequest, succeeded
 from shared.contracts.odata.messages import header, invalid
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 SYSTEM_RESOURCES = frozenset({"all", "async", "batch", "crossjoin", "entity", "id", "metadata", "root"})
 """Names behind `$` at the service root: they come before a request's id of the same name."""
@@ -25,7 +25,7 @@ _CONDITIONS = ("if-match", "if-none-match")
 _PORTS = {"http": ":80", "https": ":443"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Referred:
     """What an earlier request left to refer to."""
 

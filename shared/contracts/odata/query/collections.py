@@ -5,7 +5,6 @@ OData Protocol 4.01, sections 11.2.6 "Querying Collections" and 11.2.6.7 "Server
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from heapq import heappop, heappush, heappushpop
 from typing import Any
 
@@ -15,10 +14,11 @@ from shared.contracts.odata.query.ordering import Ordering, Reversed
 from shared.contracts.odata.query.positions import Position, refuse_token
 from shared.contracts.odata.turns import Turns
 from shared.errors import RequestError
+from shared.frozen import frozen
 from shared.model.timing import Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class ReadLimits:
     """How far one request looks."""
 
@@ -30,7 +30,7 @@ class ReadLimits:
     """Entities of a set that is sorted or counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """`count` where `$count=true`; `next` are the query parameters of the next page, None on the last one."""
 

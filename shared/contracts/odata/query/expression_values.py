@@ -1,7 +1,6 @@
 """What a part of an expression is once its types are known, and how paths read entities."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from enum import Enum
 from typing import Any
@@ -10,6 +9,7 @@ from shared.actions.odata.edm import StructuredType, TypeRef
 from shared.contracts.odata.query.functions import NUMERIC
 from shared.contracts.odata.query.literals import NULL, Literal, read_text
 from shared.contracts.odata.query.syntax import invalid
+from shared.frozen import frozen
 
 Environment = tuple[Any, ...]
 """The entity, and then the values of the variables of the enclosing `any` and `all`."""
@@ -20,7 +20,7 @@ MAX_SEGMENTS = 10
 _MAX_TEXT = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Value:
     """A typed part of an expression. `text` names it in messages."""
 
@@ -43,7 +43,7 @@ class Value:
         return f"{text} ({self.type})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scope:
     """What names mean: the properties of `root`, and `variables` with their places in the environment."""
 

@@ -1,17 +1,17 @@
 """Which keys a filter can match at all: a filter on the key then reads a part of the set, and not all of it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from operator import lt
 
 from shared.actions.odata.edm import StructuredType
 from shared.contracts.odata.query.nodes import Binary, Constant, FunctionCall, Junction, Node, Path
+from shared.frozen import frozen
 
 _MIRRORED = {"eq": "eq", "gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyRange:
     """Keys beyond `after`, up to the first one for which `is_beyond`; None and never: all keys."""
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from shared.actions.odata.edm import PRIMITIVES
+from shared.frozen import frozen
 
 NULL = "null"
 """The type of the null literal: it goes with every type."""
@@ -21,7 +21,7 @@ _INT64 = 2**63
 _TEXTS = {"STAMP": "Edm.DateTimeOffset", "DATE": "Edm.Date", "TIMEOFDAY": "Edm.TimeOfDay", "GUID": "Edm.Guid"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Literal:
     """A value as an expression wrote it; `type` is its EDM type, or `null`."""
 

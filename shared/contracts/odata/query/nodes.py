@@ -1,11 +1,10 @@
 """The parts of an expression, as the parser makes them: names are not looked up and types are not known yet."""
 
-from dataclasses import dataclass
-
 from shared.contracts.odata.query.literals import Literal
+from shared.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Node:
     """A part of an expression. `position` counts the characters before it; `depth` is that of what it contains."""
 
@@ -13,19 +12,19 @@ class Node:
     depth: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Constant(Node):
     literal: Literal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Alias(Node):
     """`@name`: a value that the query gives elsewhere."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Path(Node):
     """`a/b/c`; with `is_count` it ends in `/$count`."""
 
@@ -33,7 +32,7 @@ class Path(Node):
     is_count: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Quantifier(Node):
     """`names/any(variable:body)` or all; `body` is None for `any()`."""
 
@@ -43,13 +42,13 @@ class Quantifier(Node):
     body: Node | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class FunctionCall(Node):
     name: str
     arguments: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Unary(Node):
     """`operator` is `not` or `-`."""
 
@@ -57,7 +56,7 @@ class Unary(Node):
     operand: Node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Binary(Node):
     """A comparison or an arithmetic operation; `operator` is in lower case."""
 
@@ -66,7 +65,7 @@ class Binary(Node):
     right: Node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Junction(Node):
     """`parts` joined by `and` or `or`, which is `operator`."""
 
@@ -74,7 +73,7 @@ class Junction(Node):
     parts: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Among(Node):
     """`operand in (items)`."""
 
@@ -82,7 +81,7 @@ class Among(Node):
     items: tuple[Constant | Alias, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Within(Node):
     """`operand in path`, where the path leads to a collection."""
 
@@ -90,7 +89,7 @@ class Within(Node):
     collection: Node
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """One item of `$orderby`."""
 

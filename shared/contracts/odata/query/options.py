@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import Enum
 from typing import NoReturn
@@ -16,6 +16,7 @@ from shared.contracts.odata.query.ordering import Ordering, compile_orderby
 from shared.contracts.odata.query.positions import Position, read_position, write_position
 from shared.contracts.odata.query.syntax import MAX_LENGTH, parse_filter
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 DEFAULT_PAGE = 100
 """Entities of a page, where neither `$top` nor a preference says how many."""
@@ -33,7 +34,7 @@ class QueriedResource(Enum):
     """Protocol 4.01, section 11.2.10: `/$count` does not depend on $top, $skip, $orderby and $expand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Query:
     """What a request asks of the entities of one set."""
 

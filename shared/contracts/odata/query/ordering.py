@@ -6,7 +6,6 @@ Strings order by code point, as the keys of the entities do, which end every ord
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -19,12 +18,13 @@ from shared.contracts.odata.query.expression_values import Value
 from shared.contracts.odata.query.filters import guarded
 from shared.contracts.odata.query.literals import PYTHON_TYPES, read_text
 from shared.contracts.odata.query.syntax import invalid, parse_ordering
+from shared.frozen import frozen
 
 MAX_KEYS = 8
 """Items of one `$orderby`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderKey:
     """One item of an order: `value` of an entity, of the EDM type `type`."""
 
@@ -34,7 +34,7 @@ class OrderKey:
     descending: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ordering:
     """An order that is not that of the keys; `keys` is never empty, `text` is what was asked for."""
 

@@ -2,20 +2,20 @@
 
 import json
 import re
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NoReturn, cast
 
 from shared.contracts import paging
 from shared.contracts.odata.query.ordering import Ordering
 from shared.errors import RequestError
+from shared.frozen import frozen
 
 _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 _MAX_VALUES = 1000
 """Bytes of values in a token. A URL has to carry it, and holds some thousand."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Position:
     """Behind the entity of this key. `values` are those of the order, None where only the entity knows them."""
 

@@ -1,18 +1,17 @@
 """The syntax of `$filter` and `$orderby`: from text to a tree.
 
 OData URL Conventions 4.01, section 5.1.1 "Common Expression Syntax"; the precedence is that of 5.1.1.17. Names of
-operators and functions come in any case, as 4.01 demands. The parser is table-driven (LALR) and builds the tree as it
-reduces, so that no text can exhaust the stack; how deep a tree nests is counted on the way.
+operators and functions come in any case, as 4.01 demands. The grammar is `grammar.lark`. Its parser is table-driven and
+builds the tree as it reduces, so that no text can exhaust the stack; how deep a tree nests is counted on the way.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
 from typing import Any, NoReturn, cast
 
 from shared.contracts.odata.query import nodes
+from shared.contracts.odata.query.lalr import EndsEarly, Unexpected, Unreadable, parser
 from shared.contracts.odata.query.literals import read_literal
 from shared.errors import RequestError
+from shared.frozen import replace
 
 MAX_LENGTH = 4000
 """Characters of one expression."""
@@ -21,61 +20,6 @@ MAX_DEPTH = 64
 """How deep parentheses, functions, signs and chains of operators nest; `and` and `or` chain without a limit."""
 
 _MAX_PROBLEM = 400
-
-GRAMMAR = r"""
-?filter: disjunction
-ordering: order ("," order)*
-order: disjunction (ASC | DESC)?
-?alias: literal
-
-?disjunction: conjunction (_OR conjunction)*
-?conjunction: equality (_AND equality)*
-?equality: relation (EQUALITY relation)* -> chain
-?relation: sum (RELATION sum)* -> chain
-?sum: product (ADDITIVE product)* -> chain
-?product: unary (MULTIPLICATIVE unary)* -> chain
-?unary: member | NOT unary -> sign | MINUS unary -> sign
-?member: primary
-       | member _IN "(" (literal ("," literal)*)? ")" -> among
-       | member _IN path -> within
-       | member HAS NAME? STRING -> flags
-?primary: literal | path | call | "(" disjunction ")" -> group
-call: NAME "(" (disjunction ("," disjunction)*)? ")"
-path: names
-    | names "/" COUNT -> count
-    | names "/" (ANY | ALL) "(" (NAME ":" disjunction)? ")" -> quantifier
-names: NAME | names "/" NAME
-literal: STRING | NUMBER | SPECIAL | BOOLEAN | NULL | GUID | STAMP | DATE | TIMEOFDAY | DURATION | ALIAS
-
-_OR: /or(?!\w)/i
-_AND: /and(?!\w)/i
-_IN: /in(?!\w)/i
-NOT: "not"i
-HAS: /has(?!\w)/i
-ANY: "any"i
-ALL: "all"i
-ASC: /asc(?!\w)/i
-DESC: /desc(?!\w)/i
-COUNT: "$count"i
-MINUS: "-"
-EQUALITY: /(eq|ne)(?!\w)/i
-RELATION: /(gt|ge|lt|le)(?!\w)/i
-ADDITIVE: /(add|sub)(?!\w)/i
-MULTIPLICATIVE: /(mul|divby|div|mod)(?!\w)/i
-NULL: "null"i
-BOOLEAN.1: /(true|false)(?![\w.])/i
-SPECIAL.2: /-?INF(?![\w.])|NaN(?![\w.])/
-STRING: /'(?:[^']|'')*'/
-DURATION.3: /duration'[+-]?P[0-9.DTHMS]+'/i
-GUID.5: /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(?!\w)/i
-STAMP.4: /-?[0-9]{4,}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})(?!\w)/i
-DATE.3: /-?[0-9]{4,}-[0-9][0-9]-[0-9][0-9](?!\w)/
-TIMEOFDAY.3: /[0-9][0-9]:[0-9][0-9](:[0-9][0-9](\.[0-9]+)?)?(?!\w)/
-NUMBER.2: /[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?(?!\w)/i
-ALIAS: /@[a-z_]\w{0,127}/i
-NAME: /\$?[a-z_]\w*(\.[a-z_]\w*)*/i
-%ignore /\s+/
-"""
 
 
 def parse_filter(text: str, *, option: str = "$filter") -> nodes.Node:
@@ -105,49 +49,24 @@ def invalid(option: str, problem: str) -> NoReturn:
 def _parse(start: str, text: str, option: str) -> object:
     if len(text) > MAX_LENGTH:
         invalid(option, f"it has more than {MAX_LENGTH} characters")
-    # Lark takes 40 ms to import, and its tables 20 ms to make: only those pay who send an expression.
-    from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken  # noqa: PLC0415
-
     try:
-        return _parser()(start, text)
+        return parser().parse(start, text, _BUILDER)
     except _TooDeep as error:
         invalid(option, f"it nests deeper than {MAX_DEPTH} at position {error.position + 1}")
     except ValueError as error:
         invalid(option, str(error))
-    except UnexpectedCharacters as error:
-        at = error.pos_in_stream
+    except Unreadable as error:
+        at = error.position
         invalid(option, f"it cannot be read at position {at + 1}, before {text[at : at + 20]!r}")
-    except UnexpectedToken as error:
-        if error.token.type == "$END":
-            invalid(option, "it ends too early")
-        position = error.token.start_pos or 0
-        invalid(option, f"{str(error.token)[:40]!r} was not expected at position {position + 1}")
-    except UnexpectedInput:
-        invalid(option, "it cannot be read")
+    except Unexpected as error:
+        invalid(option, f"{error.found[:40]!r} was not expected at position {error.position + 1}")
+    except EndsEarly:
+        invalid(option, "it ends too early")
 
 
 class _TooDeep(Exception):
     def __init__(self, position: int) -> None:
         self.position = position
-
-
-@cache
-def _parser() -> Callable[[str, str], object]:
-    from lark import Lark  # noqa: PLC0415  # see _parse
-
-    lark = Lark(
-        GRAMMAR,
-        parser="lalr",
-        lexer="contextual",
-        start=["filter", "ordering", "alias"],
-        maybe_placeholders=False,
-        transformer=cast(Any, _Builder()),
-    )
-
-    def parse(start: str, text: str) -> object:
-        return lark.parse(text, start=start)
-
-    return parse
 
 
 class _Builder:
@@ -243,6 +162,9 @@ class _Builder:
         return nodes.Junction(
             operator=operator, parts=tuple(children), position=position, depth=_over(position, *children)
         )
+
+
+_BUILDER = _Builder()
 
 
 def _over(position: int, *inner: nodes.Node) -> int:
