@@ -2,6 +2,7 @@
 
     book = read_epub("book.epub")
     book.title, book.chapters, book.words
+    for chapter in read_text("book.epub"): ...
 
 EPUB 2 and 3. What published books get wrong is read around, with a warning; what could hurt is refused, with an
 `EpubError`. Layers, each importing those before it only:
@@ -16,7 +17,7 @@ EPUB 2 and 3. What published books get wrong is read around, with a warning; wha
 from library.epub.book import Cover, EpubBook, EpubWarning, WarningCode
 from library.epub.errors import EpubError, EpubErrorCode
 from library.epub.limits import EpubLimits
-from library.epub.reader import ChapterCallback, read_cover, read_epub
+from library.epub.reader import ChapterCallback, read_cover, read_epub, read_text
 
 __all__ = [
     "ChapterCallback",
@@ -29,4 +30,5 @@ __all__ = [
     "WarningCode",
     "read_cover",
     "read_epub",
+    "read_text",
 ]
