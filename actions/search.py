@@ -5,7 +5,7 @@ from library.models import RebuildIndex, RebuiltIndex
 from library.search_index import SearchIndex
 from shared.actions import ActionContext, Context, RemovalContext, Retry, action, sweep
 
-_TRANSACTIONS = 50
+_TRANSACTIONS = 20
 """Of an index that goes, in one pass."""
 
 

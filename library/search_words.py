@@ -1,6 +1,6 @@
 """The words that are searched for, and how those of a book become rows of the index.
 
-A word is what `library.epub.words` counts, after NFKC and without regard to case (Unicode 15, section 5.18). Its
+A word is what `library.words` counts, after NFKC and without regard to case (Unicode 15, section 5.18). Its
 first 64 characters tell it from others.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable
 from unicodedata import normalize
 from zlib import crc32
 
-from library.epub.words import find_words
+from library.words import find_words
 
 BUCKETS = 64
 """Rows of a part: a word is in the one of its bucket. Few enough to be written, and removed, in one transaction."""

@@ -8,7 +8,7 @@ from library.epub.book import WarningCode
 from library.epub.errors import shown
 from library.epub.limits import EpubLimits
 from library.epub.markup import MarkupReader, read_document
-from library.epub.words import WordCounter
+from library.words import WordCounter
 
 # Not running text: <head> and <title> (also of SVG), code, and the readings set beside Japanese characters,
 # which would count the word again.

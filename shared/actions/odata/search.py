@@ -44,7 +44,7 @@ class SearchableSource(EntitySource, Protocol):
     async def search(self, expression: SearchExpression) -> Collection[str]:
         """The keys of all that matches, in any order; keys of what is gone do no harm.
 
-        An expression has at most 50 texts and nests at most 64 deep. Raises RequestError where it cannot be answered: 409 where
-        nothing can be searched yet, 400 with the reason.
+        An expression has at most 50 texts and nests at most 64 deep. Raises RequestError where it cannot be answered:
+        409 where nothing can be searched yet, 400 with the reason.
         """
         ...

@@ -24,17 +24,26 @@ def found(client: httpx.Client, search: str, **options: str) -> list[str]:
     return [book["id"] for book in everything(client, f"{BOOKS}?{query}")]
 
 
+_WORDS: dict[httpx.URL, str] = {}
+"""By host: a rebuild takes the books of all tests there."""
+
+
 @pytest.fixture
 def word(client: httpx.Client) -> str:
     """A word of five books' titles alone: `{word} one blue` ... `{word} five`; `{word}-1` ... are their ids."""
-    word = fresh().replace("-", "")
+    if client.base_url not in _WORDS:
+        _WORDS[client.base_url] = _five_books(client, fresh().replace("-", ""))
+    return _WORDS[client.base_url]
+
+
+def _five_books(client: httpx.Client, word: str) -> str:
     titles = ("one blue", "two green", "three blue green", "four green blue", "five")
     books = [
         {"id": f"{word}-{number}", "title": f"{word} {title}", "words": 10 - number}
         for number, title in enumerate(titles, start=1)
     ]
     store_books(client, *books)
-    rebuild(client, sliceBooks=3)
+    rebuild(client, sliceBooks=50)
     return word
 
 
