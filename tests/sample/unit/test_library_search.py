@@ -350,16 +350,20 @@ async def test_any_write_goes_wrong(storage: Storage, fault: Any) -> None:
     await rebuild(storage, run_id=OTHER)
     expected = await content(storage, OTHER)
     before = OTHER
+
+    async def look(table: str, changes: object) -> None:
+        assert await found(storage, "all") == ["b00", "b01", "b02", "b03"]
+
     for at in range(1, 9):
         run_id = f"{at:032x}"
         faults, attempts = Faults(at=at, fault=fault), Attempts()
-        saved = attempts.saved
         try:
             await rebuild(FaultyStorage(storage, faults), run_id=run_id, slice_books=2, attempts=attempts)
         except (Killed, StorageError):
-            assert await found(storage, "all") == ["b00", "b01", "b02", "b03"]
-            attempts.saved = saved if at % 2 else attempts.saved
-            await rebuild(storage, run_id=run_id, slice_books=2, attempts=attempts)
+            # Of some the last checkpoint was never stored: the 6th write puts the index into its place.
+            attempts.saved = None if at in (3, 5, 6) else attempts.saved
+            again = FaultyStorage(storage, Faults(before=look))
+            await rebuild(again, run_id=run_id, slice_books=2, attempts=attempts)
         assert faults.writes >= at
         assert await content(storage, run_id) == expected
         assert await states(storage) == {run_id: "current"}
