@@ -43,7 +43,7 @@ def all_reports(context: Context) -> ReportEntities:
     return ReportEntities(context.storage)
 
 
-books = library.writable_entity_set("Books", Book, key="id", source=all_books)
+books = library.writable_entity_set("Books", Book, key="id", source=all_books, searchable=True)
 reports = library.deletable_entity_set("Reports", Report, key="id", source=all_reports)
 
 

@@ -121,7 +121,7 @@ async def _tidy(books: BookStore, row: Row | None) -> None:
     """Remove the files that a tombstone names, and the tombstone itself where it answers nobody."""
     try:
         if row is not None and is_tombstone(row):
-            await (books.remove_files(row) if row.values["written_by"] else books.clear(row))
+            await (books.remove_rest(row) if row.values["written_by"] else books.clear(row))
     except StorageError as error:
         _log.warning("A removed book has left something behind: %s", error, extra={"event": "book_left_over"})
 

@@ -19,6 +19,7 @@ from library.book_rows import (
 )
 from library.export_store import ExportStore
 from library.models import Book
+from library.search_index import SearchIndex
 from shared.actions import is_valid_id
 from shared.storage import (
     BlobInfo,
@@ -51,6 +52,7 @@ class BookStore:
         self.rows = storage.table("books")
         self.files = storage.container("books")
         self.exports = ExportStore(storage)
+        self.search = SearchIndex(storage)
 
     async def get(self, book_id: str) -> Book | None:
         return book_of(await self.rows.read(PARTITION, book_id)) if is_valid_id(book_id) else None
@@ -121,16 +123,13 @@ class BookStore:
         """
         for _ in range(_TRIES):
             row = await self.rows.read(PARTITION, book_id)
-            if row is None:
+            if row is None or is_tombstone(row):
+                await (self.search.forget(book_id) if row is None else self.remove_rest(row))
                 return
             await self.remove_files(row)
-            if is_tombstone(row):
-                return
-            try:
+            # Gone, or changed in the meantime: the next read tells.
+            with suppress(StorageConflict, StorageAnswerLost):
                 await self.rows.write(PARTITION, [Delete(book_id, if_match=row.etag)])
-            except (StorageConflict, StorageAnswerLost):
-                continue  # Gone, or changed in the meantime: the next read tells.
-            return
         raise StorageConflict(f"book {book_id} kept changing")
 
     async def remove_files(self, row: Row) -> None:
@@ -139,11 +138,23 @@ class BookStore:
             await self.files.delete(file_name(row.key, sha256))
         await self.exports.remove_of(row.key)
 
+    async def remove_rest(self, row: Row) -> None:
+        """Remove what else there is of a book that has a tombstone. Who builds an index sees that before."""
+        await self.remove_files(row)
+        await self.search.forget(row.key)
+
     async def clear(self, row: Row) -> None:
         """Remove a tombstone and the files it names, unless the book has been stored again meanwhile."""
-        await self.remove_files(row)
+        await self.remove_rest(row)
         with suppress(StorageConflict, StorageAnswerLost):
             await self.rows.write(PARTITION, [Delete(row.key, if_match=row.etag)])
+
+    async def count(self) -> int:
+        """How many books there are."""
+        count = 0
+        async for rows in row_pages(self.rows, PARTITION, lower=FIRST, upper=LAST, columns=["tombstone"]):
+            count += sum(not is_tombstone(row) for row in rows)
+        return count
 
     async def count_loaded(self) -> int:
         """How many books are as bulk loads have brought them."""

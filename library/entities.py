@@ -7,7 +7,8 @@ from library.book_changes import write_books
 from library.book_rows import book_of, short_etag
 from library.books import BookStore
 from library.report_store import ReportStore
-from shared.actions import EntityChange, Remove, RequestError, Stored
+from library.searching import search_books
+from shared.actions import EntityChange, Remove, RequestError, SearchExpression, Stored
 from shared.storage import MAX_CHANGES, Row, Storage
 
 _AT_ONCE = 25
@@ -24,6 +25,7 @@ class BookEntities:
     max_changes = MAX_CHANGES
 
     def __init__(self, storage: Storage, now: datetime) -> None:
+        self._storage = storage
         self._books = BookStore(storage)
         self._now = now
 
@@ -34,6 +36,10 @@ class BookEntities:
 
     async def get(self, key: str) -> Stored | None:
         return _stored((await self._books.read_rows([key])).get(key))
+
+    async def search(self, expression: SearchExpression) -> set[str]:
+        """By the words of their titles, creators and texts when the index was built: see `library.searching`."""
+        return await search_books(self._storage, expression)
 
     async def write(self, changes: Sequence[EntityChange], *, by: str = "") -> Sequence[Stored | None]:
         """All of `changes`, each of another book, or none, whatever a crash or a lost answer leaves.

@@ -143,6 +143,18 @@ class ImportOutcome(Model):
     items: list[ImportedItem]
 
 
+class RebuildIndex(Model):
+    """`slice_books` of them are indexed in one slice."""
+
+    slice_books: int = Field(1000, ge=1, le=100_000)
+
+
+class RebuiltIndex(Model):
+    """An index that is searched from now on, of so many books."""
+
+    books: int
+
+
 class BookRef(Model):
     """One book, by its id."""
 

@@ -2,12 +2,13 @@
 
     book = read_epub("book.epub")
     book.title, book.chapters, book.words
+    for chapter in read_text("book.epub"): ...
 
 EPUB 2 and 3. What published books get wrong is read around, with a warning; what could hurt is refused, with an
 `EpubError`. Layers, each importing those before it only:
 
     errors, limits, book, paths    values and rules
-    archive, text, markup, words   ZIP, characters, events, counting
+    archive, text, markup          ZIP, characters, events
     container, package, metadata   the files that describe the book
     spine, chapter, cover          what is read of it
     reader                         the order of the steps
@@ -16,7 +17,7 @@ EPUB 2 and 3. What published books get wrong is read around, with a warning; wha
 from library.epub.book import Cover, EpubBook, EpubWarning, WarningCode
 from library.epub.errors import EpubError, EpubErrorCode
 from library.epub.limits import EpubLimits
-from library.epub.reader import ChapterCallback, read_cover, read_epub
+from library.epub.reader import ChapterCallback, read_cover, read_epub, read_text
 
 __all__ = [
     "ChapterCallback",
@@ -29,4 +30,5 @@ __all__ = [
     "WarningCode",
     "read_cover",
     "read_epub",
+    "read_text",
 ]

@@ -8,7 +8,7 @@ from library.epub.book import WarningCode
 from library.epub.errors import shown
 from library.epub.limits import EpubLimits
 from library.epub.markup import MarkupReader, read_document
-from library.epub.words import WordCounter
+from library.words import WordCounter
 
 # Not running text: <head> and <title> (also of SVG), code, and the readings set beside Japanese characters,
 # which would count the word again.
@@ -29,26 +29,31 @@ _MAX_HEADING = 200
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """`heading`: the first h1, h2 or h3, at most 200 characters; None if there is none."""
+    """`heading`: the first h1, h2 or h3, at most 200 characters; None if there is none.
+
+    `text`: the running text, where it was to be kept, in pieces that end with a word.
+    """
 
     words: int
     heading: str | None
+    text: tuple[str, ...] = ()
 
 
-def read_chapter(archive: Archive, name: str) -> Chapter | None:
+def read_chapter(archive: Archive, name: str, *, keep_text: bool = False) -> Chapter | None:
     """The chapter in the entry `name`; None if it holds no markup. Errors as `read_document`."""
     limits = archive.limits
-    reader = read_document(archive, name, limits.max_document_bytes, lambda: _ChapterReader(limits, name))
+    reader = read_document(archive, name, limits.max_document_bytes, lambda: _ChapterReader(limits, name, keep_text))
     if reader is None:
         archive.log.add(WarningCode.EMPTY_CHAPTER, f"{shown(name)} holds no markup and was left out.")
         return None
-    return Chapter(reader.words(), reader.heading())
+    return Chapter(reader.words(), reader.heading(), tuple(reader.kept))
 
 
 class _ChapterReader(MarkupReader):
-    def __init__(self, limits: EpubLimits, name: str) -> None:
+    def __init__(self, limits: EpubLimits, name: str, keep_text: bool) -> None:
         super().__init__(limits, name)
-        self._counter = WordCounter()
+        self.kept: list[str] = []
+        self._counter = WordCounter(self.kept if keep_text else None)
         self._skipping = 0
         self._heading: list[str] = []
         self._heading_open: str | None = None

@@ -64,6 +64,23 @@ def read_epub(
         return EpubBook(**asdict(metadata), chapters=chapters, words=words, cover=cover, warnings=warnings)
 
 
+def read_text(source: str | Path | BinaryIO, limits: EpubLimits = _DEFAULT_LIMITS) -> Generator[tuple[str, ...]]:
+    """The running text, a chapter at a time, each in pieces of some 16 KiB that end with a word.
+
+    Chapters are those of `read_epub`, and so are the errors, but that a book without a chapter has no text.
+    """
+    with _open_book(source, limits) as book:
+        for name in plan_chapters(book):
+            try:
+                chapter = read_chapter(book.archive, name, keep_text=True)
+            except EpubError:
+                if book.archive.exhausted:
+                    raise
+                continue
+            if chapter is not None:
+                yield chapter.text
+
+
 def read_cover(source: str | Path | BinaryIO, limits: EpubLimits = _DEFAULT_LIMITS) -> tuple[str, bytes] | None:
     """Media type and bytes (at most `max_cover_bytes`) of the cover that `read_epub` describes; None if none.
 

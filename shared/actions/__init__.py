@@ -40,6 +40,14 @@ if TYPE_CHECKING:
         Stored,
         Update,
     )
+    from shared.actions.odata.search import (
+        SearchableSource,
+        SearchAnd,
+        SearchExpression,
+        SearchNot,
+        SearchOr,
+        SearchText,
+    )
     from shared.actions.odata.service import ODataService
     from shared.actions.patterns import Accepted
     from shared.actions.policies import Duration, Policies, PollingPolicies, Retry
@@ -73,6 +81,7 @@ _MODULES = {
     "shared.actions.files": "File ResultFile SyncResultFile",
     "shared.actions.models": "Content Model read_only read_only_names",
     "shared.actions.odata.entities": "ChangeRefused Create EntityChange EntitySource EntityStore Remove Stored Update",
+    "shared.actions.odata.search": "SearchAnd SearchExpression SearchNot SearchOr SearchText SearchableSource",
     "shared.actions.odata.service": "ODataService",
     "shared.actions.patterns": "Accepted",
     "shared.actions.policies": "Duration Policies PollingPolicies Retry",

@@ -14,7 +14,7 @@ import pytest
 
 from local_host import azurite as local_azurite
 from shared.storage.azure_calls import CALL_TIMES
-from tests.support.host import ROOT, TEST_APP, LocalHost, emulator, require_azurite, timed
+from tests.support.host import ROOT, TEST_APP, LocalHost, emulator, on_the_same_ports, require_azurite, timed
 from tests.support.lro import begin, ended, listing, monitor, running, until
 from tests.support.scenarios import SHORT_LEASES, Outcomes, Scenario, connected, on
 
@@ -238,7 +238,7 @@ def storage_that_goes_and_comes_back(folder: Path, store: str) -> None:
             first.stop()
             for method, path in (*_EVERY_STORED[:2], ("POST", "/trial/t1:nothing")):
                 _unavailable(client, method, path)
-            second = _on_the_same_ports(folder / "azurite", environment["AzureWebJobsStorage"])
+            second = on_the_same_ports(folder / "azurite", environment["AzureWebJobsStorage"])
             assert second.start() == environment["AzureWebJobsStorage"]
             _nothing_or_one_that_runs(client)
             state = ended(client, runner)
@@ -290,16 +290,6 @@ def _nothing_or_one_that_runs(client: httpx.Client) -> None:
     # The one before, and at most one for each start during the outage.
     assert kinds.count("trial:nothing") <= 3
     assert kinds.count("trial:wait") <= 3
-
-
-def _on_the_same_ports(folder: Path, connection: str) -> local_azurite.Azurite:
-    """An emulator on the ports of one that has ended."""
-    ports = local_azurite.Ports(*(_port(connection, each) for each in ("Blob", "Queue", "Table")))
-    return local_azurite.Azurite(ROOT, location=folder, ports=ports)
-
-
-def _port(connection: str, service: str) -> int:
-    return int(connection.split(f"{service}Endpoint=http://127.0.0.1:")[1].split("/", maxsplit=1)[0])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -21,12 +22,10 @@ from tests.support.witness import lines_of
 APP = Path(__file__).with_name("app")
 HUB = "EngineTests"
 
-SETTINGS = {
-    **ENGINE_SETTINGS,
-    "TASK_HUB_NAME": HUB,
-    # Another instance may go on with an operation after 10 s instead of 30 s; what sleeps on is ended after 2 s.
-    **timed(lease=10, heartbeat=2, housekeeping_patience=2, removal_patience=2),
-}
+TIMING = {"lease": 10, "heartbeat": 2, "housekeeping_patience": 2, "removal_patience": 2}
+"""Another instance may go on with an operation after 10 s instead of 30 s; what sleeps on is ended after 2 s."""
+
+SETTINGS = {**ENGINE_SETTINGS, "TASK_HUB_NAME": HUB, **timed(**TIMING)}
 
 
 def engine_program() -> Path:
@@ -39,9 +38,11 @@ def engine_program() -> Path:
         pytest.skip(str(error))
 
 
-def host_on(folder: Path, connection: str, engine: Path | str, *, processes: int = 1, port: int = 0) -> LocalHost:
-    """A host of the tests' app on this storage account and the tests' hub."""
-    environment = {**SETTINGS, "AzureWebJobsStorage": connection}
+def host_on(
+    folder: Path, connection: str, engine: Path | str, *, processes: int = 1, port: int = 0, **timing: Any
+) -> LocalHost:
+    """A host of the tests' app on this storage account and the tests' hub; `timing` are fields of `Timing`."""
+    environment = {**SETTINGS, "AzureWebJobsStorage": connection, **timed(**{**TIMING, **timing})}
     return LocalHost(
         folder,
         store="azurite",

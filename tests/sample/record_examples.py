@@ -134,6 +134,7 @@ def _books(ask: Recorder) -> None:
     ask("GET", f"/status/{operation}")
     ask("GET", "/status", params={"filter": "status eq 'Succeeded' and kind eq 'book:upload-finish'", "top": "2"})
     ask("DELETE", f"/status/{failed}")
+    ask.finish(ask("POST", "/search-index:rebuild", {"sliceBooks": 500}))
 
 
 def _uploaded(ask: Recorder, book: str) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_host.azurite import Azurite
+from local_host.azurite import Azurite, Ports
 from local_host.errors import AzuriteError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ ENGINE_SETTINGS = {
 """Settings of hosts on the Durable extension."""
 
 _KEPT = ("PATH", "HOME", "VIRTUAL_ENV", "CI", "LANG", "COVERAGE_PROCESS_CONFIG")
+_SERVICES = ("Blob", "Queue", "Table")
 _START_SECONDS = 90
 _STOP_SECONDS = 60
 _SHOWN_LINES = 60
@@ -294,6 +295,14 @@ def emulator(location: Path | None = None) -> Generator[tuple[Azurite, str]]:
         yield azurite, azurite.start()
     finally:
         azurite.stop()
+
+
+def on_the_same_ports(location: Path, connection: str) -> Azurite:
+    """An emulator over the data, and on the ports, of one that has ended."""
+    ports = (
+        int(connection.split(f"{each}Endpoint=http://127.0.0.1:")[1].split("/", maxsplit=1)[0]) for each in _SERVICES
+    )
+    return Azurite(ROOT, location=location, ports=Ports(*ports))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -150,6 +150,7 @@ NO_DECLARATIONS = {
         "PollingPolicies",
     ),
     *("EntitySource", "EntityStore", "EntityChange", "Create", "Update", "Remove", "Stored"),
+    *("SearchAnd", "SearchExpression", "SearchNot", "SearchOr", "SearchText", "SearchableSource"),
     *(
         "ActionCanceled",
         "ActionFailed",
@@ -218,6 +219,7 @@ WRONG: dict[str, tuple[tuple[Any, ...], str]] = {
     "locations": (("westeurope", [], [5], 5), 'write locations=["westeurope"]'),
     "resource": ((5, "things", ArmResource, None), "write resource=ArmResource("),
     "undoable": ((1, "yes", None), "write undoable=True"),
+    "searchable": ((1, "yes", None), "write searchable=True"),
     "model": ((5, "Book", dict, Input()), "write model=Book"),
     "key": (TEXTS, 'write key="id"'),
     "source": ((5, Nothing(), lambda context, key: key), "write source=lambda context: "),

@@ -24,7 +24,8 @@ def test_what_actions_import() -> None:
         "ContinueLater", "Create", "CreatedOperation", "DeclarationError", "Delegation", "Duration", "EntityChange",
         "EntitySource", "EntityStore", "ErrorBody", "ErrorDetail", "Failed", "File", "Model", "ODataService",
         "Policies", "PollingPolicies", "Progress", "RemovalContext", "Remove", "RequestContext", "RequestError",
-        "ResourceTable", "ResourceView", "ResultFile", "Retry", "Running", "Stored", "Succeeded",
+        "ResourceTable", "ResourceView", "ResultFile", "Retry", "Running", "SearchAnd", "SearchExpression",
+        "SearchNot", "SearchOr", "SearchText", "SearchableSource", "Stored", "Succeeded",
         "SyncActionContext", "SyncResultFile", "SystemData", "Update", "action", "call", "delegate_put", "is_valid_id",
         "read", "read_only", "read_only_names", "sweep", "validation_error", "wording",
     ]  # fmt: skip

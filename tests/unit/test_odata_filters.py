@@ -539,8 +539,8 @@ def test_order_values_survive_a_token(type: str, data: st.DataObject) -> None:
     """What a token keeps of an entity ranks exactly where the entity does, whatever its type and value."""
     value = data.draw(st.none() | VALUES[type])
     ordering = Ordering("x", (OrderKey("x", type, lambda _: value, data.draw(st.booleans())),))
-    token = write_position(Position("key", (value,)), ordering, None)
-    position = read_position(token, ordering, None)
+    token = write_position(Position("key", (value,)), ordering, (None, None))
+    position = read_position(token, ordering, (None, None))
     # A value too long for a token is left out, and the entity tells it.
     assert position.values is not None or len(str(value)) > 200
     assert ordering.rank(position.values or (value,)) == ordering.rank((value,))

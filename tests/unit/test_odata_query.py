@@ -20,6 +20,7 @@ from shared.contracts.odata.query.names import check_once
 from shared.contracts.odata.query.options import DEFAULT_PAGE, QueriedResource, parse_query
 from shared.contracts.odata.query.ordering import MAX_KEYS
 from shared.contracts.odata.query.positions import Position
+from shared.contracts.odata.query.searching import MAX_TEXTS
 from shared.contracts.odata.query.syntax import MAX_DEPTH, MAX_LENGTH
 from shared.contracts.paging import MAX_TOP
 from shared.errors import RequestError
@@ -302,6 +303,6 @@ def test_the_document_says_all() -> None:
         assert {f"${name}" for name in options} <= named
     rows = re.findall(r"\| ([0-9]+) \|", document.partition("## Limits")[2])
     limits = ReadLimits()
-    expected = [MAX_LENGTH, MAX_DEPTH, MAX_ITEMS, MAX_SEGMENTS, MAX_KEYS]
+    expected = [MAX_LENGTH, MAX_DEPTH, MAX_TEXTS, MAX_ITEMS, MAX_SEGMENTS, MAX_KEYS]
     assert [int(row) for row in rows] == [*expected, limits.looked_at, limits.sorted, limits.scanned]
     assert f"A page has {DEFAULT_PAGE} entities; with `$top` it has up to {MAX_TOP}," in document

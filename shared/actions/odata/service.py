@@ -52,6 +52,7 @@ _NAMESPACE_NAME = Rule(
 _OPERATION_NAME = Rule("an identifier", ('"GenerateReport"',), lambda value: matches(value, _NAME))
 _SET_NAME = Rule("an identifier", ('"Books"',), lambda value: matches(value, _NAME))
 _UNDOABLE = Rule("a truth value", ("True",), lambda value: isinstance(value, bool))
+_SEARCHABLE = Rule("a truth value", ("True",), lambda value: isinstance(value, bool))
 _KEY = Rule("the name of a field", ('"id"',), is_text)
 _SOURCE = Rule(
     "a function of a context, or of nothing, that makes what is read",
@@ -104,7 +105,14 @@ class EntitySet:
     """One entity set; its decorators declare what is bound to it."""
 
     def __init__(
-        self, service: "ODataService", name: str, type: StructuredType, source: Callable[..., EntitySource], where: str
+        self,
+        service: "ODataService",
+        name: str,
+        type: StructuredType,
+        source: Callable[..., EntitySource],
+        where: str,
+        *,
+        searchable: bool,
     ) -> None:
         self.service = service
         self.name = name
@@ -116,6 +124,8 @@ class EntitySet:
         """Whether its entities take DELETE."""
         self.is_writable = False
         """Whether it takes POST, PATCH and DELETE."""
+        self.is_searchable = searchable
+        """Whether it takes `$search`: its source is a SearchableSource."""
         assert type.key is not None, "an entity type has a key"
         self.key = type.key
 
@@ -162,37 +172,55 @@ class ODataService(ServiceDeclaration):
         self.operations: list[ODataOperation] = []
         self.where = f"OData service {namespace}"
 
-    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE)
+    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=_SEARCHABLE)
     def entity_set(
-        self, name: str, model: type[BaseModel], *, key: str, source: Callable[..., EntitySource]
+        self,
+        name: str,
+        model: type[BaseModel],
+        *,
+        key: str,
+        source: Callable[..., EntitySource],
+        searchable: bool = False,
     ) -> EntitySet:
         """A set to read. `key` is a str field of `model`; `source([context])` makes what it reads.
 
-        Raises DeclarationError.
+        One that is `searchable` takes `$search`, and its source is a `SearchableSource`. Raises DeclarationError.
         """
         where = f"{model.__module__}: {name}"
         if self._is_taken(name):
             raise DeclarationError(f"{where}: the name {name!r} is taken; choose another one")
-        entity_set = EntitySet(self, name, self.types.entity(model, key, where), source, where)
+        entity_set = EntitySet(self, name, self.types.entity(model, key, where), source, where, searchable=searchable)
         self._check_names(where)
         self.entity_sets[name] = entity_set
         return entity_set
 
-    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE)
+    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=_SEARCHABLE)
     def writable_entity_set(
-        self, name: str, model: type[BaseModel], *, key: str, source: Callable[..., EntityStore]
+        self,
+        name: str,
+        model: type[BaseModel],
+        *,
+        key: str,
+        source: Callable[..., EntityStore],
+        searchable: bool = False,
     ) -> EntitySet:
         """A set that also takes POST, PATCH and DELETE."""
-        entity_set = self.entity_set(name, model, key=key, source=source)
+        entity_set = self.entity_set(name, model, key=key, source=source, searchable=searchable)
         entity_set.is_writable = entity_set.is_deletable = True
         return entity_set
 
-    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE)
+    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=_SEARCHABLE)
     def deletable_entity_set(
-        self, name: str, model: type[BaseModel], *, key: str, source: Callable[..., EntityStore]
+        self,
+        name: str,
+        model: type[BaseModel],
+        *,
+        key: str,
+        source: Callable[..., EntityStore],
+        searchable: bool = False,
     ) -> EntitySet:
         """A set that also takes DELETE; its source is given no other change than Remove."""
-        entity_set = self.entity_set(name, model, key=key, source=source)
+        entity_set = self.entity_set(name, model, key=key, source=source, searchable=searchable)
         entity_set.is_deletable = True
         return entity_set
 

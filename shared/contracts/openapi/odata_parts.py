@@ -23,6 +23,7 @@ def _option(name: str, description: str, schema: Json) -> Parameter:
     return Parameter(f"${name}", description, schema, component=f"odata-{name}")
 
 
+SEARCH = _option("search", 'What is looked for: `whale AND NOT "white whale"`.', {**_LONG, "minLength": 1})
 FILTER = _option("filter", "Which entities: `words gt 1000 and contains(title,'sea')`.", _LONG)
 SELECT = _option("select", "Which properties: `id,title`, `cover/size`, `*`.", _LONG)
 FORMAT = _option("format", "The form of the answer, in place of `Accept`.", _FORMAT)

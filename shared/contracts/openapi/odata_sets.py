@@ -26,22 +26,24 @@ def operations(scope: parts.Scope, entity_set: EntitySet) -> Iterator[parts.Desc
     shown = odata_schemas.structure(scope.schemas, entity_set.type)
     entity = [odata_parts.key(scope, entity_set), odata_parts.FORMAT, odata_parts.VERSION]
     page = odata_schemas.page(scope.schemas, entity_set)
+    search = [odata_parts.SEARCH] if entity_set.is_searchable else []
+    unsearched = (409,) if entity_set.is_searchable else ()
     digits: Json = {"type": "string", "pattern": "^[0-9]+$"}
     yield parts.DescribedOperation(
         many,
         f"Query {entity_set.name}",
-        parameters=[*odata_parts.COLLECTION_OPTIONS, odata_parts.FORMAT, _PAGE_SIZE, odata_parts.VERSION],
+        parameters=[*odata_parts.COLLECTION_OPTIONS, *search, odata_parts.FORMAT, _PAGE_SIZE, odata_parts.VERSION],
         answers={200: parts.Answer("A page.", page, ("Preferences.Preference-Applied", "Vary"))},
-        errors=(*odata_parts.ERRORS, 405, 410, 501),
+        errors=(*odata_parts.ERRORS, 405, *unsearched, 410, 501),
         extensions=_PAGEABLE,
         listed_first=(odata_parts.FORMAT, odata_parts.VERSION),
     )
     yield parts.DescribedOperation(
         count,
         f"Count {entity_set.name}",
-        parameters=[odata_parts.FILTER, odata_parts.VERSION],
+        parameters=[odata_parts.FILTER, *search, odata_parts.VERSION],
         answers={200: parts.Answer("How many there are.", content={"text/plain": digits})},
-        errors=(400, 405, 501),
+        errors=(400, 405, *unsearched, 501),
     )
     yield parts.DescribedOperation(
         parts.at(one.function_name, "GET", odata_parts.quoted(one.route)),

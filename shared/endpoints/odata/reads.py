@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlencode
 
+from shared.actions.odata.entities import EntitySource
+from shared.actions.odata.search import SearchableSource
 from shared.actions.odata.service import EntitySet
 from shared.contracts.http import Request, Response
 from shared.contracts.odata import media, payloads
 from shared.contracts.odata.etags import parse_etags
 from shared.contracts.odata.query import collections
 from shared.contracts.odata.query.options import QueriedResource, Query, parse_query
+from shared.contracts.odata.query.searching import FoundEntities
 from shared.contracts.odata.targets import Kind, Target
 from shared.contracts.odata.urls import service_root
 from shared.contracts.preferences import preferences
@@ -23,6 +26,8 @@ T = TypeVar("T")
 
 _ENTITY = 4096
 """Bytes of an entity: a guess, to tell a long page from a short one."""
+_KEY = 256
+"""Bytes of a key that a search has found, as what it takes to sort so many."""
 
 
 async def read(request: Request, target: Target, execution: Execution) -> Response:
@@ -38,19 +43,24 @@ async def read(request: Request, target: Target, execution: Execution) -> Respon
 
 async def _count(request: Request, entity_set: EntitySet, execution: Execution) -> Response:
     query = await _parsed(request, entity_set, execution, QueriedResource.COUNT)
-    count = await _in_time(
-        collections.count_entities(entity_set.source(execution.context), query, clock=execution.context.clock),
-        execution,
-    )
+
+    async def counted() -> int:
+        source = await _source(entity_set, query, execution)
+        return await collections.count_entities(source, query, clock=execution.context.clock)
+
+    count = await _in_time(counted(), execution)
     return Response(status=200, body=str(count).encode(), content_type="text/plain")
 
 
 async def _collection(request: Request, entity_set: EntitySet, execution: Execution) -> Response:
     representation = media.json_representation(request, request.query)
     query = await _parsed(request, entity_set, execution, QueriedResource.COLLECTION)
-    page = await _in_time(
-        collections.read_page(entity_set.source(execution.context), query, clock=execution.context.clock), execution
-    )
+
+    async def found() -> collections.Page:
+        source = await _source(entity_set, query, execution)
+        return await collections.read_page(source, query, clock=execution.context.clock)
+
+    page = await _in_time(found(), execution)
     link = f"{service_root(execution.base)}/{entity_set.name}?{urlencode(page.next)}" if page.next else None
     size = query.applied_page_size
     headers = {"Vary": "Prefer", **({"Preference-Applied": f"maxpagesize={size}"} if size is not None else {})}
@@ -72,7 +82,8 @@ async def _collection(request: Request, entity_set: EntitySet, execution: Execut
 
 async def _entity(request: Request, entity_set: EntitySet, key: str, execution: Execution) -> Response:
     representation = media.json_representation(request, request.query)
-    query = parse_query(request.query, entity_set.type, resource=QueriedResource.ENTITY)
+    searchable = entity_set.is_searchable
+    query = parse_query(request.query, entity_set.type, resource=QueriedResource.ENTITY, searchable=searchable)
     stored = await entity_set.source(execution.context).get(key)
     if stored is None:
         message = f"There is no entity of {entity_set.name} with this key."
@@ -85,6 +96,15 @@ async def _entity(request: Request, entity_set: EntitySet, key: str, execution: 
     return json_answer(200, body, representation, headers)
 
 
+async def _source(entity_set: EntitySet, query: Query, execution: Execution) -> EntitySource:
+    """Where the entities come from; with `$search`, those alone that it finds."""
+    source = entity_set.source(execution.context)
+    if query.search is None:
+        return source
+    keys = await cast(SearchableSource, source).search(query.search)
+    return FoundEntities(source, await off_loop(len(keys) * _KEY, sorted, keys))
+
+
 async def _parsed(request: Request, entity_set: EntitySet, execution: Execution, resource: QueriedResource) -> Query:
     """In a thread: the longest expressions take 40 ms to parse, and the first one loads the parser."""
     given = preferences(request)
@@ -93,6 +113,7 @@ async def _parsed(request: Request, entity_set: EntitySet, execution: Execution,
         request.query,
         entity_set.type,
         resource=resource,
+        searchable=entity_set.is_searchable,
         preferences=given,
         now=execution.context.clock.now(),
     )

@@ -117,7 +117,6 @@ def test_a_page_has_a_hundred(client: httpx.Client) -> None:
     ("query", "status", "code", "target"),
     [
         ("$expand=x", 501, "QueryOptionNotSupported", "$expand"),
-        ("$search=x", 501, "QueryOptionNotSupported", "$search"),
         ("$apply=x", 501, "QueryOptionNotSupported", "$apply"),
         ("$compute=x", 501, "QueryOptionNotSupported", "$compute"),
         ("expand=x", 501, "QueryOptionNotSupported", "$expand"),

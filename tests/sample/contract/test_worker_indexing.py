@@ -93,6 +93,8 @@ EXPECTED = {
     "odata_batch",
     "odata_metadata",
     "report_content",
+    "search_index_operation",
+    "search_index_rebuild",
     FALLBACK,
 }
 

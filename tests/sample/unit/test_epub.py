@@ -43,6 +43,7 @@ def test_public_names() -> None:
         "WarningCode",
         "read_cover",
         "read_epub",
+        "read_text",
     ]
 
 

@@ -9,7 +9,7 @@ from library.epub.errors import EpubError
 from library.epub.metadata import date_of
 from library.epub.paths import Paths, UnusableHref, entry_path, folded, resolve
 from library.epub.text import DocumentText, EntityDeclared
-from library.epub.words import WordCounter, count_words
+from library.words import WordCounter, count_words
 
 
 @pytest.mark.parametrize(

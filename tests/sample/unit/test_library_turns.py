@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from library.book_rows import PARTITION, book_columns
-from library.books import BookStore
+from library.books import BookStore, file_name
 from library.catalog_models import ExportBook
 from library.entities import BookEntities
 from library.exporting import export_book
@@ -16,8 +16,10 @@ from library.reading import Download, read_book
 from library.shelf_models import Shelf, ShelfProperties
 from library.shelves import counted, store_inventory
 from shared.actions import ActionFailed, Update
+from shared.contracts.odata.query.searching import parse_search
 from shared.storage import MAX_CHANGES, Insert, Storage
 from tests.sample.unit.test_library_loading import NOW, load, uploaded
+from tests.sample.unit.test_library_search import rebuild
 from tests.support.epubs import chapter, make_epub, package
 from tests.support.parts import context, sqlite
 from tests.support.turns import no_garbage_of_others, watched
@@ -84,6 +86,19 @@ async def test_an_epub(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
         book = await read_book(context(), "b", Download(path, path.stat().st_size, "0" * 64, ""))
     assert (book.chapters, len(book.creators)) == (1, 25)
     assert {warning.code for warning in book.warnings} >= {"chapter-left-out", "missing-entry", "not-well-formed"}
+
+
+async def test_indexing_and_searching(storage: Storage, caplog: pytest.LogCaptureFixture) -> None:
+    """The longest parts that a book can have, of many words and of one, and a search of all that it needs."""
+    books = BookStore(storage)
+    for name, text in {"many": " ".join(f"w{number}" for number in range(60_000)), "one": "one " * 100_000}.items():
+        epub = make_epub([f"<p>{text}</p>"])
+        await books.files.put(file_name(name, "a" * 64), epub, content_type="application/epub+zip")
+        await books.put(Book(id=name, title="T", sha256="a" * 64), source="test")
+    async with watched(caplog):
+        await rebuild(storage)
+        asked = parse_search(" OR ".join(f"w{number}" for number in range(49)) + ' OR "one one"')
+        assert await BookEntities(storage, NOW).search(asked) == {"many", "one"}
 
 
 async def test_large_books_on_a_shelf(storage: Storage, caplog: pytest.LogCaptureFixture) -> None:

@@ -259,8 +259,9 @@ def test_requests_are_as_described() -> None:
         for name, (_, _, o) in operations(document).items()
     }
     options = {"$filter", "$orderby", "$select", "$top", "$skip", "$count", "$skiptoken", "$format"}
-    assert names["odata_Books"] == options | {"Prefer", "OData-MaxVersion"}
-    assert names["odata_Books_count"] == {"$filter", "OData-MaxVersion"}
+    assert names["odata_Books"] == options | {"$search", "Prefer", "OData-MaxVersion"}
+    assert names["odata_Reports"] == options | {"Prefer", "OData-MaxVersion"}
+    assert names["odata_Books_count"] == {"$filter", "$search", "OData-MaxVersion"}
     assert names["odata_Books_entity"] == {"key", "$select", "$format", "If-None-Match", "OData-MaxVersion"}
     assert {"If-Match", "Prefer"} <= names["odata_Books_entity-update"]
     assert "If-Match" in names["odata_Books_entity-delete"]

@@ -54,7 +54,7 @@ def set_annotations(entity_set: EntitySet) -> Annotations:
     """What a set does not do; what is not named here it does."""
     annotations: dict[str, Any] = {
         f"@{CAPABILITIES}.ExpandRestrictions": {"Expandable": False},
-        f"@{CAPABILITIES}.SearchRestrictions": {"Searchable": False},
+        f"@{CAPABILITIES}.SearchRestrictions": {"Searchable": entity_set.is_searchable},
     }
     if entity_set.is_deletable:
         # An empty collection: there are ETags, and it is not stated what they are made of.

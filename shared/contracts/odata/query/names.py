@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from shared.errors import RequestError
 
-OPTIONS = frozenset({"filter", "orderby", "select", "top", "skip", "count", "skiptoken", "format"})
-NOT_SUPPORTED = frozenset({"expand", "search", "apply", "compute", "index", "schemaversion", "deltatoken"})
+OPTIONS = frozenset({"filter", "search", "orderby", "select", "top", "skip", "count", "skiptoken", "format"})
+NOT_SUPPORTED = frozenset({"expand", "apply", "compute", "index", "schemaversion", "deltatoken"})
 _NOT_SUPPORTED_WITH_DOLLAR = frozenset({"$id", "$levels"})
 """These words are too common to be anything but a caller's own where they come without `$`."""
 

@@ -8,12 +8,14 @@ from enum import Enum
 from typing import NoReturn
 
 from shared.actions.odata.edm import StructuredType, TypeRef
+from shared.actions.odata.search import SearchExpression
 from shared.contracts import paging
 from shared.contracts.odata.query.filters import Predicate, compile_filter
 from shared.contracts.odata.query.key_ranges import KeyRange, key_range
 from shared.contracts.odata.query.names import OPTIONS, check_once, option
 from shared.contracts.odata.query.ordering import Ordering, compile_orderby
-from shared.contracts.odata.query.positions import Position, read_position, write_position
+from shared.contracts.odata.query.positions import Position, Restriction, read_position, write_position
+from shared.contracts.odata.query.searching import parse_search
 from shared.contracts.odata.query.syntax import MAX_LENGTH, parse_filter
 from shared.errors import RequestError
 from shared.frozen import frozen
@@ -30,7 +32,7 @@ class QueriedResource(Enum):
 
     COLLECTION = (OPTIONS, frozenset[str]())
     ENTITY = (frozenset({"select", "format"}), frozenset[str]())
-    COUNT = (frozenset({"filter"}), (OPTIONS | {"expand"}) - {"filter"})
+    COUNT = (frozenset({"filter", "search"}), (OPTIONS | {"expand"}) - {"filter", "search"})
     """Protocol 4.01, section 11.2.10: `/$count` does not depend on $top, $skip, $orderby and $expand."""
 
 
@@ -42,6 +44,8 @@ class Query:
     filter: Predicate | None = None
     keys: KeyRange = field(default_factory=KeyRange)
     """Outside of it the filter matches nothing."""
+    search: SearchExpression | None = None
+    """What the source is asked for; the filter and all else are of what it finds (Protocol 4.01, 11.2.1)."""
     orderby: Ordering | None = None
     """None: by the key, ascending."""
     select: tuple[str, ...] | None = None
@@ -53,7 +57,8 @@ class Query:
     applied_page_size: int | None = None
     """The preference maxpagesize as the caller gave it, where it was honoured."""
     position: Position | None = None
-    filter_text: str | None = None
+    restriction: Restriction = (None, None)
+    """A token of a page fits no other one."""
     carried: Mapping[str, str] = field(default_factory=dict[str, str])
     """The options that every page of the answer has in common, as the caller wrote them."""
 
@@ -69,7 +74,7 @@ class Query:
             parameters["$top"] = str(top)
         if skip:
             parameters["$skip"] = str(skip)
-        parameters["$skiptoken"] = write_position(position, self.orderby, self.filter_text)
+        parameters["$skiptoken"] = write_position(position, self.orderby, self.restriction)
         return parameters
 
 
@@ -78,6 +83,7 @@ def parse_query(
     entity_type: StructuredType,
     *,
     resource: QueriedResource = QueriedResource.COLLECTION,
+    searchable: bool = False,
     max_page: int = paging.MAX_TOP,
     preferences: Mapping[str, str] | None = None,
     now: datetime | None = None,
@@ -87,13 +93,14 @@ def parse_query(
     System query options come in any case and with or without `$`; other names without `$` are the caller's own.
     `preferences` are those of the request: maxpagesize lowers the size of a page, which is at most `max_page`.
     Raises RequestError 400 for an option that is unknown, that stands there twice, whose value does not fit or that the
-    resource does not take; 501 for one that OData has and this does not do.
+    resource does not take; 501 for one that OData has and this does not do: `$search`, unless `searchable`.
     """
-    options = _options(query, resource)
+    options = _options(query, resource, searchable)
     aliases = {name: value for name, value in query.items() if name.startswith("@")}
     filter_text, order_text = options.get("filter"), options.get("orderby")
     ordering = None if order_text is None else compile_orderby(order_text, entity_type, aliases=aliases, now=now)
     tree = None if filter_text is None else parse_filter(filter_text)
+    restriction = (filter_text, options.get("search"))
     token = options.get("skiptoken")
     top = _number(options, "top")
     preferred = _preferred_page(preferences or {})
@@ -101,6 +108,7 @@ def parse_query(
         entity_type=entity_type,
         filter=None if tree is None else compile_filter(tree, entity_type, aliases=aliases, now=now),
         keys=KeyRange() if tree is None else key_range(tree, entity_type),
+        search=parse_search(options["search"]) if "search" in options else None,
         orderby=ordering,
         select=_select(options["select"], entity_type) if "select" in options else None,
         top=top,
@@ -108,13 +116,13 @@ def parse_query(
         count=_boolean(options, "count"),
         page_size=min(preferred or (DEFAULT_PAGE if top is None else max_page), max_page),
         applied_page_size=preferred,
-        position=None if token is None else read_position(token, ordering, filter_text),
-        filter_text=filter_text,
+        position=None if token is None else read_position(token, ordering, restriction),
+        restriction=restriction,
         carried=_carried(query),
     )
 
 
-def _options(query: Mapping[str, str], resource: QueriedResource) -> dict[str, str]:
+def _options(query: Mapping[str, str], resource: QueriedResource, searchable: bool) -> dict[str, str]:
     taken, without_effect = resource.value
     found: dict[str, str] = {}
     check_once(query)
@@ -124,7 +132,7 @@ def _options(query: Mapping[str, str], resource: QueriedResource) -> dict[str, s
             _refuse(written, f"There is no query option {written!r}.")
         if name is None or name in without_effect:
             continue
-        if name not in OPTIONS:
+        if name not in OPTIONS or (name == "search" and not searchable):
             message = f"The query option ${name} is not supported."
             raise RequestError(501, "QueryOptionNotSupported", message, target=f"${name}")
         if name not in taken:

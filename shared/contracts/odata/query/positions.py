@@ -14,6 +14,9 @@ _OBJECT = re.compile(r"\{.*\}", re.DOTALL)
 _MAX_VALUES = 1000
 """Bytes of values in a token. A URL has to carry it, and holds some thousand."""
 
+Restriction = tuple[str | None, str | None]
+"""The texts of `$filter` and `$search`."""
+
 
 @frozen
 class Position:
@@ -25,9 +28,9 @@ class Position:
     """What `$count=true` counted for the first page: the later ones repeat it."""
 
 
-def write_position(position: Position, ordering: Ordering | None, filter_text: str | None) -> str:
-    """The token. It fits the order and the filter that it was made for alone."""
-    token: dict[str, Any] = {"k": position.key, "q": _fingerprint(ordering, filter_text)}
+def write_position(position: Position, ordering: Ordering | None, restriction: Restriction) -> str:
+    """The token. It fits the order, the filter and the search that it was made for alone."""
+    token: dict[str, Any] = {"k": position.key, "q": _fingerprint(ordering, restriction)}
     if position.count is not None:
         token["c"] = position.count
     if ordering is not None and position.values is not None:
@@ -37,7 +40,7 @@ def write_position(position: Position, ordering: Ordering | None, filter_text: s
     return paging.write_token(json.dumps(token, ensure_ascii=False, separators=(",", ":")))
 
 
-def read_position(text: str, ordering: Ordering | None, filter_text: str | None) -> Position:
+def read_position(text: str, ordering: Ordering | None, restriction: Restriction) -> Position:
     """The position in a token. Raises RequestError 400 InvalidSkipToken for one that was not made for this query."""
     decoded = paging.read_token(text, _OBJECT, name="$skiptoken")
     try:
@@ -45,7 +48,7 @@ def read_position(text: str, ordering: Ordering | None, filter_text: str | None)
         # Half a surrogate pair can be escaped, and is no text that a store or an answer takes.
         json.dumps(token, ensure_ascii=False).encode()
         key, values, count = token["k"], token.get("v"), token.get("c")
-        if token["q"] != _fingerprint(ordering, filter_text) or not isinstance(key, str):
+        if token["q"] != _fingerprint(ordering, restriction) or not isinstance(key, str):
             refuse_token()
         if count is not None and (type(count) is not int or count < 0):
             refuse_token()
@@ -56,8 +59,8 @@ def read_position(text: str, ordering: Ordering | None, filter_text: str | None)
         refuse_token()
 
 
-def _fingerprint(ordering: Ordering | None, filter_text: str | None) -> str:
-    options = (ordering.text if ordering else None, filter_text)
+def _fingerprint(ordering: Ordering | None, restriction: Restriction) -> str:
+    options = (ordering.text if ordering else None, *restriction)
     return sha256(repr(options).encode(errors="replace")).hexdigest()[:10]
 
 

@@ -5,9 +5,11 @@
 
 from pathlib import Path
 
+from tests.sample import deaths
 from tests.support import engine_refusals
 
 _REPOSITORY = Path(__file__).parents[4]
 __path__ += [str(_REPOSITORY / "actions"), str(_REPOSITORY / "tests" / "e2e" / "test_app" / "actions")]
 
 engine_refusals.install()
+deaths.install()

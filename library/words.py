@@ -32,6 +32,11 @@ _ASCII_WORD = re.compile(r"[0-9A-Za-z]+(?:'+[0-9A-Za-z]+)*")
 _FLUSH = 16 * 1024  # characters handed to one call of the regular expression, which does not let go of the interpreter
 
 
+def find_words(text: str) -> list[str]:
+    """The words of `text`, which should be short, in their order."""
+    return [match[0] for match in _WORD.finditer(text)]
+
+
 def count_words(text: str) -> int:
     """Words in `text`, which should be short (see `WordCounter` for a stream)."""
     return len((_ASCII_WORD if text.isascii() else _WORD).findall(text))
@@ -40,10 +45,11 @@ def count_words(text: str) -> int:
 class WordCounter:
     """Counts words of text that arrives in pieces, which may end within a word.
 
-    A word longer than 16 KiB counts once for each 16 KiB.
+    A word longer than 16 KiB counts once for each 16 KiB. `kept` gets the text, in pieces that end with a word.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: list[str] | None = None) -> None:
+        self._kept = kept
         self._pieces: list[str] = []
         self._size = 0
         self._count = 0
@@ -56,11 +62,16 @@ class WordCounter:
             if self._size > _FLUSH:
                 whole = "".join(self._pieces)
                 cut = max(whole.rfind(" "), whole.rfind("\n")) + 1 or len(whole)
-                self._count += count_words(whole[:cut])
+                self._take(whole[:cut])
                 self._pieces, self._size = [whole[cut:]], len(whole) - cut
 
     def total(self) -> int:
         """The words so far; ends the word under way."""
-        self._count += count_words("".join(self._pieces))
+        self._take("".join(self._pieces))
         self._pieces, self._size = [], 0
         return self._count
+
+    def _take(self, text: str) -> None:
+        self._count += count_words(text)
+        if self._kept is not None:
+            self._kept.append(text)
