@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import parts
 from shared.actions.declaration import Action
+from shared.actions.isolation import check_supported
 from shared.actions.registry import HOST_MARGIN, Registry
 from shared.actions.routes import check_distinct
 from shared.contracts.functions import BUILT_IN, FALLBACK, HOUSEKEEPING, OTHER_FUNCTIONS
@@ -60,9 +61,7 @@ class Application:
         self.timing = timing or Timing()
         check_distinct((*OTHER_FUNCTIONS, *self.endpoints), fallback=FALLBACK)
         registry.check_timeouts(function_timeout, total_deadline=self.timing.total_deadline)
-        computing = [action for action in registry.runnable.values() if action.in_process]
-        if computing:
-            parts.check_supported(computing, registry.package)
+        check_supported(registry.runnable.values(), registry.package)
         self._settings = settings
         self._host_json = host_json
         self._storage = storage

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from shared.operations.attempt import LiveAttempts
     from shared.operations.external import ExternalOperations
     from shared.operations.handler_places import WaitingRoom
-    from shared.operations.handler_processes import HandlerProcesses, check_supported
+    from shared.operations.handler_processes import HandlerProcesses
     from shared.operations.handler_threads import HandlerThreads
     from shared.operations.housekeeping import Housekeeping
     from shared.operations.inline import InlineRuns
@@ -88,7 +88,7 @@ _MODULES = {
     "shared.operations.attempt": "LiveAttempts",
     "shared.operations.external": "ExternalOperations",
     "shared.operations.handler_places": "WaitingRoom",
-    "shared.operations.handler_processes": "HandlerProcesses check_supported",
+    "shared.operations.handler_processes": "HandlerProcesses",
     "shared.operations.handler_threads": "HandlerThreads",
     "shared.operations.housekeeping": "Housekeeping",
     "shared.operations.inline": "InlineRuns",

@@ -338,11 +338,10 @@ def action(
     never runs twice, not even after a loss. `deadline` is what the operation may take in all (24 hours). `keep` is how
     long the record stays after the end (24 hours). Clients poll when the operation is likely to have ended, by its
     progress and by what `expected_duration` says, or else what earlier ones took; `retry_after` is a pace of polls in
-    seconds that holds instead. `isolation="process"` has a `def` handler that computes run in a process of its own (a
-    thread), which is ended `grace` after it was told to stop (5 seconds).
-    `input_version` rises with each input model that stored inputs of the one before do not fit; `upgrade_input` takes
-    them over. With `result="link"` monitors name the result's URL and never carry it. Input model and output are read
-    from the annotations, and the route's parameters are fields of the former. Raises DeclarationError.
+    seconds that holds instead. With `isolation="process"` a `def` handler runs in a process of its own, which is ended
+    `grace` after it was told to stop (5 seconds). `input_version` rises with each input model that stored inputs of the
+    one before do not fit; `upgrade_input` takes them over. With `result="link"` monitors name the result's URL and
+    never carry it. Model, output and route parameters are read from the annotations. Raises DeclarationError.
     """
 
     def declare(handler: Callable[..., Any]) -> Action:

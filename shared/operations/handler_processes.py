@@ -5,8 +5,7 @@ A process is the one thing that can be stopped whatever its code does, and that 
 
 import asyncio
 import logging
-import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from math import inf
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from shared import telemetry
 from shared.actions.context import Services
 from shared.actions.declaration import Action
-from shared.errors import ActionCanceled, DeclarationError
+from shared.errors import ActionCanceled
 from shared.frozen import frozen
 from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
@@ -207,24 +206,6 @@ class ProcessPlace:
             self._news.clear()
             await is_set_within(self._news, left, self._clock)
         return True
-
-
-def check_supported(actions: Iterable[Action], package: str, *, system: str = os.name) -> None:
-    """Raise DeclarationError for an action that is to run in a process, where there is not what it takes.
-
-    `package` is that which declares the actions.
-    """
-    for action in actions:
-        if action.in_process and not package:
-            raise DeclarationError(
-                f'{action.where}: isolation="process" needs the package that declares the actions; make the registry '
-                "by discover(package)"
-            )
-        if action.in_process and system != "posix":
-            raise DeclarationError(
-                f'{action.where}: isolation="process" needs Linux, or macOS for development; declare '
-                'isolation="thread" on this system, or run the app in a container or under WSL'
-            )
 
 
 def _frames(job: ProcessJob) -> list[tuple[dict[str, Any], bytes]]:

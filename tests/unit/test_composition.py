@@ -97,7 +97,7 @@ def test_as_many_processes_as_usable_cores(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cores: int, expected: int
 ) -> None:
     """At most four, unless a setting says how many."""
-    monkeypatch.setattr("shared.composition.usable_cores", lambda: cores)
+    monkeypatch.setattr("shared.parts.usable_cores", lambda: cores, raising=False)
     assert Application(Registry(), settings=settings(tmp_path))._handler_processes == expected
     assert Application(Registry(), settings=settings(tmp_path, HANDLER_PROCESSES="9"))._handler_processes == 9
 

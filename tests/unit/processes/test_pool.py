@@ -12,13 +12,13 @@ import pytest
 
 from shared.actions import SyncActionContext, action
 from shared.actions.declaration import Action
+from shared.actions.isolation import check_supported
 from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.errors import DeclarationError
 from shared.model.operation import Status
 from shared.operations.handler_places import MAX_WAITING
 from shared.operations.handler_process import HandlerProcess
-from shared.operations.handler_processes import check_supported
 from shared.operations.usable_cores import usable_cores
 from tests.support.computing import numbers
 from tests.support.parts import World
