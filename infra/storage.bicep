@@ -49,9 +49,9 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
         : [
             {
               allowedOrigins: corsOrigins
-              allowedMethods: ['PUT', 'OPTIONS']
-              allowedHeaders: ['content-type', 'x-ms-blob-type', 'x-ms-version']
-              exposedHeaders: ['x-ms-request-id']
+              allowedMethods: ['GET', 'HEAD', 'PUT', 'OPTIONS']
+              allowedHeaders: ['content-type', 'if-match', 'range', 'x-ms-blob-type', 'x-ms-version']
+              exposedHeaders: ['content-disposition', 'content-range', 'etag', 'x-ms-request-id']
               maxAgeInSeconds: 3600
             }
           ]

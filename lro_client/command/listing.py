@@ -76,7 +76,8 @@ def with_list(
             is_elsewhere = isinstance(error, UnexpectedAnswer) or error.status_code in (404, 405)
             if is_elsewhere and last_segment(url) != "status":
                 better = without_query(append_to_path(url, "/status"))
-                error.add_note(f"Many services have their list at the path status: lro list {shlex.quote(better)}")
+                line = f"lro {run.command} {shlex.quote(better)}"
+                error.add_note(f"Many services have their list at the path status: {line}")
             raise
 
     options = {"profile": Profile.DATA_PLANE, "api_version": api_version}

@@ -18,6 +18,7 @@ from lro_client.command.check import check
 from lro_client.command.following import follow, looked_at, other_ways, started
 from lro_client.command.listing import list_operations
 from lro_client.command.options import (
+    EXAMPLE_OF_A_TIME,
     LOOK_SECONDS,
     Access,
     ApiVersion,
@@ -86,7 +87,7 @@ def start(
     ] = None,
     not_before: Annotated[
         str | None,
-        typer.Option("--not-before", metavar="TIME", help="When to begin: RFC 3339, as 2026-12-24T18:00:00+01:00."),
+        typer.Option("--not-before", metavar="TIME", help=f"When to begin: RFC 3339, as {EXAMPLE_OF_A_TIME}."),
     ] = None,
     manner: Manner,
     access: Access,

@@ -30,6 +30,7 @@ _CHARSET = re.compile(r'\s*;\s*charset=(?!"?utf-8)[^;]*', re.IGNORECASE)
 """Of a JSON type; but what is sent is UTF-8."""
 LOOK_SECONDS = 60.0
 """How long one look may take."""
+EXAMPLE_OF_A_TIME = "2026-12-24T18:00:00+01:00"
 
 
 class Output(StrEnum):
@@ -251,8 +252,15 @@ def headers_of(given: list[str] | None) -> dict[str, str]:
 
 
 def date_time(text: str | None) -> datetime | None:
-    """The time that an option names; raises InvalidRequest."""
+    """The time that an option names.
+
+    Raises:
+        typer.BadParameter: it is none, or does not say in which zone.
+    """
     try:
-        return None if text is None else datetime.fromisoformat(text)
+        due = None if text is None else datetime.fromisoformat(text)
     except ValueError:
-        raise InvalidRequest(f"{text!r} is no date-time; write one such as 2026-12-24T18:00:00+01:00") from None
+        raise typer.BadParameter(f"{text!r} is no date-time; write one such as {EXAMPLE_OF_A_TIME}") from None
+    if due is not None and due.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} names no zone: add Z or an offset, as in {EXAMPLE_OF_A_TIME}")
+    return due

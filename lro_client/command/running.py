@@ -44,7 +44,8 @@ class Exit(IntEnum):
 class Run:
     """How it is done, what interrupts it, its operation as soon as there is one, and the file that has its token."""
 
-    def __init__(self, manner: Manner, clock: Clock) -> None:
+    def __init__(self, command: str, manner: Manner, clock: Clock) -> None:
+        self.command = command
         self.manner = manner
         self.clock = clock
         self.token = CancellationToken()
@@ -61,8 +62,8 @@ class Run:
 
 
 def begun(context: typer.Context, manner: Manner) -> Run:
-    """A run by the clock that the entry point has given."""
-    return Run(manner, context.ensure_object(Clock))
+    """A run of this command by the clock that the entry point has given."""
+    return Run(context.info_name or "", manner, context.ensure_object(Clock))
 
 
 def guarded(run: Run, work: Callable[[], Exit]) -> int:

@@ -26,7 +26,8 @@ class Backlog:
     by_status: Counter[Status] = field(default_factory=Counter[Status])
     young: int = 0
     oldest: timedelta = timedelta(0)
-    """Since the start of the oldest one that is NotStarted; zero where there is none."""
+    """Since the oldest one that is NotStarted could have begun: its start, or the later time that its start has named.
+    Zero where there is none."""
     is_complete: bool = True
     """Whether the pass got to all that is active."""
 
@@ -35,10 +36,11 @@ class Backlog:
         if operation.status.is_terminal:
             return
         self.by_status[operation.status] += 1
-        if operation.status is not Status.NOT_STARTED or operation.waiting_for:
+        if operation.status is not Status.NOT_STARTED:
             return
         if not operation.external or operation.is_undelegated:
-            self.oldest = max(self.oldest, now - operation.created)
+            due = max(operation.created, operation.scheduled or operation.created)
+            self.oldest = max(self.oldest, now - due)
 
     @property
     def is_empty(self) -> bool:

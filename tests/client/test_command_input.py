@@ -135,3 +135,14 @@ def test_token_of_a_pipe(tmp_path: Path, encoding: str) -> None:
         again.write_text(token.read_text(), encoding=encoding)
         assert lro("resume", again).out == "7\n"
         assert lro("status", again).out.startswith("Succeeded")
+
+
+@pytest.mark.parametrize(
+    ("time", "reason"), [("tomorrow", "is no date-time"), ("2026-12-24T18:00:00", "zone"), ("2026-12-24", "zone")]
+)
+def test_a_time_of_no_place(server: Kept, time: str, reason: str) -> None:
+    """A time to begin at says in which zone, or nothing is sent; the message shows how."""
+    done = lro("start", "POST", f"{server.url}/x", "--not-before", time)
+    shown = " ".join(done.err.replace("│", " ").split())
+    assert (done.code, reason in shown, "2026-12-24T18:00:00+01:00" in shown) == (USAGE, True, True), done.err
+    assert server.requests == []

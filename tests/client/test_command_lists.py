@@ -4,6 +4,7 @@ import json
 import shlex
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -170,6 +171,18 @@ def test_retry_is_refused(retrying: Hostile) -> None:
     assert (done.code, done.json["error"]["code"], done.json["id"]) == (1, "RetryNotSupported", None)
     assert "409: RetryNotSupported: It did not fail." in done.err
     assert "To go on" not in done.err
+
+
+def test_retry_of_an_operation_of_the_app(app_url: str) -> None:
+    """Our app starts a canceled operation anew with its input; one that has ended well it refuses."""
+    due = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    old = started(app_url, "wait", '{"seconds": 0.25}', "--not-before", due)
+    assert lro("cancel", f"{app_url}/status/{old}").code == 0
+    again = lro("retry", f"{app_url}/status/{old}", "--wait", "-o", "json")
+    assert (again.code, again.json["result"]) == (0, {"seconds": 0.25, "attempt": 1})
+    assert again.json["id"] != old
+    refused = lro("retry", again.json["monitorUrl"], "-o", "json")
+    assert (refused.code, refused.json["error"]["code"]) == (1, "OperationNotFailed")
 
 
 def commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -145,6 +145,7 @@ def test_where_the_list_is() -> None:
             expected = f"lro list {url.partition('?')[0].rstrip('/')}/status"
             assert (done.code, expected in done.err) == (FAILS, True), done.err
             assert expected in lro("list", url, "-o", "json").json["error"]["message"]
+            assert expected.replace("list", "watch") in lro("watch", url).err
         assert lro("list", f"{server.url}/api/status").out.startswith("ID\tSTATUS\tKIND\tCREATED\n7\tRunning\t")
     for reply in (MISSING, answer("401 Unauthorized"), answer("200 OK", JSON, "{}")):
         with hostile(poll=reply) as server:

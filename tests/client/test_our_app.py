@@ -1,5 +1,6 @@
 """The client against the app on the local host: the data plane's start patterns."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -186,6 +187,34 @@ def test_list_and_delete(request: pytest.FixtureRequest, twins: Twins, store: st
     operations[0].delete()
     assert {item["id"] for item in client.operations("status")} == ids - {operations[0].id} | {failed.id}
     operations[0].delete()
+
+
+def test_run_again(client: Any) -> None:
+    """A canceled operation is run again with its stored input: a new one, whose value is waited for. One that has ended
+    well is refused."""
+    due = datetime.now(UTC) + timedelta(hours=1)
+    old = client.start("POST", "trial/again:wait", json={"seconds": 0.05}, not_before=due)
+    old.cancel()
+    assert old.status is Status.CANCELED
+    new = client.start("POST", f"status/{old.id}:retry", result=Waited)
+    assert new.wait(timeout=20) == Waited(seconds=0.05, attempt=1)
+    assert new.id != old.id
+    assert new.response.json()["retryOf"] == old.id
+    with pytest.raises(StartRefused) as caught:
+        client.start("POST", f"status/{new.id}:retry")
+    assert (caught.value.status_code, caught.value.code) == (409, "OperationNotFailed")
+
+
+def test_run_again_and_fail_again(client: Any) -> None:
+    """A failed operation that fails again raises the error of the new one; the old one stays as it was."""
+    old = client.start("POST", "trial/again:fail", json={})
+    with pytest.raises(OperationFailed):
+        old.wait(timeout=20)
+    with pytest.raises(OperationFailed) as caught:
+        client.run("POST", f"status/{old.id}:retry", timeout=20)
+    assert caught.value.code == "TrialFailed"
+    assert caught.value.monitor_url != old.monitor_url
+    assert old.update_status().status is Status.FAILED
 
 
 def test_somebody_elses_operation(client: Any, host: LocalHost, twins: Twins) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.actions import action
-from shared.model.operation import DELEGATION, Status
+from shared.model.operation import DELEGATION, WAITING_FOR_TIME, Status
 from shared.model.timing import Timing
 from shared.operations.backlog import Backlog, BacklogReport
 from tests.support.clock import ManualClock
@@ -90,11 +90,23 @@ async def test_counts_get_old(world: World, recorded: Recorded) -> None:
         ({"external": True}, Status.NOT_STARTED, 0),
         ({"external": True, "profile_state": {DELEGATION: "x"}}, Status.NOT_STARTED, 300),
         ({"status": Status.SUCCEEDED}, None, 0),
+        ({"scheduled": T0 + timedelta(seconds=240), "waiting_for": WAITING_FOR_TIME}, Status.NOT_STARTED, 60),
+        ({"scheduled": T0 + timedelta(seconds=400)}, Status.NOT_STARTED, 0),
+        ({"scheduled": T0 - timedelta(seconds=400)}, Status.NOT_STARTED, 300),
     ],
-    ids=["waits", "runs", "delegated", "not delegated yet", "ended"],
+    ids=[
+        "waits",
+        "runs",
+        "delegated",
+        "not delegated yet",
+        "ended",
+        "named a time",
+        "named a time to come",
+        "named a time that was past",
+    ],
 )
 def test_who_waits_for_a_first_attempt(changes: dict[str, object], counted: Status | None, oldest: float) -> None:
-    """Another system's work waits for that system; all of it is active."""
+    """Another system's work waits for that system, and a start that names a time for that time; all of it is active."""
     backlog = Backlog()
     backlog.note(make_operation(**changes), T0 + timedelta(seconds=300))
     assert backlog.by_status == ({counted: 1} if counted else {})

@@ -253,6 +253,20 @@ def test_flex_consumption_gets_only_what_it_takes() -> None:
     assert not deprecated & settings("common", "onStorage", "onScheduler").keys()
 
 
+def test_scripts_of_named_pages_upload_and_download() -> None:
+    """Storage lets them use the URLs that operations hand out, with the headers that docs/protocol.md names for files;
+    without named pages it lets in nobody."""
+    (blobs,) = of_type("Microsoft.Storage/storageAccounts/blobServices")
+    rules = blobs["properties"]["cors"]["corsRules"]
+    assert rules.startswith("[if(empty(parameters('corsOrigins')), createArray(), ")
+    methods = re.search(r"'allowedMethods', createArray\((.*?)\)", rules)
+    headers = re.search(r"'allowedHeaders', createArray\((.*?)\)", rules)
+    assert methods is not None
+    assert headers is not None
+    assert set(re.findall(r"'(\S+?)'", methods[1])) == {"GET", "HEAD", "PUT", "OPTIONS"}
+    assert {"content-type", "x-ms-blob-type", "range", "if-match"} <= set(re.findall(r"'(\S+?)'", headers[1]))
+
+
 def test_a_private_network_closes_storage() -> None:
     """All three services get a private endpoint under their usual names, and the public ones are closed."""
     assert module("storage")["variables"]["services"] == ["blob", "queue", "table"]
