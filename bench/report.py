@@ -32,6 +32,10 @@ def this_machine() -> str:
 
 
 def save(path: Path, report: Report) -> None:
+    """Write it; of a report that is there already, what this one has not stays."""
+    if path.exists():
+        before = load(path)
+        report = Report(before.marks | report.marks, before.systems | report.systems, report.machine)
     rounded = json.loads(json.dumps(asdict(report)), parse_float=lambda text: round(float(text), 4))
     path.write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
 

@@ -159,7 +159,7 @@ def test_what_a_deployment_sets_reaches_the_extension(program: Path) -> None:
     }
     tracing = options["Tracing"]
     assert (tracing["DistributedTracingEnabled"], tracing["Version"]) == (True, 2)
-    assert (options["MaxConcurrentActivityFunctions"], options["MaxConcurrentOrchestratorFunctions"]) == (8, 8)
+    assert (options["MaxConcurrentActivityFunctions"], options["MaxConcurrentOrchestratorFunctions"]) == (28, 8)
 
 
 def test_the_settings_of_the_backends(program: Path) -> None:
