@@ -7,7 +7,7 @@ import asyncio
 import os
 import statistics
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,6 +21,7 @@ from shared.storage.ports import Delete, Insert, Merge, Table
 from shared.storage.tables import AzureTables
 from tests.support.host import ENGINE_SETTINGS, ROOT, LocalHost, emulator
 
+PLAIN = Path(__file__).parent / "plain"
 CALLERS, OPERATIONS = 16, 100
 PAUSE = 0.2
 COLUMNS = {f"column{number}": "x" * 30 for number in range(40)}
@@ -36,23 +37,23 @@ def measure(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
     bound: list[float] = []
     used: dict[str, list[float]] = {"ours": [], "plain": []}
     polls = Counter[int]()
-    with emulator() as (_, connection):
-        settings = {**ENGINE_SETTINGS, "HOUSEKEEPING_SCHEDULE": "0 */10 * * * *", "AzureWebJobsStorage": connection}
-        with LocalHost(
-            folder / "host", store="azurite", engine=str(program), app_root=APP, environment=settings
-        ) as host:
-            apis = {"ours": load.ours(host.url), "plain": load.durable(host.url)}
-            for api in apis.values():
-                asyncio.run(load.operations(api, CALLERS, CALLERS, pause=PAUSE))
-            for _ in range(rounds):
-                for name, rates in (("ours", ours), ("plain", plain)):
-                    before, counted = load.own_cpu(host.pid), Counter[int]()
-                    work = load.operations(apis[name], OPERATIONS, CALLERS, pause=PAUSE, polls=counted)
-                    rates.append(asyncio.run(load.rate(work, OPERATIONS)))
-                    used[name].append((load.own_cpu(host.pid) - before) / OPERATIONS * 1000)
-                    polls.update(counted if name == "ours" else {})
-                raw = asyncio.run(_raw(connection, polls.total() / len(ours) / OPERATIONS))
-                bound.append(1 / (1 / plain[-1] + 1 / raw))
+    with emulator() as (_, connection), ExitStack() as stack:
+        hosts = {
+            name: stack.enter_context(_host(folder / name, app, str(program), connection))
+            for name, app in (("ours", APP), ("plain", PLAIN))
+        }
+        apis = {"ours": load.ours(hosts["ours"].url), "plain": load.plain(hosts["plain"].url)}
+        for api in apis.values():
+            asyncio.run(load.operations(api, CALLERS, CALLERS, pause=PAUSE))
+        for _ in range(rounds):
+            for name, rates in (("ours", ours), ("plain", plain)):
+                before, counted = load.own_cpu(hosts[name].pid), Counter[int]()
+                work = load.operations(apis[name], OPERATIONS, CALLERS, pause=PAUSE, polls=counted)
+                rates.append(asyncio.run(load.rate(work, OPERATIONS)))
+                used[name].append((load.own_cpu(hosts[name].pid) - before) / OPERATIONS * 1000)
+                polls.update(counted if name == "ours" else {})
+            raw = asyncio.run(_raw(connection, polls.total() / len(ours) / OPERATIONS))
+            bound.append(1 / (1 / plain[-1] + 1 / raw))
     _print(ours, plain, bound, used, polls)
     report.add(
         {
@@ -60,6 +61,17 @@ def measure(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
             "engine_cpu": [mine / its for mine, its in zip(used["ours"], used["plain"], strict=True)],
         }
     )
+
+
+def _host(folder: Path, app: Path, program: str, connection: str) -> LocalHost:
+    """Each has a hub of its own: the program knows two functions only, by their names."""
+    settings = {
+        **ENGINE_SETTINGS,
+        "HOUSEKEEPING_SCHEDULE": "0 */10 * * * *",
+        "AzureWebJobsStorage": connection,
+        "TASK_HUB_NAME": f"Bench{folder.name}",
+    }
+    return LocalHost(folder, store="azurite", engine=program, app_root=app, environment=settings)
 
 
 def _print(

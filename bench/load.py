@@ -39,6 +39,11 @@ def durable(url: str) -> Api:
     return Api(url, "/bare", lambda answer: path_of(json.loads(answer.body)["statusQueryGetUri"]), b'"Completed"')
 
 
+def plain(url: str) -> Api:
+    """Durable Functions alone, asked by `get_status`."""
+    return Api(url, "/bare", lambda answer: f"/bare/{json.loads(answer.body)['id']}", b'"Completed"')
+
+
 def rival(url: str) -> Api:
     return Api(url, "/start", lambda answer: f"/status/{json.loads(answer.body)['id']}", b'"SUCCESS"')
 
