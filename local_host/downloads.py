@@ -22,7 +22,7 @@ from shared.storage.ports import BlobInfo
 from shared.storage.signed_urls import DISPOSITION
 
 _PIECE_BYTES = 256 * 1024
-_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 
 
 async def download(request: web.Request, files: BlobFiles, container: str, name: str) -> web.StreamResponse:
@@ -123,7 +123,7 @@ def _names(header: str, etag: str) -> bool:
 def _date(text: str | None) -> datetime | None:
     try:
         found = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

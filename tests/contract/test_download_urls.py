@@ -132,6 +132,20 @@ async def test_odd_ranges(container: Container) -> None:
             assert (answer.status_code, answer.content) == (200, b"short"), odd[:20]
 
 
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_odd_dates(container: Container) -> None:
+    """A date that is none is passed over (RFC 9110, section 13.1.3), whatever numbers are in it."""
+    url = await url_of(container, b"short")
+    year, zone = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", f"Mon, 01 Jan 2024 00:00:00 +{'9' * 30}"
+    async with httpx.AsyncClient() as client:
+        for odd in ("today", year, zone):
+            for name in ("If-Modified-Since", "If-Unmodified-Since"):
+                answer = await client.get(url, headers={name: odd})
+                assert (answer.status_code, answer.content) == (200, b"short"), (name, odd)
+            part = await client.get(url, headers={"If-Range": odd, "Range": "bytes=0-1"})
+            assert part.status_code == 200
+
+
 async def test_a_reader_that_goes_away(container: Container) -> None:
     """It does no harm to the next one."""
     url = await url_of(container, b"x" * 20_000_000)
