@@ -327,7 +327,7 @@ class Runner:
         if ended.status.is_terminal:
             self._live.completions.notify(ended)
             if ended.status is Status.SUCCEEDED:
-                self._live.durations.note(ended.action, (ended.changed - ended.created).total_seconds())
+                self._live.durations.note(ended.action, (ended.changed - ended.may_begin).total_seconds())
             await run_after_end(self._after_end, ended)
         return again
 
