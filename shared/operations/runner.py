@@ -306,7 +306,7 @@ class Runner:
                 await attempt.close(keeper)
                 raise
             await attempt.close(keeper)
-        return await self._settle(attempt, conclusion, began)
+            return await self._settle(attempt, conclusion, began)
 
     async def _settle(self, attempt: LiveAttempt, conclusion: Conclusion, began: float) -> datetime | None:
         claimed = attempt.operation
