@@ -40,7 +40,8 @@ async def download(request: web.Request, files: BlobFiles, container: str, name:
         if _is_known(request, info, modified):
             return web.Response(status=304, headers=headers)
         first, length = 0, info.size
-        found = _range(request, info, modified)
+        # Of HEAD no range is defined (RFC 9110, section 14.2).
+        found = _range(request, info, modified) if request.method == "GET" else None
         if found is not None:
             first, length = found
             headers["Content-Range"] = f"bytes {first}-{first + length - 1}/{info.size}"

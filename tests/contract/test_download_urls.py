@@ -74,6 +74,15 @@ async def test_range(container: Container, asked: str, first: int, last: int) ->
     assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(DATA)}"
 
 
+async def test_head_of_a_range(container: Container) -> None:
+    """HEAD tells of the whole (RFC 9110, section 14.2), also where no byte is in the range."""
+    url = await url_of(container, b"short")
+    async with httpx.AsyncClient() as client:
+        for asked in ("bytes=1-2", "bytes=50-"):
+            answer = await client.head(url, headers={"Range": asked})
+            assert (answer.status_code, answer.headers["content-length"]) == (200, "5")
+
+
 async def test_range_behind_the_end(container: Container) -> None:
     """416, and it says how long the blob is."""
     url = await url_of(container, b"short")
