@@ -258,20 +258,24 @@ async def pieces(content: FileContent) -> AsyncIterator[bytes]:
     if isinstance(content, bytes | bytearray | memoryview):
         yield bytes(content)
     elif isinstance(content, Path):
-        file: BinaryIO = await asyncio.to_thread(content.open, "rb")
+        file: BinaryIO = await _read_apart(partial(content.open, "rb"))
         try:
-            while piece := await asyncio.to_thread(file.read, _PIECE):
+            while piece := await _read_apart(partial(file.read, _PIECE)):
                 yield piece
         finally:
-            await asyncio.to_thread(file.close)
+            await _read_apart(file.close)
     elif isinstance(content, AsyncIterable):
         async for piece in content:
             yield piece
     else:
         iterator = iter(content)
-        while found := await in_own_thread(partial(_some, iterator), name="content of a file"):
+        while found := await _read_apart(partial(_some, iterator)):
             for piece in found:
                 yield piece
+
+
+def _read_apart(read: Callable[[], Any]) -> asyncio.Future[Any]:
+    return in_own_thread(read, name="content of a file")
 
 
 def _some(iterator: Iterator[Any]) -> list[bytes]:

@@ -599,7 +599,7 @@ async def test_many_take_no_memory(make: Callable[..., World]) -> None:
     assert held[0] < 10_000_000
 
 
-async def test_generators_that_hang_hold_up_nobody(make: Callable[..., World]) -> None:
+async def test_content_that_hangs_holds_up_nobody(make: Callable[..., World]) -> None:
     """Each has a thread of its own, which is given up with its attempt: other files are stored meanwhile."""
     release = threading.Event()
 
