@@ -353,9 +353,12 @@ async def test_a_cancel_where_a_process_has_stalled(make: Callable[..., World]) 
     running = asyncio.create_task(world.run(started))
     await until(watched.begun.is_set)
     world.clock.pass_by(minutes=30)
-    assert (await world.service.cancel(started.owner, started.id)).status is Status.CANCELING
-    watched.release.set()
-    await running
+    try:
+        asked = await world.service.cancel(started.owner, started.id)
+    finally:
+        watched.release.set()
+        await running
+    assert asked.status is Status.CANCELING
     ended = await world.read(started)
     assert (ended.status, ended.losses, watched.stopped) == (Status.CANCELED, 0, ["flag"])
 
@@ -383,9 +386,12 @@ async def test_an_attempt_that_hangs_holds_nothing_for_ever(make: Callable[..., 
     running = asyncio.create_task(world.run(started))
     await until(watched.begun.is_set)
     world.clock.pass_by(minutes=10)
-    assert world.live.runs(await world.read(started))
-    world.clock.pass_by(seconds=timing.stuck_after.total_seconds())
-    assert not world.live.runs(await world.read(started))
-    assert (await world.tidy()).restarted == 1
-    watched.release.set()
-    await running
+    try:
+        before = world.live.runs(await world.read(started))
+        world.clock.pass_by(seconds=timing.stuck_after.total_seconds())
+        after = world.live.runs(await world.read(started))
+        report = await world.tidy()
+    finally:
+        watched.release.set()
+        await running
+    assert (before, after, report.restarted) == (True, False, 1)
