@@ -22,7 +22,7 @@ from shared.storage.ports import BlobInfo
 from shared.storage.signed_urls import DISPOSITION
 
 _PIECE_BYTES = 256 * 1024
-_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.IGNORECASE)
 
 
 async def download(request: web.Request, files: BlobFiles, container: str, name: str) -> web.StreamResponse:
@@ -40,7 +40,8 @@ async def download(request: web.Request, files: BlobFiles, container: str, name:
         if _is_known(request, info, modified):
             return web.Response(status=304, headers=headers)
         first, length = 0, info.size
-        found = _range(request, info, modified)
+        # Of HEAD no range is defined (RFC 9110, section 14.2).
+        found = _range(request, info, modified) if request.method == "GET" else None
         if found is not None:
             first, length = found
             headers["Content-Range"] = f"bytes {first}-{first + length - 1}/{info.size}"
@@ -123,7 +124,7 @@ def _names(header: str, etag: str) -> bool:
 def _date(text: str | None) -> datetime | None:
     try:
         found = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 

@@ -49,7 +49,7 @@ V = TypeVar("V")
 def replace(value: V, /, **changes: Any) -> V:
     """As `dataclasses.replace`, at a fraction of its cost for a value that has many fields."""
     cls: Any = type(value)
-    if cls.__setattr__ is not _refuse:
+    if cls.__setattr__ is not _refuse or hasattr(cls, "__post_init__"):
         return dataclasses.replace(cast(Any, value), **changes)
     names, copied = _copier(cls)
     if not changes.keys() <= names:
@@ -67,11 +67,21 @@ def _copier(cls: Any) -> tuple[Set[str], Callable[[Any], Any]]:
     names = [each.name for each in fields(cls) if each.init]
     lines = [_assignment(cls, known, "new", name, f"old.{name}") for name in names]
     for each in fields(cls):
-        if not each.init and each.default_factory is not MISSING:
-            known[f"_make_{each.name}"] = each.default_factory
-            lines.append(_assignment(cls, known, "new", each.name, f"_make_{each.name}()"))
+        if not each.init and (made := _preset(each, known)):
+            lines.append(_assignment(cls, known, "new", each.name, made))
     exec("def copied(old):\n new = _new(_cls)\n " + "\n ".join([*lines, "return new"]), known)  # noqa: S102 - names
     return frozenset(names), known["copied"]
+
+
+def _preset(each: Any, known: dict[str, Any]) -> str:
+    """What makes the value of a field that no caller has given; empty where nothing does."""
+    if each.default is not MISSING:
+        known[f"_default_{each.name}"] = each.default
+        return f"_default_{each.name}"
+    if each.default_factory is not MISSING:
+        known[f"_make_{each.name}"] = each.default_factory
+        return f"_make_{each.name}()"
+    return ""
 
 
 def _assignment(cls: Any, known: dict[str, Any], of: str, name: str, value: str) -> str:
@@ -97,17 +107,14 @@ def _constructor(cls: Any) -> Any:
     known: dict[str, Any] = {"_FACTORY": object()}
     takes, named, lines = ["self"], ["*"], list[str]()
     for each in fields(cls):
-        name, default, found = each.name, "", each.name
-        if each.default is not MISSING:
-            known[f"_default_{name}"] = each.default
-            default = f"=_default_{name}"
-        elif each.default_factory is not MISSING:
-            known[f"_make_{name}"] = each.default_factory
-            default, found = "=_FACTORY", f"_make_{name}() if {name} is _FACTORY else {name}"
+        name, preset = each.name, _preset(each, known)
         if each.init:
+            is_made = each.default_factory is not MISSING
+            default = f"={'_FACTORY' if is_made else preset}" if preset else ""
             (named if each.kw_only else takes).append(name + default)
-        found = found if each.init else found.partition(" if ")[0]
-        lines.append(_assignment(cls, known, "self", name, found))
+            preset = f"{preset} if {name} is _FACTORY else {name}" if is_made else name
+        if preset:
+            lines.append(_assignment(cls, known, "self", name, preset))
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
     parameters = ", ".join(takes + (named if len(named) > 1 else []))

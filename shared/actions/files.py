@@ -12,7 +12,7 @@ from shared.model.files import DEFAULT_TYPE, default_name, is_file_name, is_medi
 from shared.model.operation import Payload
 
 FileContent = bytes | Path | Iterable[bytes] | AsyncIterable[bytes]
-"""Bytes; a file on this machine; or pieces, in any sizes. What is not asynchronous is read in a thread."""
+"""Bytes; a file on this machine; or pieces, in any sizes. What is not asynchronous is read in a thread of its own."""
 
 
 _BUFFER = 256 * 1024

@@ -241,6 +241,11 @@ class Operation:
     etag: str = ""
 
     @property
+    def may_begin(self) -> datetime:
+        """From when on it is worked on: its caller may have asked for a later time than at once."""
+        return max(self.created, self.scheduled or self.created)
+
+    @property
     def is_waiting(self) -> bool:
         """Whether no attempt holds it and one is to come."""
         return not self.status.is_terminal and self.lease_until is None and not self.external

@@ -97,6 +97,10 @@ class LiveAttempt:
     def time_left(self) -> timedelta:
         return timedelta(seconds=max(0.0, self._ends - self._clock.monotonic()))
 
+    def is_overdue(self, patience: timedelta) -> bool:
+        """Whether its deadline was so long ago."""
+        return self._clock.monotonic() >= self._ends + patience.total_seconds()
+
     async def save(self, state: Any, *, flush: bool) -> None:
         self.checkpoints.check_open()
         await self.save_snapshot(await snapshot(state, CHECKPOINT, limit=MAX_CHECKPOINT_BYTES), flush=flush)
@@ -339,12 +343,15 @@ class LiveAttempts:
         return locator in self._attempts
 
     def runs(self, operation: Operation) -> bool:
-        """Whether it is held by an attempt that runs here.
+        """Whether it is held by an attempt that runs here, or whose end is being written.
 
         A process that stalls for longer than a lease comes back to find its own leases run out. Nothing is lost then.
+        One that is far past its deadline hangs, and holds nothing any more.
         """
         attempt = self._attempts.get(operation.locator)
-        return attempt is not None and attempt.operation.holder == operation.holder
+        if attempt is None or not operation.holder or attempt.operation.holder != operation.holder:
+            return False
+        return not attempt.is_overdue(self._timing.stuck_after)
 
     @contextmanager
     def counted(self) -> Generator[None]:

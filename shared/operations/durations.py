@@ -49,7 +49,7 @@ class Durations:
         self._seen: dict[str, _Seen] = {}
 
     def note(self, action: str, seconds: float) -> None:
-        """One more operation of `action` took `seconds` from its creation to its end."""
+        """One more operation of `action` took `seconds` from when it might begin to its end."""
         seen = self._seen.pop(action, None) or _Seen()
         if len(self._seen) >= _NAMES:
             del self._seen[next(iter(self._seen))]
@@ -57,7 +57,7 @@ class Durations:
         seen.add(max(seconds, 0.001))
 
     def next_end(self, action: str, elapsed: float) -> float | None:
-        """When an operation that has taken `elapsed` seconds is likely to have ended, in seconds since its creation.
+        """When an operation that has taken `elapsed` seconds is likely to have ended, in seconds since it might begin.
 
         That is the latest time at which a poll makes those that end before it longer by a tenth, on average: the end of
         all for an action that takes about the same each time, soon for one that takes now this, now that. None where

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +29,7 @@ from shared.actions.files import (
 )
 from shared.errors import ActionFailed, RequestError, StorageError
 from shared.model.operation import Operation, Payload
+from shared.operations.handler_threads import in_own_thread
 from shared.operations.off_loop import off_loop
 from shared.operations.records import OperationRecords
 
@@ -67,9 +69,10 @@ class ResultFiles(FileUploads):
 
         Raises ActionFailed, ActionCanceled, and what its content raises.
         """
-        if file.stored is not None:
+        if file.stored is not None and any(each.stored is file.stored for each in self._begun):
             return file.stored
         if isinstance(file, WrittenFile):
+            # Also one of another operation: it goes with that one's record.
             raise unfinished()
         upload = await self.begin(file)
         try:
@@ -107,6 +110,8 @@ class _Upload(Upload):
         self.file = file
         self._limit = limit
         self._check_open = check_open
+        self._writing = asyncio.Lock()
+        """One write at a time: what is hashed has the order of what is stored."""
         self._waiting = bytearray()
         self._size = 0
         self._digest = sha256()
@@ -123,6 +128,15 @@ class _Upload(Upload):
         if not is_bytes(data):
             raise not_bytes(data)
         self._check_open()
+        try:
+            async with self._writing:
+                await self._add(data)
+        except BaseException:
+            # Bytes are missing in it now, whatever its handler does next.
+            await self.discard()
+            raise
+
+    async def _add(self, data: bytes) -> None:
         with memoryview(data) as given, given.cast("B") as view:
             self._size += len(view)
             if self._size > self._limit:
@@ -142,7 +156,7 @@ class _Upload(Upload):
         try:
             if self._is_discarded:
                 raise unfinished()
-            rest = bytes(self._waiting)
+            rest, self._waiting = bytes(self._waiting), bytearray()
             if self._task is None:
                 # One request stores it whole.
                 self._digest.update(rest)
@@ -161,6 +175,7 @@ class _Upload(Upload):
 
     async def discard(self) -> None:
         self._stored, self._is_discarded = None, True
+        self._waiting.clear()
         task, self._task = self._task, None
         if task is None:
             return
@@ -243,20 +258,24 @@ async def pieces(content: FileContent) -> AsyncIterator[bytes]:
     if isinstance(content, bytes | bytearray | memoryview):
         yield bytes(content)
     elif isinstance(content, Path):
-        file: BinaryIO = await asyncio.to_thread(content.open, "rb")
+        file: BinaryIO = await _read_apart(partial(content.open, "rb"))
         try:
-            while piece := await asyncio.to_thread(file.read, _PIECE):
+            while piece := await _read_apart(partial(file.read, _PIECE)):
                 yield piece
         finally:
-            await asyncio.to_thread(file.close)
+            await _read_apart(file.close)
     elif isinstance(content, AsyncIterable):
         async for piece in content:
             yield piece
     else:
         iterator = iter(content)
-        while found := await asyncio.to_thread(_some, iterator):
+        while found := await _read_apart(partial(_some, iterator)):
             for piece in found:
                 yield piece
+
+
+def _read_apart(read: Callable[[], Any]) -> asyncio.Future[Any]:
+    return in_own_thread(read, name="content of a file")
 
 
 def _some(iterator: Iterator[Any]) -> list[bytes]:

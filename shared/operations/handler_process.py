@@ -58,7 +58,7 @@ class HandlerProcess:
         self._mark = mark
         self._clock = clock
         self._runs = self._memory = 0
-        self._is_broken = self._is_killed = False
+        self._is_broken = self._is_killed = self._is_cut = False
         self._outputs: list[OutputLines] = []
         self._transports: list[asyncio.BaseTransport] = []
         self._reader: asyncio.StreamReader
@@ -97,7 +97,7 @@ class HandlerProcess:
     def is_fit(self) -> bool:
         """Whether it may run another handler."""
         is_fresh = self._runs < _MOST_RUNS and self._memory <= _MOST_MEMORY
-        return is_fresh and not self._is_broken and not self._reader.at_eof()
+        return is_fresh and not (self._is_broken or self._is_cut) and not self._reader.at_eof()
 
     async def perform(
         self, frames: Sequence[tuple[Mapping[str, Any], bytes]], calls: CallsOfProcess | None, say: Say, *, ends: str
@@ -137,10 +137,15 @@ class HandlerProcess:
     async def send(self, head: Mapping[str, Any], content: bytes) -> None:
         """Raises OSError where it is gone."""
         async with self._sending:
-            self._writer.write(head_of(head, content))
-            for at in range(0, len(content), PART):
-                self._writer.write(content[at : at + PART])
-                await self._writer.drain()
+            try:
+                self._writer.write(head_of(head, content))
+                for at in range(0, len(content), PART):
+                    self._writer.write(content[at : at + PART])
+                    await self._writer.drain()
+            except BaseException:
+                # Half a frame: what comes after it would be read as its rest.
+                self._is_cut = True
+                raise
 
     def tell_to_stop(self) -> None:
         """Have its handler see that it is to stop."""

@@ -43,33 +43,7 @@ class HandlerThreads:
     async def run(self, function: Callable[[], Any], *, operation: Operation) -> Any:
         """Call `function`, the handler of `operation`, in a thread of its own. A cancelled caller abandons the thread:
         then its place is free."""
-        function = attributed(function)
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
-        context = contextvars.copy_context()
-
-        def deliver(value: Any, error: BaseException | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(value)
-            else:
-                done.set_exception(error)
-
-        def work() -> None:
-            value: Any = None
-            failure: BaseException | None = None
-            try:
-                value = context.run(function)
-            except BaseException as error:
-                failure = error
-            if isinstance(failure, StopIteration) or not isinstance(failure, Exception | None):
-                cause, failure = failure, Escaped(failure)
-                failure.__cause__ = cause
-            with suppress(RuntimeError):  # the loop of an abandoned thread may be closed
-                loop.call_soon_threadsafe(deliver, value, failure)
-
-        threading.Thread(target=work, name=f"handler {operation.action}", daemon=True).start()
+        done = in_own_thread(function, name=f"handler {operation.action}")
         try:
             return await done
         except asyncio.CancelledError:
@@ -79,6 +53,41 @@ class HandlerThreads:
                 line = about(_log, operation, "handler_abandoned")
                 line.error("Abandoned a handler's thread that did not stop", extra={"abandoned": self.abandoned})
             raise
+
+
+def in_own_thread(function: Callable[[], Any], *, name: str) -> asyncio.Future[Any]:
+    """What code of a user returns or raises, called in a thread that nobody else waits for.
+
+    Those of `asyncio.to_thread` are few, and the app's own: code that hangs would take them from all others.
+    """
+    function = attributed(function)
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def deliver(value: Any, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(value)
+        else:
+            done.set_exception(error)
+
+    def work() -> None:
+        value: Any = None
+        failure: BaseException | None = None
+        try:
+            value = context.run(function)
+        except BaseException as error:
+            failure = error
+        if isinstance(failure, StopIteration) or not isinstance(failure, Exception | None):
+            cause, failure = failure, Escaped(failure)
+            failure.__cause__ = cause
+        with suppress(RuntimeError):  # the loop of an abandoned thread may be closed
+            loop.call_soon_threadsafe(deliver, value, failure)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return done
 
 
 async def wait_for_end(task: asyncio.Task[Any], *, grace: float, clock: Clock) -> None:

@@ -45,7 +45,7 @@ class Pacing:
         if action is None or action.has_fixed_pace:
             return None
         now, least = self._clock.now(), operation.retry_after
-        elapsed = (now - operation.created).total_seconds()
+        elapsed = (now - operation.may_begin).total_seconds()
         if operation.not_before is not None and operation.waiting_for and operation.not_before > now:
             seconds = (operation.not_before - now).total_seconds()
         elif (end := self._end(operation, elapsed)) is not None:
@@ -58,11 +58,11 @@ class Pacing:
         return seconds if seconds != operation.retry_after else None
 
     def _end(self, operation: Operation, elapsed: float) -> float | None:
-        """When it is likely to end, in seconds since its creation; None where that is over or unknown."""
+        """When it is likely to end, in seconds since it may begin; None where that is over or unknown."""
         percent = operation.progress.percent if operation.progress is not None else None
         if percent is not None and percent >= _FEWEST_PERCENT and operation.started is not None:
             # It may have waited before it was started, and goes on from there as fast as it did so far.
-            waited = (operation.started - operation.created).total_seconds()
+            waited = (operation.started - operation.may_begin).total_seconds()
             worked = (operation.changed - operation.started).total_seconds()
             end = waited + worked * 100 / percent
         else:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from shared.actions.context import Services
-from shared.actions.files import File, Upload
+from shared.actions.files import File, Upload, unfinished
 from shared.errors import ActionCanceled
 from shared.model.operation import Payload, Progress
 from shared.operations.attempt import LiveAttempt
@@ -169,8 +169,11 @@ class ProcessCalls:
         return {}, b""
 
     async def _return_file(self, frame: Frame) -> Answer:
-        files = [upload.stored for upload in self._uploads if upload.stored is not None]
-        self.returned = next(file for file in files if file.blob == frame.head["blob"])
+        files = {upload.stored.blob: upload.stored for upload in self._uploads if upload.stored is not None}
+        if (returned := files.get(frame.head["blob"])) is None:
+            # Of another operation, whose handler the process has run before.
+            raise unfinished()
+        self.returned = returned
         return {}, b""
 
     async def _content(self, number: int) -> AsyncIterator[bytes]:

@@ -306,7 +306,7 @@ class Runner:
                 await attempt.close(keeper)
                 raise
             await attempt.close(keeper)
-        return await self._settle(attempt, conclusion, began)
+            return await self._settle(attempt, conclusion, began)
 
     async def _settle(self, attempt: LiveAttempt, conclusion: Conclusion, began: float) -> datetime | None:
         claimed = attempt.operation
@@ -327,7 +327,7 @@ class Runner:
         if ended.status.is_terminal:
             self._live.completions.notify(ended)
             if ended.status is Status.SUCCEEDED:
-                self._live.durations.note(ended.action, (ended.changed - ended.created).total_seconds())
+                self._live.durations.note(ended.action, (ended.changed - ended.may_begin).total_seconds())
             await run_after_end(self._after_end, ended)
         return again
 

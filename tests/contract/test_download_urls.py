@@ -74,6 +74,15 @@ async def test_range(container: Container, asked: str, first: int, last: int) ->
     assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(DATA)}"
 
 
+async def test_head_of_a_range(container: Container) -> None:
+    """HEAD tells of the whole (RFC 9110, section 14.2), also where no byte is in the range."""
+    url = await url_of(container, b"short")
+    async with httpx.AsyncClient() as client:
+        for asked in ("bytes=1-2", "bytes=50-"):
+            answer = await client.head(url, headers={"Range": asked})
+            assert (answer.status_code, answer.headers["content-length"]) == (200, "5")
+
+
 async def test_range_behind_the_end(container: Container) -> None:
     """416, and it says how long the blob is."""
     url = await url_of(container, b"short")
@@ -130,6 +139,20 @@ async def test_odd_ranges(container: Container) -> None:
         for odd in ("bytes=", "bytes=-", "bytes=3-1", "lines=0-1", "bytes=a-b", f"bytes={'9' * 5000}-"):
             answer = await client.get(url, headers={"Range": odd})
             assert (answer.status_code, answer.content) == (200, b"short"), odd[:20]
+
+
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+async def test_odd_dates(container: Container) -> None:
+    """A date that is none is passed over (RFC 9110, section 13.1.3), whatever numbers are in it."""
+    url = await url_of(container, b"short")
+    year, zone = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", f"Mon, 01 Jan 2024 00:00:00 +{'9' * 30}"
+    async with httpx.AsyncClient() as client:
+        for odd in ("today", year, zone):
+            for name in ("If-Modified-Since", "If-Unmodified-Since"):
+                answer = await client.get(url, headers={name: odd})
+                assert (answer.status_code, answer.content) == (200, b"short"), (name, odd)
+            part = await client.get(url, headers={"If-Range": odd, "Range": "bytes=0-1"})
+            assert part.status_code == 200
 
 
 async def test_a_reader_that_goes_away(container: Container) -> None:

@@ -138,6 +138,32 @@ def test_a_field_that_no_caller_gives() -> None:
     assert (first.note(), replace(first, name="b").note(), first.note()) == (["a", "a"], ["b"], ["a", "a"])
 
 
+def test_a_field_that_follows_from_others() -> None:
+    """`__post_init__` sets it, and checks the value, also of one that another was replaced by."""
+
+    @frozen
+    class Square:
+        side: int
+        corners: int = field(default=4, init=False)
+        area: int = field(init=False)
+
+        def __post_init__(self) -> None:
+            if self.side < 0:
+                raise ValueError(self.side)
+            object.__setattr__(self, "area", self.side**2)
+
+    assert [(each.corners, each.area) for each in (Square(2), replace(Square(2), side=3))] == [(4, 4), (4, 9)]
+    with pytest.raises(ValueError, match="-1"):
+        replace(Square(2), side=-1)
+
+    @frozen
+    class Plain:
+        side: int
+        corners: int = field(default=4, init=False)
+
+    assert replace(Plain(1), side=2).corners == 4
+
+
 def test_replaced_as_by_dataclasses() -> None:
     """Fields are checked, what was cached is left behind, and other classes are the standard library's."""
     shape = Closed((Point(1),))

@@ -90,6 +90,7 @@ def test_the_first_poll(world: World) -> None:
         pytest.param({"retry_after": 30}, 15, 5, id="sooner than Retry-After, as it is known to be shorter"),
         pytest.param({"retry_after": 30}, 19.9, 1, id="but not at once"),
         pytest.param({"retry_after": 30}, 25, 2.5, id="nor later where it takes longer this time"),
+        pytest.param({"created": T0 - timedelta(days=3), "scheduled": T0}, 15, 5, id="what was started for later"),
         pytest.param({"waiting_for": "retry", "not_before": T0 + timedelta(seconds=18)}, 10, 8, id="for a retry"),
     ],
 )
@@ -128,6 +129,14 @@ def test_the_duration_that_was_declared(world: World) -> None:
     world.live.durations.note("test:declared", 3)
     running = make_operation(action="test:declared", status=Status.RUNNING, retry_after=1)
     assert world.service.pacing.next_poll(running) == pytest.approx(12, rel=0.06)
+
+
+async def test_a_time_that_was_asked_for_is_no_duration(world: World) -> None:
+    """An action that takes a moment is known to do so, whenever it was asked to begin."""
+    started = await world.start(new, not_before=world.clock.now() + timedelta(minutes=5))
+    world.clock.pass_by(minutes=5, seconds=3)
+    await world.run(started)
+    assert world.live.durations.next_end(started.action, 0) == pytest.approx(3)
 
 
 def test_durations() -> None:

@@ -410,6 +410,16 @@ def leaves_a_file_open(context: SyncActionContext, task: Task) -> File:
         return file
 
 
+_first_file: list[File] = []
+
+
+@does
+def returns_its_first_file(context: SyncActionContext, task: Task) -> File:
+    if not _first_file:
+        _first_file.append(writes_a_file(context, task))
+    return _first_file[0]
+
+
 @does
 def returns_no_file(context: SyncActionContext, task: Task) -> Any:
     return "text"

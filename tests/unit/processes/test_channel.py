@@ -265,6 +265,12 @@ async def test_files_that_are_none(processes: Processes, does: str, code: str) -
     assert await processes.world.records.blobs(f"{ended.run_id}/") == []
 
 
+async def test_a_file_of_another_operation(processes: Processes) -> None:
+    """It would go with the other one's record: so it is no result, and a sentence says so."""
+    assert (await processes.run("numbers:files", "returns_its_first_file", 100_000)).status is Status.SUCCEEDED
+    assert error_code(await processes.run("numbers:files", "returns_its_first_file", 100_000)) == "InvalidFile"
+
+
 async def test_files_have_a_limit(processes: Processes) -> None:
     """That of the app, while it is written."""
     small = {"MAX_FILE_BYTES": "1000000"}

@@ -202,3 +202,18 @@ def test_the_declarations_of_these_tests() -> None:
     """`grace` and `isolation` are read as they are written."""
     assert (numbers.computes.isolation, numbers.computes.grace) == ("process", timedelta(seconds=2))
     assert (numbers.talks.grace, numbers.threaded.isolation) == (timedelta(seconds=5), "thread")
+
+
+async def test_half_a_frame(processes: Processes) -> None:
+    """A process that was sent half of one, because nobody waits for the answer any more, runs no other handler."""
+    first = await processes.result("leaks", 1)
+    (process,) = processes.world.processes._all
+    sending = asyncio.create_task(process.send({"kind": "answer", "id": 0}, bytes(50 * MB)))
+    await asyncio.sleep(0)
+    sending.cancel()
+    await asyncio.wait({sending})
+    running = asyncio.create_task(processes.result("leaks", 1))
+    ended, _ = await asyncio.wait({running}, timeout=20)
+    if not ended:
+        process.kill()
+    assert await running not in (first, "HandlerProcessDied")

@@ -6,6 +6,7 @@ import threading
 import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
@@ -513,3 +514,115 @@ async def test_after_the_end(make: Callable[..., World]) -> None:
     assert [type(each).__name__ for each in raised] == ["ActionCanceled"]
     assert "is over" in str(raised[0])
     assert await blobs(world, started) == []
+
+
+async def test_a_write_that_failed_leaves_no_file(make: Callable[..., World]) -> None:
+    """A handler that goes on after it cannot return the rest: bytes would be missing in the middle."""
+
+    async def past_the_limit(context: ActionContext, request: Input) -> File:
+        async with context.result_file() as file:
+            await file.write(b"begin")
+            with suppress(ActionFailed):
+                await file.write(b"x" * 4_000_000)
+        return file
+
+    async def broken_off(context: ActionContext, request: Input) -> File:
+        async with context.result_file() as file:
+            writing = asyncio.create_task(file.write(LARGE))
+            await asyncio.sleep(0)
+            writing.cancel()
+            await asyncio.wait({writing})
+        return file
+
+    for handler in (past_the_limit, broken_off):
+        world = make(handler, settings={"MAX_FILE_BYTES": "4000000"})
+        started = await world.start()
+        await world.run(started)
+        assert error_code(await world.read(started)) == "InvalidFile"
+        assert await blobs(world, started) == []
+
+
+async def test_written_side_by_side(make: Callable[..., World]) -> None:
+    """Each write is whole, and the hash is that of what was stored."""
+
+    async def handler(context: ActionContext, request: Input) -> File:
+        async with context.result_file() as file:
+            await asyncio.gather(*(file.write(bytes([number]) * 2_500_000) for number in range(8)))
+        return file
+
+    world = make(handler)
+    started = await world.start()
+    await world.run(started)
+    found, ended = await content(world, started) or b"", await world.read(started)
+    assert ended.file is not None
+    assert (ended.file.size, ended.file.sha256) == (20_000_000, sha256(found).hexdigest())
+    assert [found[at] for at in range(0, 20_000_000, 2_500_000)] == sorted(set(found))
+
+
+async def test_of_another_operation(make: Callable[..., World]) -> None:
+    """What was written for one operation is no result of the next, with whose record it would not go."""
+    kept: list[File] = []
+
+    async def handler(context: ActionContext, request: Input) -> File:
+        if not kept:
+            async with context.result_file() as file:
+                await file.write(CSV)
+            kept.append(file)
+        return kept[0]
+
+    world = make(handler)
+    first, second = await world.start(), await world.start()
+    await world.run(first)
+    await world.run(second)
+    assert await content(world, first) == CSV
+    assert error_code(await world.read(second)) == "InvalidFile"
+
+
+async def test_many_take_no_memory(make: Callable[..., World]) -> None:
+    """What was written is not kept, however many files a handler makes."""
+    block, held = b"x" * 1_000_000, list[int]()
+
+    async def handler(context: ActionContext, request: Input) -> File:
+        for _ in range(30):
+            async with context.result_file() as file:
+                await file.write(block)
+        held.append(tracemalloc.get_traced_memory()[0])
+        return file
+
+    world = make(handler)
+    started = await world.start()
+    tracemalloc.start()
+    try:
+        await world.run(started)
+    finally:
+        tracemalloc.stop()
+    assert held[0] < 10_000_000
+
+
+async def test_content_that_hangs_holds_up_nobody(make: Callable[..., World]) -> None:
+    """Each has a thread of its own, which is given up with its attempt: other files are stored meanwhile."""
+    release = threading.Event()
+
+    def hangs() -> Iterator[bytes]:
+        yield b"x"
+        release.wait(60)
+
+    async def handler(context: ActionContext, request: Input) -> File:
+        return File(hangs() if context.operation_id in {each.id for each in hanging} else iter([LARGE]))
+
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(2))
+    world = make(handler, timeout="1m")
+    hanging = [await world.start() for _ in range(4)]
+    running = [asyncio.create_task(world.run(each)) for each in hanging]
+    try:
+        await until(lambda: sum(thread.name == "content of a file" for thread in threading.enumerate()) == 4)
+        other = await world.start()
+        async with asyncio.timeout(20):
+            await world.run(other)
+        assert await content(world, other) == LARGE
+        await world.clock.run_for(minutes=2)
+        await asyncio.wait(running, timeout=10)
+        assert [error_code(await world.read(each)) for each in hanging] == ["AttemptTimedOut"] * 4
+    finally:
+        release.set()

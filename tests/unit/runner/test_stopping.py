@@ -343,3 +343,55 @@ async def test_a_process_that_stalled_loses_nothing(make: Callable[..., World]) 
     assert await running is None
     ended = await world.read(started)
     assert (ended.status, ended.attempt, ended.losses) == (Status.SUCCEEDED, 1, 0)
+
+
+async def test_a_cancel_where_a_process_has_stalled(make: Callable[..., World]) -> None:
+    """What still runs here is asked to stop, and is not over before it has."""
+    watched, timing = Watched(), Timing(heartbeat=10_000, young_wait=0)
+    world = make(watched.blocks, timing=timing, timeout="1h")
+    started = await world.start()
+    running = asyncio.create_task(world.run(started))
+    await until(watched.begun.is_set)
+    world.clock.pass_by(minutes=30)
+    try:
+        asked = await world.service.cancel(started.owner, started.id)
+    finally:
+        watched.release.set()
+        await running
+    assert asked.status is Status.CANCELING
+    ended = await world.read(started)
+    assert (ended.status, ended.losses, watched.stopped) == (Status.CANCELED, 0, ["flag"])
+
+
+async def test_an_end_that_is_being_written_is_not_lost(make: Callable[..., World]) -> None:
+    """While the store does not take it, nobody in this process takes the attempt for lost."""
+    world = make(echo)
+    started = await world.start()
+    world.faults.at, world.faults.fault = world.faults.writes + 2, "down"
+    running = asyncio.create_task(world.run(started))
+    await until(lambda: world.timing.settle_waits[0] in world.clock.waits)
+    assert world.live.runs(await world.read(started))
+    await world.clock.run_for(seconds=5)
+    await running
+    ended = await world.read(started)
+    assert ended.status is Status.SUCCEEDED
+    assert not world.live.runs(ended)
+
+
+async def test_an_attempt_that_hangs_holds_nothing_for_ever(make: Callable[..., World]) -> None:
+    """However long its end takes: past its deadline and some patience others may take the operation over."""
+    watched, timing = Watched(), Timing(heartbeat=10_000, cancel_grace=1000, young_wait=0)
+    world = make(watched.blocks, timing=timing, timeout="10m")
+    started = await world.start()
+    running = asyncio.create_task(world.run(started))
+    await until(watched.begun.is_set)
+    world.clock.pass_by(minutes=10)
+    try:
+        before = world.live.runs(await world.read(started))
+        world.clock.pass_by(seconds=timing.stuck_after.total_seconds())
+        after = world.live.runs(await world.read(started))
+        report = await world.tidy()
+    finally:
+        watched.release.set()
+        await running
+    assert (before, after, report.restarted) == (True, False, 1)
