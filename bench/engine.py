@@ -69,7 +69,7 @@ def _host(folder: Path, app: Path, program: str, connection: str) -> LocalHost:
         **ENGINE_SETTINGS,
         "HOUSEKEEPING_SCHEDULE": "0 */10 * * * *",
         "AzureWebJobsStorage": connection,
-        "TASK_HUB_NAME": f"Bench{folder.name}",
+        "AzureFunctionsJobHost__extensions__durableTask__hubName": f"Bench{folder.name}",
     }
     return LocalHost(folder, store="azurite", engine=program, app_root=app, environment=settings)
 
@@ -110,7 +110,7 @@ async def _operation(table: Table, reads: int) -> None:
     record, active, listed, expiry = (f"{name}!{key}" for name in "oalx")
     await table.write(key[0], [Insert(record, COLUMNS), Insert(active, {}), Insert(listed, {"kind": "x"})])
     for _ in range(reads):
-        await table.get(key[0], record)
+        await table.read(key[0], record)
     await table.write(key[0], [Merge(record, {"column0": "y"}), Merge(listed, {"kind": "y"})])
     last = [Merge(record, {"column0": "z"}), Merge(listed, {"kind": "z"}), Delete(active), Insert(expiry, {})]
     await table.write(key[0], last)
