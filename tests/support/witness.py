@@ -39,7 +39,7 @@ def lines_of(log: Path) -> list[Line]:
     return [Line(**json.loads(text)) for text in log.read_text().splitlines()]
 
 
-_TO_SETTLE = 5
+_TO_SETTLE = 15
 """Seconds from a handler's return to the stored end of its operation, on the busiest machine."""
 
 
