@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from shared.actions import ActionContext, action
+from shared.actions.registry import Registry
+from shared.composition import Application
 from shared.contracts.http import Request, Response
 from shared.endpoints.caching import ShownMonitors
 from shared.model.operation import NO_PAYLOAD, Operation, Status
 from shared.operations.recent import Recent
+from tests.support.parts import Input, RecordingEngine, settings, sqlite
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GET = Request(method="GET", url="http://h/status/o")
@@ -65,3 +70,31 @@ def test_as_many_as_there_is_room_for() -> None:
     for key, value in ((1, "a"), (2, "b"), (1, "c"), (3, "d")):
         recent.put(key, value)
     assert [recent.get(key) for key in (1, 2, 3)] == ["c", None, "d"]
+
+
+@action("test:shown", post="things/{id}:shown")
+async def shown_action(context: ActionContext, request: Input) -> None: ...
+
+
+@action("test:linked", post="things/{id}:linked", result="link")
+async def linked_action(context: ActionContext, request: Input) -> str:
+    return "a result"
+
+
+async def test_polls_of_an_unchanged_record(tmp_path: Path) -> None:
+    """The second one is the answer of the first, but where it is made for its caller: it has a link for him."""
+    async with sqlite(tmp_path) as storage:
+        app = Application(Registry([shown_action, linked_action]), settings=settings(tmp_path), storage=storage)
+        engine = RecordingEngine()
+        for declared, is_shown_again in ((shown_action, True), (linked_action, False)):
+            start = Request(
+                method="POST", url=f"http://h/things/1:{declared.name}", route={"id": "1"}, body=b'{"fileName":"a"}',
+                headers={"content-type": "application/json"},
+            )  # fmt: skip
+            started = await app.data_plane.start(start, declared, engine)
+            id = started.headers["Operation-Id"]
+            await app.runner.run(engine.started[-1][1])
+            poll = Request(method="GET", url=f"http://h/status/{id}", route={"operation_id": id})
+            answers = [await app.data_plane.status(poll, engine) for _ in range(2)]
+            assert [b'"Succeeded"' in each.body for each in answers] == [True, True]
+            assert (answers[0].body is answers[1].body) == is_shown_again

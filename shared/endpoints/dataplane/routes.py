@@ -170,13 +170,17 @@ class DataPlane:
         return paced(answer, self._service.pacing.next_poll(operation))
 
     async def _shown_monitor(self, request: Request, operation: Operation, parameters: bytes | None) -> Response:
-        link = result_url(operation, self._caller(request))
         # What is made for this caller, or for this moment, is made anew.
-        is_own = parameters is not None or bool(link) or _is_elsewhere(operation)
+        is_own = parameters is not None or operation.links_result or _is_elsewhere(operation)
         if not is_own and (shown := self._shown_monitors.get(request, operation)) is not None:
             return shown
-        size = len(parameters or b"")
-        answer = await off_loop(size, dataplane.monitor_response, operation, result_url=link, parameters=parameters)
+        answer = await off_loop(
+            len(parameters or b""),
+            dataplane.monitor_response,
+            operation,
+            result_url=result_url(operation, self._caller(request)),
+            parameters=parameters,
+        )
         if dataplane.carries_result(operation):
             answer = await with_result(self._service, operation, answer, "result")
         if is_own:
