@@ -1,11 +1,11 @@
 """Reading an EPUB of 150 KB, in CPU, against ebooklib and lxml in plain Python: in turn, the same words."""
 
-import random
 import statistics
 import subprocess
 import time
 from pathlib import Path
 
+from bench.prose import chapters
 from bench.report import Report
 from bench.systems import RIVALS, Missing
 from library.epub.reader import read_epub
@@ -17,7 +17,7 @@ RUNS = 20
 
 def measure(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
     path = folder / "book.epub"
-    path.write_bytes(make_epub(chapters=_chapters()))
+    path.write_bytes(make_epub(chapters=chapters(CHAPTERS, WORDS)))
     if not rivals:
         ours = [_read(path)[1] for _ in range(RUNS)]
         print(f"an EPUB of {path.stat().st_size // 1000} KB   {statistics.median(ours):6.1f} ms of CPU")
@@ -48,10 +48,3 @@ def _read(path: Path) -> tuple[int, float]:
     began = time.process_time()
     words = read_epub(path).words
     return words, (time.process_time() - began) * 1000
-
-
-def _chapters() -> list[str]:
-    """Prose that packs as books do: seeded, so every run reads the same."""
-    chance = random.Random(7)
-    vocabulary = ["".join(chance.choices("etaoinshrdlu", k=chance.randint(2, 10))) for _ in range(20_000)]
-    return [" ".join(chance.choices(vocabulary, k=WORDS)) for _ in range(CHAPTERS)]

@@ -1,22 +1,22 @@
 """How long `/health` takes while one caller brings the worst there is, against how long it takes on an idle host."""
 
 import asyncio
-import random
 import time
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from bench.prose import chapters
 from bench.report import Report
 from tests.support.epubs import make_epub
 from tests.support.host import LocalHost
 
-CHAPTERS = 60
+CHAPTERS, WORDS = 60, 4_000
 
 
 def measure(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
-    book = make_epub(chapters=_chapters())
+    book = make_epub(chapters=chapters(CHAPTERS, WORDS))
     with LocalHost(folder / "data") as host:
         found = asyncio.run(_measure(host.url, book))
     print("/health while one caller sends ... (goal: p99 below 50 ms)")
@@ -24,13 +24,6 @@ def measure(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
     for name, values in found.items():
         p50, p99 = _quantile(values, 0.5), _quantile(values, 0.99)
         print(f"  {name:48} p50 {p50:6.1f} ms   p99 {p99:6.1f} ms   {p99 / idle:5.1f} x idle   {len(values)} requests")
-
-
-def _chapters() -> list[str]:
-    """Prose that packs about three to one, as books do: seeded, so every run reads the same."""
-    source = random.Random(7)
-    vocabulary = ["".join(source.choices("etaoinshrdlu", k=source.randint(2, 10))) for _ in range(20_000)]
-    return [" ".join(source.choices(vocabulary, k=4_000)) for _ in range(CHAPTERS)]
 
 
 async def _measure(url: str, book: bytes) -> dict[str, list[float]]:

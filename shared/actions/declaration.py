@@ -25,6 +25,7 @@ from shared.actions.policies import (
     DEFAULT_MAX_LOST,
     NO_RETRY,
     POLLING_RULES,
+    Duration,
     Isolation,
     PollingPolicies,
     Retry,
@@ -135,13 +136,15 @@ class Action:
             timeout=duration(policies.get("timeout", "5m"), what=f"timeout of {where}"),
             retry=retry_policy(policies.get("retry", NO_RETRY)),
             max_lost=lost_limit(policies, where),
-            deadline=_deadline(policies, where),
+            deadline=_duration_or_none(policies.get("deadline"), what=f"deadline of {where}"),
             at_most_once=policies.get("at_most_once", False),
             keep=duration(policies.get("keep", "24h"), what=f"keep of {where}"),
             retry_after=policies.get("retry_after", 1),
             where=where,
             has_fixed_pace="retry_after" in policies,
-            expected_duration=_expected_duration(policies, where),
+            expected_duration=_duration_or_none(
+                policies.get("expected_duration"), what=f"expected_duration of {where}"
+            ),
             pattern=pattern,
             exclusive=exclusive,
             returns_file=signature.returns_file,
@@ -383,15 +386,8 @@ def read(name: str, *, get: str) -> Callable[[Callable[..., Awaitable[Any]]], Re
     return declare
 
 
-def _expected_duration(policies: PollingPolicies, where: str) -> timedelta | None:
-    if "expected_duration" not in policies:
-        return None
-    return duration(policies["expected_duration"], what=f"expected_duration of {where}")
-
-
-def _deadline(policies: PollingPolicies, where: str) -> timedelta | None:
-    declared = policies.get("deadline")
-    return None if declared is None else duration(declared, what=f"deadline of {where}")
+def _duration_or_none(value: Duration | None, *, what: str) -> timedelta | None:
+    return None if value is None else duration(value, what=what)
 
 
 def answered_at_once(name: str, route: str, handler: Callable[..., Awaitable[Any]]) -> Read:

@@ -82,6 +82,7 @@ def takes(value: Any, arguments: int) -> bool:
 
 ROUTE = Rule("a route", ('"book/{id}"',), is_text)
 RESOURCE_TEMPLATE = Rule("the template of a resource", ('"book/{id}"',), is_text)
+TRUTH = Rule("a truth value", ("True",), lambda value: isinstance(value, bool))
 RETRY_AFTER = Rule("a whole number of seconds, at least 1", ("10",), is_count)
 MODEL = Rule("a pydantic model", ("Book",), is_model)
 

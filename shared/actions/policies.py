@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypedDict
 
-from shared.actions.parameters import RETRY_AFTER, Rule, checked_fields, is_count
+from shared.actions.parameters import RETRY_AFTER, TRUTH, Rule, checked_fields, is_count
 from shared.errors import DeclarationError
 
 Duration = str | timedelta
@@ -139,7 +139,7 @@ POLICY_RULES = {
         "a retry policy", ("3", "Retry(max_attempts=3)"), lambda value: isinstance(value, Retry) or is_count(value)
     ),
     "max_lost": Rule("a whole number of lost attempts, at least 1", ("5",), is_count),
-    "at_most_once": Rule("a truth value", ("True",), lambda value: isinstance(value, bool)),
+    "at_most_once": TRUTH,
     "deadline": DURATION,
     "keep": DURATION,
     "expected_duration": DURATION,

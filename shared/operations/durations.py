@@ -2,11 +2,11 @@
 
 from bisect import bisect_right, insort
 from collections import deque
-from itertools import accumulate
+
+from shared.operations.recent import Recent
 
 _NAMES = 1000
 _KEPT = 32
-_ENOUGH = 1
 _ADDED = 0.1
 """Part of their length that operations are made longer by at most, on average, by the wait for the next poll."""
 
@@ -17,28 +17,22 @@ class _Seen:
     def __init__(self) -> None:
         self.latest: deque[float] = deque(maxlen=_KEPT)
         self.ordered: list[float] = []
-        self.inverse_sums: list[float] = [0.0]
-        """Of the first n of `ordered`, the sum of 1/duration."""
 
     def add(self, seconds: float) -> None:
         if len(self.latest) == _KEPT:
             self.ordered.remove(self.latest[0])
         self.latest.append(seconds)
         insort(self.ordered, seconds)
-        self.inverse_sums = list(accumulate((1 / each for each in self.ordered), initial=0.0))
 
     def next_end(self, elapsed: float) -> float | None:
         """See `Durations.next_end`."""
-        if len(self.latest) < _ENOUGH:
-            return None
-        first = bisect_right(self.ordered, elapsed)
-        found = None
-        for place in range(first, len(self.ordered)):
+        found, inverses = None, 0.0
+        for number, seconds in enumerate(self.ordered[bisect_right(self.ordered, elapsed) :], start=1):
+            inverses += 1 / seconds
             # The mean of (poll - duration) / duration over those that would have ended by then.
-            mean_inverse = (self.inverse_sums[place + 1] - self.inverse_sums[first]) / (place + 1 - first)
-            if self.ordered[place] * mean_inverse - 1 > _ADDED:
+            if seconds * inverses / number - 1 > _ADDED:
                 break
-            found = self.ordered[place]
+            found = seconds
         return found
 
 
@@ -46,15 +40,13 @@ class Durations:
     """The last durations by action, of operations that succeeded in this process. Used on the event loop."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._seen: Recent[str, _Seen] = Recent(_NAMES)
 
     def note(self, action: str, seconds: float) -> None:
         """One more operation of `action` took `seconds` from when it might begin to its end."""
-        seen = self._seen.pop(action, None) or _Seen()
-        if len(self._seen) >= _NAMES:
-            del self._seen[next(iter(self._seen))]
-        self._seen[action] = seen
+        seen = self._seen.get(action) or _Seen()
         seen.add(max(seconds, 0.001))
+        self._seen.put(action, seen)
 
     def next_end(self, action: str, elapsed: float) -> float | None:
         """When an operation that has taken `elapsed` seconds is likely to have ended, in seconds since it might begin.

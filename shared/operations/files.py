@@ -71,20 +71,7 @@ class ResultFiles(FileUploads):
         """
         if file.stored is not None and any(each.stored is file.stored for each in self._begun):
             return file.stored
-        if isinstance(file, WrittenFile):
-            # Also one of another operation: it goes with that one's record.
-            raise unfinished()
-        upload = await self.begin(file)
-        try:
-            async for piece in pieces(file.content):
-                check()
-                await upload.write(piece)
-            await upload.finish()
-        except BaseException:
-            await upload.discard()
-            raise
-        assert upload.stored is not None, "it has finished"
-        return upload.stored
+        return await written(file, self, check=check)
 
     async def tidy(self, kept: Payload | None) -> None:
         """Remove all files of the claim but the one that the record names; and with that those of earlier claims."""
@@ -251,6 +238,24 @@ def check_answered(file: Payload) -> None:
 
 def _prefix(operation: Operation) -> str:
     return f"{operation.run_id}/file-"
+
+
+async def written(file: File, uploads: FileUploads, *, check: Callable[[], object]) -> Payload:
+    """The content of a file, as it is stored. `check` raises where the operation was asked to stop."""
+    if isinstance(file, WrittenFile):
+        # Not whole, or of another operation: then it goes with that one's record.
+        raise unfinished()
+    upload = await uploads.begin(file)
+    try:
+        async for piece in pieces(file.content):
+            check()
+            await upload.write(piece)
+        await upload.finish()
+    except BaseException:
+        await upload.discard()
+        raise
+    assert upload.stored is not None, "it has finished"
+    return upload.stored
 
 
 async def pieces(content: FileContent) -> AsyncIterator[bytes]:

@@ -34,7 +34,7 @@ from shared.operations.handler_processes import HandlerKilled, ResultJson
 from shared.operations.log_lines import about
 from shared.operations.process_errors import HandlerRaised, InputMisfit
 from shared.operations.records import OperationRecords
-from shared.operations.results import ResultRefused, declared_json
+from shared.operations.results import ResultRefused, declared_json, no_file
 
 _SENT_AGAIN = frozenset({408, 429})
 """Statuses below 500 after which clients send a request again (azure-core, `RetryPolicy`)."""
@@ -106,8 +106,7 @@ class HandlerEnds:
         if isinstance(value, Payload):
             return conclusions.succeed(Outcome(200, body=value))
         if action.returns_file:
-            kind = type(value).__name__
-            return self.final(ErrorBody("InvalidResult", f"The action declares a file and returned a {kind}."))
+            return self.final(no_file(value).error)
         try:
             content = await self._result_json(action, value)
         except ResultRefused as refused:

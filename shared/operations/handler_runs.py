@@ -18,9 +18,7 @@ from shared.actions.context import Services
 from shared.actions.declaration import Action
 from shared.actions.files import File
 from shared.actions.registry import HOST_MARGIN
-from shared.errors import (
-    ErrorBody,
-)
+from shared.errors import ErrorBody
 from shared.frozen import frozen
 from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing

@@ -29,7 +29,7 @@ class Pacing:
         """Seconds from the start to a first poll; None for the operation's `retry_after`."""
         if operation.status.is_terminal or operation.external or operation.waiting_for:
             return self.next_poll(operation)
-        end = self._end(operation, 0.0)
+        end = self._end(operation, 0.0, self._actions.get(operation.action))
         if end is not None and end >= operation.retry_after:
             return self.next_poll(operation)
         return max(self._timing.first_poll, (end or 0.0) * (1 + _LATE))
@@ -48,7 +48,7 @@ class Pacing:
         elapsed = (now - operation.may_begin).total_seconds()
         if operation.not_before is not None and operation.waiting_for and operation.not_before > now:
             seconds = (operation.not_before - now).total_seconds()
-        elif (end := self._end(operation, elapsed)) is not None:
+        elif (end := self._end(operation, elapsed, action)) is not None:
             seconds, least = (end - elapsed) * (1 + _LATE), min(_SHORTEST, least)
         else:
             seconds = elapsed * _GROWTH
@@ -57,7 +57,7 @@ class Pacing:
         seconds = min(max(seconds, least), self._timing.longest_poll_wait)
         return seconds if seconds != operation.retry_after else None
 
-    def _end(self, operation: Operation, elapsed: float) -> float | None:
+    def _end(self, operation: Operation, elapsed: float, action: Action | None) -> float | None:
         """When it is likely to end, in seconds since it may begin; None where that is over or unknown."""
         percent = operation.progress.percent if operation.progress is not None else None
         if percent is not None and percent >= _FEWEST_PERCENT and operation.started is not None:
@@ -65,9 +65,8 @@ class Pacing:
             waited = (operation.started - operation.may_begin).total_seconds()
             worked = (operation.changed - operation.started).total_seconds()
             end = waited + worked * 100 / percent
+        elif action is not None and action.expected_duration is not None:
+            end = action.expected_duration.total_seconds()
         else:
-            action = self._actions.get(operation.action)
-            declared = action.expected_duration if action is not None else None
-            learned = self._durations.next_end(operation.action, elapsed)
-            end = declared.total_seconds() if declared is not None else learned
+            end = self._durations.next_end(operation.action, elapsed)
         return end if end is not None and end > elapsed else None

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from shared.actions.files import File, FileUploads, Upload, WrittenFile, is_bytes, not_bytes, unfinished
-from shared.errors import ErrorBody
+from shared.actions.files import File, FileUploads, Upload, is_bytes, not_bytes
 from shared.model.operation import Payload
-from shared.operations.files import pieces
+from shared.operations.files import written
 from shared.operations.process_frames import PART
 from shared.operations.process_link import RunLink
-from shared.operations.results import ResultRefused
+from shared.operations.results import no_file
 
 
 class ProcessFiles(FileUploads):
@@ -28,27 +27,9 @@ class ProcessFiles(FileUploads):
         Raises ResultRefused for what is no file, and as `ResultFiles.store`.
         """
         if not isinstance(value, File):
-            kind = type(value).__name__
-            raise ResultRefused(ErrorBody("InvalidResult", f"The action declares a file and returned a {kind}."))
-        if value.stored is None:
-            await self._store(value, check)
-        else:
-            self._link.call("return_file", blob=value.stored.blob)
-
-    async def _store(self, file: File, check: Callable[[], object]) -> None:
-        if isinstance(file, WrittenFile):
-            raise unfinished()
-        upload = await self.begin(file)
-        try:
-            async for piece in pieces(file.content):
-                check()
-                await upload.write(piece)
-            await upload.finish()
-        except BaseException:
-            await upload.discard()
-            raise
-        assert upload.stored is not None, "it has finished"
-        self._link.call("return_file", blob=upload.stored.blob)
+            raise no_file(value)
+        stored = value.stored or await written(value, self, check=check)
+        self._link.call("return_file", blob=stored.blob)
 
 
 class _Upload(Upload):

@@ -134,6 +134,12 @@ def _inside(value: Any) -> Iterator[Any] | None:
     return iter(value.__dict__.values()) if isinstance(value, BaseModel) else None
 
 
+def no_file(value: Any) -> ResultRefused:
+    """What is said of something else that was returned for a file."""
+    kind = type(value).__name__
+    return ResultRefused(ErrorBody("InvalidResult", f"The action declares a file and returned a {kind}."))
+
+
 def _invalid(reason: str) -> ResultRefused:
     return ResultRefused(ErrorBody("InvalidResult", f"The action returned what it does not declare: {reason}"))
 

@@ -12,6 +12,7 @@ from shared.errors import StorageError
 from shared.model.ids import Locator
 from shared.model.operation import Operation
 from shared.model.timing import Clock, Timing
+from shared.operations.recent import Recent
 from shared.operations.tasks import is_set_within
 
 
@@ -31,15 +32,12 @@ class Completions:
 
     def __init__(self) -> None:
         self._waiting: dict[Locator, set[Waiter]] = {}
-        self._recent: dict[Locator, Operation] = {}
+        self._recent: Recent[Locator, Operation] = Recent(_RECENT)
         """The last that have ended here: who has read one just before that has no need to wait for it."""
 
     def notify(self, operation: Operation) -> None:
         """Wake whoever waits for this operation, which has ended."""
-        self._recent.pop(operation.locator, None)
-        self._recent[operation.locator] = operation
-        if len(self._recent) > _RECENT:
-            del self._recent[next(iter(self._recent))]
+        self._recent.put(operation.locator, operation)
         for waiter in self._waiting.get(operation.locator, ()):
             waiter.ended = operation
             waiter.woken.set()

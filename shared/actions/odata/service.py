@@ -26,7 +26,7 @@ from shared.actions.odata import routes as odata_routes
 from shared.actions.odata.edm import Property, StructuredType, TypeRef, Types
 from shared.actions.odata.entities import EntitySource, EntityStore
 from shared.actions.odata.routes import Binding, SetEndpoints, SetMethods
-from shared.actions.parameters import MODEL, Rule, checked, decorator, is_text, matches, takes
+from shared.actions.parameters import MODEL, TRUTH, Rule, checked, decorator, is_text, matches, takes
 from shared.actions.policies import DEFAULT_MAX_LOST, POLLING_RULES, PollingPolicies
 from shared.actions.profiles import ServiceDeclaration
 from shared.actions.routes import Endpoint
@@ -51,8 +51,6 @@ _NAMESPACE_NAME = Rule(
 )
 _OPERATION_NAME = Rule("an identifier", ('"GenerateReport"',), lambda value: matches(value, _NAME))
 _SET_NAME = Rule("an identifier", ('"Books"',), lambda value: matches(value, _NAME))
-_UNDOABLE = Rule("a truth value", ("True",), lambda value: isinstance(value, bool))
-_SEARCHABLE = Rule("a truth value", ("True",), lambda value: isinstance(value, bool))
 _KEY = Rule("the name of a field", ('"id"',), is_text)
 _SOURCE = Rule(
     "a function of a context, or of nothing, that makes what is read",
@@ -139,12 +137,12 @@ class EntitySet:
         """The HTTP functions of it and of its entities."""
         return odata_routes.set_endpoints(self.name, self.where, self.methods)
 
-    @decorator(name=_OPERATION_NAME, undoable=_UNDOABLE, **POLLING_RULES)
+    @decorator(name=_OPERATION_NAME, undoable=TRUTH, **POLLING_RULES)
     def action(self, name: str, *, undoable: bool = False, **policies: Unpack[PollingPolicies]) -> Declare:
         """`POST {set}('{key}')/{namespace}.{name}`; the key is a field of the input model."""
         return self.service.declare_action(name, Binding.ENTITY, self, undoable, policies)
 
-    @decorator(name=_OPERATION_NAME, undoable=_UNDOABLE, **POLLING_RULES)
+    @decorator(name=_OPERATION_NAME, undoable=TRUTH, **POLLING_RULES)
     def collection_action(self, name: str, *, undoable: bool = False, **policies: Unpack[PollingPolicies]) -> Declare:
         """`POST {set}/{namespace}.{name}`."""
         return self.service.declare_action(name, Binding.COLLECTION, self, undoable, policies)
@@ -172,7 +170,7 @@ class ODataService(ServiceDeclaration):
         self.operations: list[ODataOperation] = []
         self.where = f"OData service {namespace}"
 
-    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=_SEARCHABLE)
+    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=TRUTH)
     def entity_set(
         self,
         name: str,
@@ -194,7 +192,7 @@ class ODataService(ServiceDeclaration):
         self.entity_sets[name] = entity_set
         return entity_set
 
-    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=_SEARCHABLE)
+    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=TRUTH)
     def writable_entity_set(
         self,
         name: str,
@@ -209,7 +207,7 @@ class ODataService(ServiceDeclaration):
         entity_set.is_writable = entity_set.is_deletable = True
         return entity_set
 
-    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=_SEARCHABLE)
+    @checked(name=_SET_NAME, model=MODEL, key=_KEY, source=_SOURCE, searchable=TRUTH)
     def deletable_entity_set(
         self,
         name: str,
@@ -224,7 +222,7 @@ class ODataService(ServiceDeclaration):
         entity_set.is_deletable = True
         return entity_set
 
-    @decorator(name=_OPERATION_NAME, undoable=_UNDOABLE, **POLLING_RULES)
+    @decorator(name=_OPERATION_NAME, undoable=TRUTH, **POLLING_RULES)
     def action(self, name: str, *, undoable: bool = False, **policies: Unpack[PollingPolicies]) -> Declare:
         """`POST {name}` and `POST {namespace}.{name}`, bound to nothing.
 

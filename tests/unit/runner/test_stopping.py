@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -324,20 +324,28 @@ async def test_host_that_cancels_what_must_not_run_twice(make: Callable[..., Wor
     assert error_code(await world.read(started)) == "AttemptLost"
 
 
-async def test_a_process_that_stalled_loses_nothing(make: Callable[..., World]) -> None:
-    """Its leases have run out meanwhile: neither a pass, nor a request, nor the engine's second delivery starts what
-    still runs here, and its end counts."""
-    watched, timing = Watched(), Timing(heartbeat=10_000, young_wait=0)
-    world = make(watched.blocks, timing=timing, timeout="1h")
+async def stalled(
+    make: Callable[..., World], watched: Watched
+) -> "tuple[World, Operation, asyncio.Task[datetime | None]]":
+    """A `def` handler runs, in a process that has had no time for its lease for half an hour."""
+    world = make(watched.blocks, timing=Timing(heartbeat=10_000, young_wait=0), timeout="1h")
     started = await world.start()
     running = asyncio.create_task(world.run(started))
     await until(watched.begun.is_set)
     world.clock.pass_by(minutes=30)
+    return world, started, running
+
+
+async def test_a_process_that_stalled_loses_nothing(make: Callable[..., World]) -> None:
+    """Its leases have run out meanwhile: neither a pass, nor a request, nor the engine's second delivery starts what
+    still runs here, and its end counts."""
+    watched = Watched()
+    world, started, running = await stalled(make, watched)
     stored = await world.read(started)
     assert not world.records.leases.are_live(stored, world.clock.now())
     await world.housekeeping.run(world.engine)
     await world.service.poll(started.owner, started.id, world.engine)
-    assert await world.run(started) == world.clock.now() + timing.lease
+    assert await world.run(started) == world.clock.now() + world.timing.lease
     assert await world.read(started) == stored
     watched.release.set()
     assert await running is None
@@ -347,12 +355,8 @@ async def test_a_process_that_stalled_loses_nothing(make: Callable[..., World]) 
 
 async def test_a_cancel_where_a_process_has_stalled(make: Callable[..., World]) -> None:
     """What still runs here is asked to stop, and is not over before it has."""
-    watched, timing = Watched(), Timing(heartbeat=10_000, young_wait=0)
-    world = make(watched.blocks, timing=timing, timeout="1h")
-    started = await world.start()
-    running = asyncio.create_task(world.run(started))
-    await until(watched.begun.is_set)
-    world.clock.pass_by(minutes=30)
+    watched = Watched()
+    world, started, running = await stalled(make, watched)
     try:
         asked = await world.service.cancel(started.owner, started.id)
     finally:
