@@ -132,7 +132,11 @@ class Application:
     @cached_property
     def records(self) -> "parts.OperationRecords":
         return parts.OperationRecords(
-            self.storage, clock=self.clock, timing=self.timing, lists_all=self.settings.trust_platform_auth
+            self.storage,
+            clock=self.clock,
+            timing=self.timing,
+            held_here=self.live.runs,
+            lists_all=self.settings.trust_platform_auth,
         )
 
     @cached_property
@@ -154,7 +158,6 @@ class Application:
             timing=self.timing,
             randomness=random,
             delegate=delegate,
-            runs_here=self.live.runs,
         )
 
     @cached_property

@@ -4,10 +4,16 @@ Leases go by the wall clock. Where those of two instances differ, attempts may o
 process makes of its own clock being set is in docs/decisions/0021-a-clock-that-is-set.md.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.frozen import frozen
 from shared.model.operation import Operation
+
+
+def by_nobody(operation: Operation) -> bool:
+    """What is held where no attempt runs."""
+    return False
 
 
 @frozen(kw_only=True)
@@ -19,13 +25,19 @@ class Leases:
     exclusive_since: datetime | None = None
     """When this process became the only one that uses the store (`Storage.exclusive_since`): whoever was granted a
     lease before has died. None where processes share the store."""
+    held_here: Callable[[Operation], bool] = by_nobody
+    """Whether an attempt of this process holds it. A process that stalls for longer than a lease comes back to find its
+    own leases run out: nothing is lost then, as long as nobody else has claimed."""
 
     def end(self, now: datetime) -> datetime:
         """The end of a lease that is granted now."""
         return now + self.length
 
     def are_live(self, operation: Operation, now: datetime) -> bool:
-        """Whether an attempt holds the operation: its lease has not run out, and is not that of a dead process."""
+        """Whether an attempt holds the operation: one of this process, or one whose lease has not run out and is not
+        that of a dead process."""
+        if self.held_here(operation):
+            return True
         until = operation.lease_until
         return until is not None and now < until and not self.predates(until - self.length)
 

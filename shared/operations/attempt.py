@@ -316,7 +316,7 @@ class LiveAttempts:
         self.starts = RecentStarts(clock=clock)
         self.is_stopping = False
         """Whether the instance is stopping: nothing is claimed any more."""
-        self._count = 0
+        self._holders: set[str] = set()
         self._idle = asyncio.Event()
         self._attempts: dict[Locator, LiveAttempt] = {}
         self._watch: asyncio.Task[None] | None = None
@@ -343,25 +343,24 @@ class LiveAttempts:
         return locator in self._attempts
 
     def runs(self, operation: Operation) -> bool:
-        """Whether it is held by an attempt that runs here, or whose end is being written.
+        """Whether it is held by an attempt that runs here, has just claimed it, or whose end is being written.
 
-        A process that stalls for longer than a lease comes back to find its own leases run out. Nothing is lost then.
         One that is far past its deadline hangs, and holds nothing any more.
         """
-        attempt = self._attempts.get(operation.locator)
-        if attempt is None or not operation.holder or attempt.operation.holder != operation.holder:
+        if operation.holder not in self._holders:
             return False
-        return not attempt.is_overdue(self._timing.stuck_after)
+        attempt = self._attempts.get(operation.locator)
+        return attempt is None or not attempt.is_overdue(self._timing.stuck_after)
 
     @contextmanager
-    def counted(self) -> Generator[None]:
-        """An attempt, from before its claim until its end is written: a stop waits for it."""
-        self._count += 1
+    def claiming(self, holder: str) -> Generator[None]:
+        """An attempt, from before its claim as that holder until its end is written: a stop waits for it."""
+        self._holders.add(holder)
         try:
             yield
         finally:
-            self._count -= 1
-            if not self._count:
+            self._holders.discard(holder)
+            if not self._holders:
                 self._idle.set()
 
     def cancel(self, locator: Locator) -> None:
@@ -374,7 +373,7 @@ class LiveAttempts:
         self._idle.clear()
         for attempt in list(self._attempts.values()):
             attempt.give_back()
-        return not self._count or await is_set_within(self._idle, self._timing.stop_within, self._clock)
+        return not self._holders or await is_set_within(self._idle, self._timing.stop_within, self._clock)
 
     def _stop_watching(self) -> None:
         if self._watch is not None:

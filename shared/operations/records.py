@@ -15,7 +15,7 @@ from shared.errors import FenceLost, StorageConflict, StorageUnavailable
 from shared.frozen import replace
 from shared.model.files import attachment
 from shared.model.ids import PARTITIONS, Locator
-from shared.model.leases import Leases
+from shared.model.leases import Leases, by_nobody
 from shared.model.lifecycle import Transition
 from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
@@ -50,8 +50,18 @@ _TRIES = 12
 class OperationRecords:
     """Reads and changes records; every change is one storage request unless somebody else was faster."""
 
-    def __init__(self, storage: Storage, *, clock: Clock, timing: Timing, lists_all: bool = False) -> None:
-        """`lists_all`: new operations are in the lists over all owners, too."""
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        clock: Clock,
+        timing: Timing,
+        held_here: Callable[[Operation], bool] = by_nobody,
+        lists_all: bool = False,
+    ) -> None:
+        """`held_here` says whether an attempt of this process holds it; `lists_all`: new operations are in the lists
+        over all owners, too."""
+        self._held_here = held_here
         self._lists_all = lists_all
         self._clock = clock
         self._timing = timing
@@ -67,7 +77,8 @@ class OperationRecords:
         """When an attempt holds an operation of this store."""
         since = self._exclusive_since
         # A clock that was set back would make all leases older than the process that grants them.
-        return Leases(length=self._timing.lease, exclusive_since=since and since + self.verdict_clock.set_back)
+        since = since and since + self.verdict_clock.set_back
+        return Leases(length=self._timing.lease, exclusive_since=since, held_here=self._held_here)
 
     async def read(self, locator: Locator, *, for_monitor: bool = False) -> Operation | None:
         """The record, by one point read; `for_monitor` leaves its input behind.

@@ -50,6 +50,8 @@ def judge(
         return Verdict.NOTHING
     if operation.external:
         return _judge_external(operation, now, timing, leases)
+    if leases.held_here(operation):
+        return Verdict.NOTHING
     if leases.are_live(operation, now):
         limit = operation.attempt_deadline
         return Verdict.GIVE_UP_STUCK if limit and now >= limit + timing.stuck_after else Verdict.NOTHING
@@ -100,17 +102,15 @@ class Recovery:
         timing: Timing,
         randomness: Callable[[], float],
         delegate: Callable[[Operation], Awaitable[Operation]],
-        runs_here: Callable[[Operation], bool],
     ) -> None:
         """`actions`: all that an operation can be of, by name. `randomness` gives 0 up to 1; `delegate` delegates the
-        work of an operation that may not have been; `runs_here` says whether an attempt of this process holds it."""
+        work of an operation that may not have been."""
         self._records = records
         self._actions = actions
         self._site = site
         self._clock = clock
         self._timing = timing
         self._delegate = delegate
-        self._runs_here = runs_here
         self._loss_wait = partial(timing.loss_wait, randomness=randomness)
         self._lease_watch = LeaseWatch(timing.lease)
         self._tried: dict[str, float] = {}
@@ -123,7 +123,7 @@ class Recovery:
         or StorageConflict where somebody else has moved it meanwhile.
         """
         seen, now, leases = operation, self._clock.now(), self._records.leases
-        if self._lease_watch.is_abandoned(seen, now, self._clock.monotonic()) and not self._runs_here(seen):
+        if self._lease_watch.is_abandoned(seen, now, self._clock.monotonic()) and not leases.held_here(seen):
             operation = await self._records.change(seen, lambda o: end_lease(o, now, seen=seen, leases=leases))
         verdict = self._judge(operation)
         match verdict:
@@ -169,9 +169,7 @@ class Recovery:
     def _judge(self, operation: Operation) -> Verdict:
         action, now = self._actions.get(operation.action), self._records.verdict_clock.now()
         max_lost = None if action is None else action.max_lost
-        verdict = judge(operation, now, timing=self._timing, leases=self._records.leases, max_lost=max_lost)
-        is_ours = verdict is not Verdict.GIVE_UP_STUCK and self._runs_here(operation)
-        return Verdict.NOTHING if is_ours else verdict
+        return judge(operation, now, timing=self._timing, leases=self._records.leases, max_lost=max_lost)
 
     def _may_try(self, instance_id: str) -> bool:
         """Whether no request has tried to get it going within `Timing.housekeeping_patience`; from now on it was."""

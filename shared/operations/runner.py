@@ -180,16 +180,16 @@ class Runner:
         span = telemetry.span(
             f"attempt {operation.action}", attributes, kind=Kind.CONSUMER, continues=operation.traceparent
         )
-        with self._live.counted(), span:
+        with self._live.claiming(delivery.holder), span:
             return await self._next_attempt(action, delivery, place)
 
     def _held_for(self, operation: Operation, now: datetime) -> timedelta | None:
         """How long an attempt holds it still; None where none does."""
         leases = self._records.leases
-        if self._live.runs(operation):
-            return leases.length
-        if operation.lease_until is None or not leases.are_live(operation, now):
+        if not leases.are_live(operation, now):
             return None
+        if operation.lease_until is None or operation.lease_until <= now:
+            return leases.length
         # Where the clock was set its end may be past, or far away: a look after the length of a lease is enough.
         return min(operation.lease_until - now, leases.length)
 

@@ -303,12 +303,7 @@ class OperationService:
         operation = await self.get(owner, operation_id)
 
         def cancel(stored: Operation) -> Operation:
-            now = self._clock.now()
-            if self._live.runs(stored):
-                # Its attempt confirms that, also where its lease has run out because this process has stalled.
-                changed = lifecycle.request_cancel(stored, now)
-            else:
-                changed = lifecycle.cancel(stored, now, leases=self._records.leases)
+            changed = lifecycle.cancel(stored, self._clock.now(), leases=self._records.leases)
             if changed is stored or not profile_state:
                 return changed
             return replace(changed, profile_state={**changed.profile_state, **profile_state})

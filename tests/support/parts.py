@@ -382,8 +382,8 @@ class World:
         policies["processes"] = processes
         self._another = partial(World, storage, *actions, function_timeout=function_timeout, **time, **policies)
         self.engine = RecordingEngine()
-        self.records = OperationRecords(storage, **time)
         self.live = LiveAttempts(**time)
+        self.records = OperationRecords(storage, **time, held_here=self.live.runs)
         self.room = WaitingRoom(**time)
         self.threads = HandlerThreads(2, self.room)
         self.actions = {action.name: action for action in actions}
@@ -396,7 +396,6 @@ class World:
             **time,
             randomness=lambda: self.chance,
             delegate=as_it_is,
-            runs_here=self.live.runs,
         )
         self.services = services(storage, self.clock, self.timing, settings)
         self.processes = HandlerProcesses(

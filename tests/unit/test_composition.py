@@ -179,7 +179,9 @@ async def test_clock_and_timing_are_chosen_here(tmp_path: Path) -> None:
     clock, timing = ManualClock(), Timing(total_deadline=timedelta(hours=1), lease=timedelta(seconds=7))
     async with sqlite(tmp_path, clock) as storage:
         application = Application(Registry(), settings=settings(tmp_path), storage=storage, clock=clock, timing=timing)
-        assert application.records.leases == Leases(length=timing.lease, exclusive_since=T0)
+        assert application.records.leases == Leases(
+            length=timing.lease, exclusive_since=T0, held_here=application.live.runs
+        )
         clock.pass_by(minutes=5)
         operation = (await application.external.create(kind="k", owner="me")).operation
         assert (operation.created, operation.deadline) == (clock.now(), clock.now() + timing.total_deadline)

@@ -116,7 +116,7 @@ async def test_the_second_signal_waits_for_nothing() -> None:
     attempts = live()
     try:
         Stopping(attempts).install()
-        with attempts.counted():  # an attempt that does not let go
+        with attempts.claiming("holder"):  # an attempt that does not let go
             signal.raise_signal(signal.SIGTERM)
             await asyncio.sleep(0)
             await asyncio.sleep(0)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from shared.actions import ActionContext, Model
+from shared.frozen import replace
 from shared.model import lifecycle
+from shared.model.leases import by_nobody
 from shared.model.operation import Operation
 from tests.support.parts import Input, World
 
@@ -42,7 +44,7 @@ async def begun(world: World) -> None:
 async def claim_elsewhere(world: World, operation: Operation, *, after: float = 0) -> Operation:
     """Another instance, whose clock is `after` seconds ahead, claims the operation and dies."""
     stored = await world.read(operation)
-    now, leases = world.clock.now() + timedelta(seconds=after), world.records.leases
+    now, leases = world.clock.now() + timedelta(seconds=after), replace(world.records.leases, held_here=by_nobody)
     return await world.records.change(
         stored,
         lambda o: lifecycle.claim(o, now, holder="elsewhere", timeout=timedelta(minutes=5), leases=leases),

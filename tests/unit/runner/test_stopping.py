@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.actions import ActionContext, ActionFailed, Retry, SyncActionContext
+from shared.engine.port import Work
 from shared.model.operation import Operation, Status
 from shared.model.timing import Timing
 from shared.operations.stopping import Stopping
@@ -341,16 +342,44 @@ async def test_a_process_that_stalled_loses_nothing(make: Callable[..., World]) 
     still runs here, and its end counts."""
     watched = Watched()
     world, started, running = await stalled(make, watched)
-    stored = await world.read(started)
-    assert not world.records.leases.are_live(stored, world.clock.now())
-    await world.housekeeping.run(world.engine)
-    await world.service.poll(started.owner, started.id, world.engine)
-    assert await world.run(started) == world.clock.now() + world.timing.lease
-    assert await world.read(started) == stored
-    watched.release.set()
-    assert await running is None
+    try:
+        stored = await world.read(started)
+        assert stored.lease_until is not None
+        assert stored.lease_until <= world.clock.now()
+        await world.housekeeping.run(world.engine)
+        await world.service.poll(started.owner, started.id, world.engine)
+        assert await world.run(started) == world.clock.now() + world.timing.lease
+        assert await world.read(started) == stored
+    finally:
+        watched.release.set()
+        again = await running
+    assert again is None
     ended = await world.read(started)
     assert (ended.status, ended.attempt, ended.losses) == (Status.SUCCEEDED, 1, 0)
+
+
+async def test_a_stall_between_a_delivery_and_its_claim(make: Callable[..., World]) -> None:
+    """Two deliveries have read the record when one of them claims, and all stalls: the other one claims nothing."""
+    watched, begun = Watched(), list[asyncio.Task[datetime | None]]()
+    world = make(watched.blocks, timing=Timing(heartbeat=10_000, young_wait=0), timeout="1h")
+    started = await world.start()
+    world.live.starts.take(Work.of(started))
+
+    async def another_claims(*_: object) -> None:
+        world.faults.before = None
+        begun.append(asyncio.create_task(world.run(started)))
+        await until(watched.begun.is_set)
+        world.clock.pass_by(minutes=30)
+
+    world.faults.before = another_claims
+    try:
+        await world.run(started)
+        stored = await world.read(started)
+    finally:
+        watched.release.set()
+        again = await begun[0]
+    assert (stored.fence, stored.losses, again) == (1, 0, None)
+    assert (await world.read(started)).status is Status.SUCCEEDED
 
 
 async def test_a_cancel_where_a_process_has_stalled(make: Callable[..., World]) -> None:
