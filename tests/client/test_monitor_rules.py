@@ -28,12 +28,31 @@ from tests.client.scripted import HOME, MONITOR, Reply
         ("FAILED", Status.FAILED),
         ("Canceled", Status.CANCELED),
         ("cancelled", Status.CANCELED),
+        (" Succeeded\n", Status.SUCCEEDED),
     ],
 )
 def test_words(word: str, status: Status) -> None:
     """Three words end an operation, in any case; `cancelled` is read too; every other word means that it runs."""
     assert status_of(word) is status
     assert read(track(Source.OPERATION_LOCATION), answer(state(word))).word == word
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content_type"),
+    [
+        ("utf-8", "application/json; charset=iso-8859-1"),
+        ("utf-8-sig", ""),
+        ("utf-16", "application/json; charset=utf-16"),
+        ("utf-16-le", "application/json"),
+        ("latin-1", 'application/json; charset="ISO-8859-1"'),
+        ("cp1252", "text/json;charset=windows-1252"),
+    ],
+)
+def test_encodings_of_a_monitor(encoding: str, content_type: str) -> None:
+    """UTF-8 and its kin are told by their bytes, whatever the type says; what cannot be UTF-8 is what it says it is."""
+    body = '{"id": "1", "status": "Succeeded", "result": {"n": "é"}}'.encode(encoding)
+    reply = Reply(200, body=body, headers={"Content-Type": content_type} if content_type else {})
+    assert read(track(Source.OPERATION_LOCATION), answer(reply)).body == state("Succeeded", result={"n": "é"}).json
 
 
 @pytest.mark.parametrize(
