@@ -12,7 +12,7 @@ from library.epub.paths import Paths, UnusableHref, resolve
 _MIMETYPE = b"application/epub+zip"
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
-_PACKAGE_TYPE = "application/oebps-package+xml"
+_PACKAGE_TYPES = {"application/oebps-package+xml", "application/xml", "text/xml", ""}
 
 
 def check_mimetype(archive: Archive) -> None:
@@ -140,7 +140,7 @@ class _Reader(MarkupReader):
         if name == "rootfile":
             path = attributes.get("full-path", "").strip()
             kind = attributes.get("media-type", "").strip().lower()
-            if path and (kind == _PACKAGE_TYPE or path.lower().endswith(".opf")):
+            if path and (kind in _PACKAGE_TYPES or path.lower().endswith(".opf")):
                 self.packages.append(path)
         elif name == "cipherreference" and (uri := attributes.get("URI") or attributes.get("uri")):
             self.uris.append(uri)

@@ -431,6 +431,11 @@ def _odd_containers() -> Iterator[OddEpub]:
         yield odd(f"container {label}", make_epub(files={container: content}), "rootfile")
     for label, content in (("empty", b""), ("cut off", b"<container><")):
         yield odd(f"container {label}", make_epub(files={container: content}), "rootfile", "not-well-formed")
+    for kind in ("", ' media-type=""', ' media-type="text/xml"'):  # epub.js takes the first rootfile, whatever it is
+        rootfile = f'<container><rootfiles><rootfile full-path="book.xml"{kind}/></rootfiles></container>'
+        moved = package(documents=("OEBPS/c1.xhtml",))
+        files = {container: rootfile.encode(), "OEBPS/book.opf": None, "book.xml": moved}
+        yield odd(f"rootfile of another name{kind}", make_epub(files=files))
     torn = Entry(name=container.encode(), data=b"x", packed=b"\xff" * 9)
     yield odd("container damaged", make_epub(files={container: None}, extra=[torn]), "rootfile")
     collection = (
@@ -567,6 +572,9 @@ def _odd_chapters() -> Iterator[OddEpub]:
     )
     yield odd("plain text", make_epub((b"one two three",)), "not-well-formed", words=3)
     yield odd("one empty chapter", make_epub(("one two three", b"")), "empty-chapter")
+    words = b" one two three" * 200
+    for label, other in (("PDF", b"%PDF-1.7\n"), ("ZIP", b"PK\3\4"), ("JPEG", JPEG), ("Word", b"\xd0\xcf\x11\xe0")):
+        yield odd(f"a {label} as a chapter", make_epub(("one two three", other + words)), "empty-chapter")
     yield odd("named entities", make_epub(("caf&eacute;&nbsp;au&nbsp;lait",)), "named-entity")
     xhtml_dtd = b'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.1//EN" "http://www.w3.org/TR/xhtml11/DTD/xhtml11.dtd">'
     with_dtd = chapter("caf&eacute;&nbsp;au&nbsp;lait").replace(b"<!DOCTYPE html>", xhtml_dtd)
