@@ -14,6 +14,8 @@ from shared.actions import ActionFailed
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _NAMED = re.compile(r'\ufeff*"?sep=(.)"?[,;\t]*[\r\n]*', re.IGNORECASE)
+_WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
+_HEAD = len(_WORKBOOKS[0])
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -36,9 +38,11 @@ class Decoder:
         """
         if self._decoder is None:
             self._head += chunk
-            if len(self._head) < len(codecs.BOM_UTF16_LE) and not final:
+            if len(self._head) < _HEAD and not final:
                 return ""
             chunk = self._head
+            if chunk.startswith(_WORKBOOKS):
+                raise invalid(1, "this is a workbook of Excel, or another archive; save the sheet as CSV in UTF-8")
             mark = chunk[: len(codecs.BOM_UTF16_LE)]
             self._encoding = _UTF16.get(mark, "utf-8")
             self._decoder = codecs.getincrementaldecoder("utf-16" if mark in _UTF16 else "utf-8-sig")()

@@ -107,6 +107,8 @@ async def test_no_books() -> None:
         (b"id,title\nb1,T\nb2,\xc3", 3, "UTF-8"),
         ("id,title\n".encode("utf-16-le"), 1, "there is no column 'i\\x00d\\x00'"),
         ("id,title\nb1,T\n".encode("utf-16") + b"\0", 3, "this is not UTF-16; save the file as CSV in UTF-8"),
+        (b"PK\3\4\x14\0\6\0xl/workbook.xml", 1, "save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", 1, "save the sheet as CSV"),
         (b"sep=|\nid|title\n", 1, "the separator is a comma, a semicolon or a tab"),
         (b"sep=;\nid,title\n", 2, "there is no column 'id,title'"),
         (b'id;title\nb1;"T"x\n', 2, "only a semicolon may follow a closing quote"),
