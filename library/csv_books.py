@@ -1,4 +1,4 @@
-"""A CSV of books, read as a stream: RFC 4180, UTF-8 with or without a byte order mark, a line of names first.
+"""A CSV of books, read as a stream: RFC 4180, UTF-8, or UTF-16 with its byte order mark; a line of names first.
 
     id          required; what a book's id may be
     title       required
@@ -9,14 +9,15 @@
     publisher
     words       a number, 0 where it is left out
 
-Columns come in any order. What exports say of a book's EPUB (chapters, sizeBytes, sha256) is passed over; any other
-column is refused, so that a misspelled name does not lose its values. An empty cell is no value. Where an id comes
-twice the later line wins. A line ends with CRLF, LF or CR. Lines, and columns at the end, without anything in their
-cells are passed over: Excel leaves them where cells were cleared.
+The separator is a comma, or what else stands between the names of columns: a semicolon or a tab, as Excel writes them
+in many countries; a line `sep=;` in front may say so. Columns come in any order, their names in any case. What exports
+say of a book's EPUB (chapters, sizeBytes, sha256) is passed over; any other column is refused, so that a misspelled
+name does not lose its values. An empty cell is no value. Where an id comes twice the later line wins. A line ends with
+CRLF, LF or CR. Lines, and columns at the end, without anything in their cells are passed over: Excel leaves them where
+cells were cleared.
 """
 
 import asyncio
-import codecs
 import csv
 import io
 import re
@@ -25,8 +26,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from library.csv_text import Decoder, cells_of, ends_in_quotes, folded, invalid, named_separator, separator_between
 from library.models import Book
-from shared.actions import ActionFailed, wording
+from shared.actions import wording
 
 COLUMNS = ("id", "title", "creators", "language", "identifiers", "published", "publisher", "words")
 _REQUIRED = ("id", "title")
@@ -34,8 +36,9 @@ _LISTS = ("creators", "identifiers")
 _DERIVED = ("chapters", "sizeBytes", "sha256")
 MAX_RECORD_CHARS = 64 * 1024
 MAX_RECORDS = 1_000_000
-_NUMBER = re.compile(r"[0-9]{1,12}")
-_BLANK = ", \t\r\n"
+_NUMBER = re.compile(r"([0-9]{1,12})(?:\.0{1,6})?")
+_BLANK = ",; \t\r\n\0\x1a\ufeff"
+"""What says nothing: marks of UTF-8 from files that were joined, and what DOS ends a file with, among them."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NEUTRALIZED = re.compile(r"'+[=+\-@\t\r]")
 
@@ -66,10 +69,6 @@ async def read_books(
         yield batch
 
 
-def invalid(line: int, what: str) -> ActionFailed:
-    return ActionFailed("InvalidCsv", f"Line {line}: {what}.", target="fileId")
-
-
 def written(rows: Iterable[Sequence[object]], *, neutralize: bool = True) -> bytes:
     """A line for each row, as other tables of books are written; None is an empty cell.
 
@@ -92,19 +91,20 @@ class _Reader:
         self._size = size
         self._max_records = max_records
         self._neutralized = neutralized
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._decoder = Decoder()
         self._rest = ""  # of a line whose end has not been seen
         self._lines = 0
         self._open: list[str] = []  # lines of a record whose quotes are not closed
         self._open_chars = 0
         self._bytes = self._records = self._blank = 0
         self._columns: tuple[str, ...] | None = None
+        self._separator = ""  # until the line of names, or a line in front of it, tells
         self._books: list[Book] = []
 
     def read(self, chunk: bytes) -> Iterator[Batch]:
         """The batches that are full with this chunk."""
         self._bytes += len(chunk)
-        text = self._rest + self._decoded(chunk)
+        text = self._rest + self._decoder.decode(chunk, self._rest, self._lines)
         self._rest, at = "", 0
         for line in io.StringIO(text, newline=""):
             at += len(line)
@@ -117,7 +117,7 @@ class _Reader:
 
     def end(self) -> Iterator[Batch]:
         """The last batch."""
-        if rest := self._rest + self._decoded(b"", final=True):
+        if rest := self._rest + self._decoder.decode(b"", self._rest, self._lines, final=True):
             self._add(rest)
         if self._open:
             raise invalid(self._first_line, "a quote is opened and never closed")
@@ -132,24 +132,31 @@ class _Reader:
         return self._lines - len(self._open) + 1
 
     def _add(self, text: str) -> bool:
-        """Add a line; whether a batch is full then.
-
-        A record ends at the first line end that is outside quotes: where the quotes before it are even in number.
-        """
+        """Add a line; whether a batch is full then. A record ends at the first line end that is outside quotes."""
         if not (self._open or text.strip(_BLANK)):
             self._lines += 1
             return self._pass_over(self._lines)
+        if self._columns is None and not self._open and self._is_preface(text):
+            return False
         first = self._first_line
         self._lines += 1
         self._open.append(text)
         self._open_chars += len(text)
         _check_length(self._open_chars, first)
-        in_quotes = (len(self._open) > 1) ^ (text.count('"') % 2 == 1)
-        if in_quotes:
+        if ends_in_quotes(text, self._separator, len(self._open) > 1):
             return False
         record = "".join(self._open).rstrip("\r\n")
         self._open, self._open_chars = [], 0
-        return self._add_record(_cells(record, first), first)
+        return self._add_record(cells_of(record, self._separator, first), first)
+
+    def _is_preface(self, text: str) -> bool:
+        """Whether this is no line of names yet, but one that names the separator."""
+        if self._separator:
+            return False
+        named = named_separator(text, self._lines + 1)
+        self._separator = named or separator_between((*COLUMNS, *_DERIVED), text)
+        self._lines += named is not None
+        return named is not None
 
     def _add_record(self, cells: list[str], line: int) -> bool:
         if not any(cell.strip() for cell in cells):
@@ -174,32 +181,16 @@ class _Reader:
         self._books = []
         return batch
 
-    def _decoded(self, chunk: bytes, *, final: bool = False) -> str:
-        try:
-            return self._decoder.decode(chunk, final)
-        except UnicodeDecodeError as error:
-            before = self._rest + error.object[: error.start].decode(errors="ignore")
-            at = self._lines + sum(1 for _ in io.StringIO(before + "?", newline=""))
-            raise invalid(at, "this is not UTF-8; save the file as CSV in UTF-8") from None
-
 
 def _check_length(chars: int, line: int) -> None:
     if chars > MAX_RECORD_CHARS:
         raise invalid(line, f"a record has more than {MAX_RECORD_CHARS} characters")
 
 
-def _cells(text: str, line: int) -> list[str]:
-    try:
-        return next(csv.reader([text], strict=True))
-    except csv.Error:
-        # Line ends and quotes that are not closed are looked for before: what is left is this.
-        what = "only a comma may follow a closing quote; write a quote that belongs to the text twice"
-        raise invalid(line, what) from None
-
-
 def _header(cells: list[str], line: int) -> tuple[str, ...]:
     known = ", ".join(COLUMNS)
-    names = [cell.strip() for cell in cells]
+    spelled = {folded(name): name for name in (*COLUMNS, *_DERIVED)}
+    names = [spelled.get(folded(cell), cell.strip()) for cell in cells]
     while not names[-1]:
         names.pop()
     for name in names:
@@ -228,8 +219,11 @@ def _book(columns: tuple[str, ...], cells: list[str], line: int, neutralized: bo
     for name in _REQUIRED:
         if name not in values:
             raise invalid(line, f"{name!r} is empty")
-    if "words" in values and not _NUMBER.fullmatch(str(values["words"])):
-        raise invalid(line, "'words' is no number of at most 12 digits")
+    if "words" in values:
+        number = _NUMBER.fullmatch(str(values["words"]))
+        if number is None:
+            raise invalid(line, "'words' is no number of at most 12 digits")
+        values["words"] = number[1]
     try:
         return Book.model_validate(values, by_name=True)
     except ValidationError as error:

@@ -8,8 +8,23 @@ from lro_client.model import NOTHING, Outcome, Profile, Reading, Source, Status,
 from lro_client.monitors import followed, unreadable
 from lro_client.odata_answers import unwrap
 from lro_client.pacing import TRANSIENT
-from lro_client.reasons import ErrorDetail, error_of
+from lro_client.reasons import ErrorDetail, error_of, reason_of
 
+_MONITOR = frozenset(
+    {
+        "id",
+        "name",
+        "resourceId",
+        "status",
+        "startTime",
+        "endTime",
+        "percentComplete",
+        "properties",
+        "operations",
+        "error",
+    }
+)
+"""All that an operation resource of ARM may have."""
 _CANCELED_CODES = frozenset({"operationcanceled", "operationcancelled", "canceled", "cancelled"})
 
 
@@ -23,7 +38,8 @@ def read_location(track: Track, answer: Answer) -> Reading:
             track = replace(track, poll_url=followed(track, answer.url, found))
         return Reading(track, _while_accepted(track, answer), body=answer.object())
     if 200 <= final.status_code < 300:
-        return Reading(track, Status.SUCCEEDED, outcome=Outcome(final) if final.body else NOTHING)
+        ended = track.profile is not Profile.ODATA and _as_monitor(track, final)
+        return ended or Reading(track, Status.SUCCEEDED, outcome=Outcome(final) if final.body else NOTHING)
     if not is_enclosed:
         if answer.status_code in (404, 410) and track.cancel_requested:
             return Reading(track, Status.CANCELED)
@@ -63,6 +79,21 @@ def read_cancellation(track: Track, answer: Answer) -> Reading:
         track, source=Source.LOCATION, poll_url=track.location_url or track.start_url, cancel_requested=False
     )
     return Reading(back, Status.RUNNING)
+
+
+def _as_monitor(track: Track, answer: Answer) -> Reading | None:
+    """What ARM's operation resource says where a service has put it behind `Location` (ARM RPC, "Azure-AsyncOperation
+    Resource format"): 200 means nothing then. None for any other body, and for one that says Succeeded."""
+    body = answer.object() or {}
+    word = body.get("status")
+    if not isinstance(word, str) or not body.keys() <= _MONITOR:
+        return None
+    if "startTime" not in body and "/operation" not in str(body.get("id", "")).lower():
+        return None
+    status = status_of(word)
+    if status is Status.SUCCEEDED:
+        return None
+    return Reading(track, status, word, body, reason_of(body) if status.is_terminal else None)
 
 
 def _while_accepted(track: Track, answer: Answer) -> Status:

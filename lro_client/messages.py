@@ -1,11 +1,17 @@
 """Requests and answers as values. Nothing here sends anything."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 JSON_TYPE = "application/json"
+
+
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+_CODECS = {"iso-8859-1": "cp1252", "latin1": "cp1252", "windows-1252": "cp1252", "us-ascii": "cp1252"}
+"""What servers say beside UTF-8, and what is meant by it (encoding.spec.whatwg.org, section 4.2)."""
 
 
 def media_type(content_type: str) -> str:
@@ -82,7 +88,21 @@ class Answer:
 
     def text(self) -> str:
         """The body as text. Bytes that are none become replacement characters."""
-        return self.body.decode("utf-8-sig", errors="replace")
+        try:
+            return self._decoded("utf-8-sig")
+        except UnicodeDecodeError:
+            return self.body.decode("utf-8-sig", errors="replace")
+
+    def _decoded(self, encoding: str) -> str:
+        """The characters in this encoding or else, since few bytes of another are any in UTF-8, in the one it says."""
+        try:
+            return self.body.decode(encoding)
+        except UnicodeDecodeError:
+            found = _CHARSET.search(self.headers.get("content-type", ""))
+            said = _CODECS.get(found[1].lower()) if found else None
+            if said is None:
+                raise
+            return self.body.decode(said)
 
     def json(self) -> Any:
         """The body as JSON, None where it is empty.
@@ -93,7 +113,8 @@ class Answer:
         if not self.body.strip():
             return None
         try:
-            return json.loads(self.body.decode("utf-8-sig"))
+            # Of UTF-8, UTF-16 and UTF-32 the bytes tell which it is (RFC 4627, section 3).
+            return json.loads(self._decoded(json.detect_encoding(self.body)))
         except RecursionError:
             raise ValueError("the JSON nests too deep") from None
 

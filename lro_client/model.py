@@ -38,7 +38,7 @@ def status_of(word: str) -> Status:
     Terminal are Succeeded, Failed and Canceled alone (Azure REST API Guidelines, "The Status Monitor Resource"; ARM,
     "Azure-AsyncOperation Resource format"); `Cancelled` is read as well, because nobody can mean anything else by it.
     """
-    return _WORDS.get(word.lower(), Status.RUNNING)
+    return _WORDS.get(word.strip().lower(), Status.RUNNING)
 
 
 class Profile(StrEnum):

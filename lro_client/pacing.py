@@ -1,6 +1,7 @@
 """How long to wait before asking again. Seconds everywhere; randomness comes in as an argument."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,10 +9,11 @@ from email.utils import parsedate_to_datetime
 
 from lro_client.messages import Headers
 
-TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-"""Status codes after which the same request may well be answered (azure-core retries the same)."""
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+"""Status codes after which the same request may well be answered: those that azure-core retries, 425 (RFC 8470), and
+what content delivery networks say of a service that they do not reach."""
 
-NOT_TAKEN = frozenset({429, 503})
+NOT_TAKEN = frozenset({425, 429, 503})
 """Status codes that say that a request was not taken up, so that any may be sent again."""
 
 SHORTEST = 0.2
@@ -19,6 +21,9 @@ SHORTEST = 0.2
 
 LONGEST = 600.0
 """A server that says "in a year" is asked again after ten minutes: ARM's own upper bound."""
+
+
+_NUMBERS = re.compile(r"(?<![^,\s])[0-9]+(?:\.[0-9]+)?(?=\s*(?:,|$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ def retry_after(headers: Headers, now: datetime) -> float | None:
     """What the server asks for, in seconds from now: `retry-after-ms`, `x-ms-retry-after-ms`, `Retry-After`.
 
     Integer, float and HTTP-date are read (RFC 9110, section 10.2.3; floats occur). A date that has passed is 0, and
-    None is what cannot be read: a poller must not stumble over it. Never more than `LONGEST`.
+    None is what cannot be read: a poller must not stumble over it. Where a gateway has added a second header the longer
+    time counts. Never more than `LONGEST`.
     """
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = headers.get(name)
@@ -70,6 +76,8 @@ def retry_after(headers: Headers, now: datetime) -> float | None:
 
 
 def _seconds(text: str, unit: float, now: datetime) -> float | None:
+    if "," in text and unit == 1.0 and (parts := [_seconds(part, unit, now) for part in _NUMBERS.findall(text)]):
+        return max(filter(None, parts), default=0.0)
     try:
         number = float(text)
     except ValueError:

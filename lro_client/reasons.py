@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, cast
 
 from lro_client.messages import Answer
+from lro_client.plain import plain_reason
 
 Fields = dict[str, Any]
 _DEEPEST = 8
@@ -24,7 +25,8 @@ _LONGEST_JSON = 64 * 1024
 
 # Names are compared in lower case, without `_`, `-`, `.` and the like.
 _ERROR = re.compile("error")
-_PARTS = ("details", "innererror", "errors")
+_PARTS = ("details", "innererror", "errors", "modelstate")
+_FIELDS = {"errors", "modelstate"}
 _IN_ERROR = re.compile(r".*message|.*description|details?|reason|cause|msg")
 _CODE = re.compile(r".*(error|fail(ed|ure)?|fault|reason)code")
 _PLACES = (
@@ -81,8 +83,8 @@ def reason_of(body: Fields | None) -> ErrorDetail | None:
 
 
 def error_of(answer: Answer) -> ErrorDetail | None:
-    """What an error answer says: `{"error": {...}}`, a bare error object or anything else that has a reason in it, a
-    text, or the header `x-ms-error-code`.
+    """What an error answer says: `{"error": {...}}`, a bare error object or anything else that has a reason in it, XML,
+    a page, a text, or the header `x-ms-error-code`.
     """
     if answer.status_code < 400:
         return None
@@ -90,9 +92,21 @@ def error_of(answer: Answer) -> ErrorDetail | None:
     if body is not None:
         found = _first(_at(_ERROR, body)) or _first([error_detail(body)]) or reason_of(body)
     else:
-        found = error_detail(answer.text()) if answer.media_type == "text/plain" else None
+        found = _first([error_detail(_other_json(answer))]) or _plain(answer)
     code = answer.headers.get("x-ms-error-code")
     return found or (ErrorDetail(code, None) if code else None)
+
+
+def _other_json(answer: Answer) -> Any:
+    try:
+        return answer.json() if answer.is_json else None
+    except ValueError:
+        return None
+
+
+def _plain(answer: Answer) -> ErrorDetail | None:
+    code, message = map(_text, plain_reason(answer))
+    return ErrorDetail(code, message, raw=answer.text()[:_LONGEST]) if code or message else None
 
 
 def error_detail(found: Any, *, depth: int = _DEEPEST) -> ErrorDetail | None:
@@ -148,10 +162,21 @@ def _made(fields: Fields, message: str | None, depth: int) -> ErrorDetail:
     """The error object that has these fields."""
     lowered = _lowered(fields)
     parts: list[Any] = []
-    for part in map(_unpacked, map(lowered.get, _PARTS)):
+    for name in _PARTS:
+        part = _unpacked(lowered.get(name))
+        if name in _FIELDS and isinstance(part, dict):
+            part = _of_fields(cast("Fields", part))
         parts += cast("list[Any]", part) if isinstance(part, list) else [part] if isinstance(part, dict) else []
     details = tuple(detail for detail in _details(parts, depth) if detail is not None)
     return ErrorDetail(_code(lowered), message, _text(lowered.get("target")), details, fields)
+
+
+def _of_fields(texts: Fields) -> list[Any] | Fields:
+    """Error objects for what ASP.NET says of each field, `{"name": ["is required"]}`; anything else as it is."""
+    fields = list(islice(texts.items(), _MOST))
+    if not all(isinstance(each, list) and each and isinstance(cast("list[Any]", each)[0], str) for _, each in fields):
+        return texts
+    return [{"target": name, "message": text} for name, each in fields for text in each[:_MOST]]
 
 
 def _details(parts: list[Any], depth: int) -> list[ErrorDetail | None]:

@@ -40,6 +40,8 @@ def check(url: str) -> str:
 def resolve(base: str, found: str) -> str:
     """The absolute URL that a header or a body names, read as a reference against `base` (RFC 3986, section 5).
 
+    A header that came twice with one value is that value, and a space is `%20`, as browsers read it.
+
     Raises:
         UnsafeUrl: it is no URL, or leads from https to http.
     """
@@ -47,12 +49,19 @@ def resolve(base: str, found: str) -> str:
     if not found or len(found) > MAX_URL:
         raise UnsafeUrl(f"a URL of {len(found)} characters is not followed")
     try:
-        url = check(urljoin(base, found))
+        url = check(urljoin(base, _once(found).replace(" ", "%20")))
     except ValueError:
         raise UnsafeUrl(f"not a URL: {found[:200]!r}") from None
     if urlsplit(base).scheme.lower() == "https" and urlsplit(url).scheme.lower() == "http":
         raise UnsafeUrl(f"{without_query(url)} is http, but the operation was started over https")
     return url
+
+
+def _once(found: str) -> str:
+    values = set(found.split(", "))
+    if len(values) > 1 and all(is_absolute(value) or value.startswith("/") for value in values):
+        raise UnsafeUrl(f"there are {len(values)} URLs where there should be one: {found[:200]!r}")
+    return values.pop() if len(values) == 1 else found
 
 
 def is_absolute(url: str) -> bool:

@@ -8,7 +8,8 @@ EPUB 2 and 3. What published books get wrong is read around, with a warning; wha
 `EpubError`. Layers, each importing those before it only:
 
     errors, limits, book, paths    values and rules
-    archive, text, markup          ZIP, characters, events
+    entries, archive               names of files, ZIP
+    text, markup                   characters, events
     container, package, metadata   the files that describe the book
     spine, chapter, cover          what is read of it
     reader                         the order of the steps

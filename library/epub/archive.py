@@ -1,8 +1,8 @@
 """The ZIP side: open, check the directory as a whole, and read one entry at a time within bounds.
 
 Rules: EPUB 3.3 section 4.3 (OCF ZIP container). `zipfile` reads the central directory, by which an entry is what it
-is; everything it believes and should not is checked here: sizes, offsets, names, compression methods. Its exceptions
-do not leave this file.
+is; everything it believes and should not is checked here: sizes, offsets, compression methods. Its exceptions do not
+leave this file.
 """
 
 import struct
@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
-from library.epub.book import WarningCode, WarningLog
+from library.epub.book import WarningLog
+from library.epub.entries import Entries
 from library.epub.errors import EpubError, EpubErrorCode, shown
 from library.epub.limits import EpubLimits
-from library.epub.paths import entry_path, folded
 
 _CHUNK = 64 * 1024
 _LOCAL_HEADER = struct.Struct("<4s22x2H")  # signature, length of name, length of extra; APPNOTE 6.3.10 section 4.3.7
 _FLAG_ENCRYPTED = 0x1
-_FLAG_UTF8 = 0x800
 _TAIL = 64 * 1024 + 1024  # the longest read of zipfile that is not the directory: end record and comment
+_END = struct.Struct("<4s16xH")  # signature of the end record, length of the comment; APPNOTE section 4.3.16
+_MAX_JUNK = 16 * 1024 * 1024
+_END_SIGNATURE = b"PK\5\6"
 # What zipfile and zlib raise over a malformed file. OSError is absent: a failing disk is not a bad book.
 _BAD_ZIP = (
     BadZipFile,
@@ -44,13 +46,21 @@ class _GuardedFile:
     def __init__(self, stream: BinaryIO, max_read: int) -> None:
         self._stream = stream
         self._max_read = max(max_read, _TAIL)
+        self._end: int | None = None
         self.failure: OSError | None = None
+
+    def end_at(self, end: int) -> None:
+        """Leave out what comes from the byte `end` on."""
+        self._end = end
 
     def read(self, size: int = -1, /) -> bytes:
         if size > self._max_read:
             raise _too_large("The archive's table of contents")
+        most = self._max_read + 1 if size < 0 else size
+        if self._end is not None:
+            most = max(0, min(most, self._end - self._stream.tell()))
         try:
-            data = self._stream.read(self._max_read + 1 if size < 0 else size)
+            data = self._stream.read(most)
         except OSError as error:
             # zipfile reports it as a bad file when it happens while the end record is looked for.
             self.failure = error
@@ -62,6 +72,8 @@ class _GuardedFile:
     def seek(self, offset: int, whence: int = 0, /) -> int:
         if whence == 0 and offset < 0:
             raise BadZipFile("offset before the start of the file")
+        if whence == 2 and self._end is not None:
+            return self._stream.seek(max(0, self._end + offset))
         return self._stream.seek(offset, whence)
 
     def tell(self) -> int:
@@ -83,25 +95,15 @@ class Archive:
         if len(infos) > limits.max_entries:
             raise _too_large("The number of files in the archive")
         _refuse_overlaps(infos, zip_file.start_dir)
-        self._entries = _by_path(infos, log)
-        self._folded: dict[str, str] = {}
-        for name in self._entries:
-            self._folded.setdefault(folded(name), name)
-
-    def find(self, path: str) -> str | None:
-        """The entry at `path`, or the one that differs in case or Unicode form only; None if there is none."""
-        return path if path in self._entries else self._folded.get(folded(path))
+        self.entries = Entries(infos, log)
 
     @property
     def exhausted(self) -> bool:
         """Whether all was read of the book that is read of one."""
         return self._left < 0
 
-    def is_first(self, name: str) -> bool:
-        return min(self._entries.values(), key=lambda info: info.header_offset) is self._entries[name]
-
     def is_stored(self, name: str) -> bool:
-        return self._entries[name].compress_type == ZIP_STORED
+        return self.entries[name].compress_type == ZIP_STORED
 
     def read(self, name: str, max_bytes: int) -> bytes:
         """The whole entry `name`, at most `max_bytes`; errors as `chunks`."""
@@ -114,7 +116,7 @@ class Archive:
         `zip-unsupported`, `encrypted`. Anything but stored and deflate is refused before it is tried, for the
         decompressors of the other methods do not bound what one call may yield.
         """
-        info = self._entries[name]
+        info = self.entries[name]
         if info.flag_bits & _FLAG_ENCRYPTED:
             raise EpubError(
                 EpubErrorCode.ENCRYPTED,
@@ -187,7 +189,7 @@ def open_archive(source: str | Path | BinaryIO, limits: EpubLimits, log: Warning
         return
     guarded = _GuardedFile(source, limits.max_directory_bytes)
     try:
-        zip_file = ZipFile(guarded)
+        zip_file = _open_zip(guarded)
     except _BAD_ZIP as error:
         if guarded.failure is not None:
             raise guarded.failure from None
@@ -200,42 +202,42 @@ def open_archive(source: str | Path | BinaryIO, limits: EpubLimits, log: Warning
         yield Archive(guarded, zip_file, limits, log)
 
 
-def _by_path(infos: list[ZipInfo], log: WarningLog) -> dict[str, ZipInfo]:
-    entries: dict[str, ZipInfo] = {}
-    for info in infos:
-        name = _true_name(info)
-        path = entry_path(name)
-        if not path or name.endswith(("/", "\\")):
-            continue
-        if path != name:
-            log.add(WarningCode.ENTRY_NAME, f"The archive names an entry {shown(name)}; read as {shown(path)}.")
-        elif path != info.orig_filename:
-            log.add(WarningCode.ENTRY_NAME, f"The archive does not mark {shown(path)} as UTF-8; it was read as such.")
-        if path in entries:
-            log.add(WarningCode.ENTRY_NAME, f"The archive holds two files named {shown(path)}; the later one is read.")
-        entries[path] = info
-    return entries
-
-
-def _true_name(info: ZipInfo) -> str:
-    """The entry's name: UTF-8 always (section 4.2.3), also where flag bit 11 does not say so."""
-    # orig_filename, since `filename` is cut at a NUL, which would hide the rest from the checks.
-    if info.flag_bits & _FLAG_UTF8:
-        return info.orig_filename
+def _open_zip(file: _GuardedFile) -> ZipFile:
+    """The archive, also where more follows it than the longest comment: other unzippers look for its end, too."""
     try:
-        return info.orig_filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return info.orig_filename
+        return ZipFile(file)
+    except BadZipFile:
+        end = _end_of_archive(file)
+        if end is None:
+            raise
+        file.end_at(end)
+        return ZipFile(file)
+
+
+def _end_of_archive(file: _GuardedFile) -> int | None:
+    """Where the last end record that is in the last `_MAX_JUNK` bytes of a file ends; None if there is none."""
+    size = file.seek(0, 2)
+    at, after = size, b""
+    while at > max(0, size - _MAX_JUNK):
+        start = max(0, at - _CHUNK)
+        file.seek(start)
+        data = file.read(at - start) + after
+        found = data.rfind(_END_SIGNATURE)
+        if found >= 0 and len(data) - found >= _END.size:
+            return min(size, start + found + _END.size + _END.unpack_from(data, found)[1])
+        at, after = start, data[: _END.size]
+    return None
 
 
 def _refuse_overlaps(infos: list[ZipInfo], directory_at: int) -> None:
     """Two entries that share bytes multiply what a small file unpacks to (bamsoftware.com/hacks/zipbomb).
 
     The size of an entry is taken as at least header and packed data: name and extra field of the local header, which
-    may differ from those of the directory, come on top.
+    may differ from those of the directory, come on top. One entry that is listed twice under its name yields no more.
     """
     least = _LOCAL_HEADER.size
-    spans = sorted((info.header_offset, info.header_offset + least + info.compress_size) for info in infos)
+    listed = {(info.header_offset, info.orig_filename, info.compress_size) for info in infos}
+    spans = sorted((offset, offset + least + size) for offset, _, size in listed)
     spans.append((directory_at, directory_at))
     if any(end > start for (_, end), (start, _) in pairwise(spans)):
         raise EpubError(

@@ -9,22 +9,22 @@ class WarningCode(StrEnum):
     """A way in which published books deviate and are read all the same. Stored: never renamed."""
 
     MIMETYPE = "mimetype"  # the `mimetype` entry is missing, not first, compressed, or says something else
-    ENTRY_NAME = "entry-name"  # a ZIP entry is named with backslashes, `./`, or in UTF-8 without saying so, or twice
-    ROOTFILE = "rootfile"  # several package documents, or a name spelled differently from the entry
+    ENTRY_NAME = "entry-name"  # a ZIP entry is named twice, in a folder more, or not as the rules of paths say
+    ROOTFILE = "rootfile"  # several package documents, one spelled differently, or one found by its name alone
     PACKAGE_NAMESPACE = "package-namespace"  # the package document or its metadata has no or another namespace
     METADATA = "metadata"  # title, language, identifier or a usable date is missing
     MANIFEST_HREF = "manifest-href"  # a manifest href is remote or is no path
     SPINE_ITEM = "spine-item"  # a spine entry has no manifest item, is listed twice or is no document
     MISSING_ENTRY = "missing-entry"  # the manifest names a file the archive does not have
-    HREF_SPELLING = "href-spelling"  # href and entry differ in case, Unicode form or escaping; an href is absolute
+    HREF_SPELLING = "href-spelling"  # href and entry differ in case, encoding or escaping; an href is absolute
     ENCODING = "encoding"  # a document is not in UTF-8 or UTF-16, or not in what it declares
     NAMED_ENTITY = "named-entity"  # HTML entities such as &nbsp; where no DTD defines them
     ENTITY_DECLARATION = "entity-declaration"  # a document declares entities: they are not expanded
     NOT_WELL_FORMED = "not-well-formed"  # a document is not XML and was read as HTML
     EMPTY_CHAPTER = "empty-chapter"  # a spine document holds no markup at all
     CHAPTER_LEFT_OUT = "chapter-left-out"  # a spine document is damaged, or larger or deeper than is read
-    ENCRYPTED_RESOURCE = "encrypted-resource"  # the cover, or less than half of the text, is encrypted
-    COVER = "cover"  # the cover is missing, named by its path, too large, or not an image that can be shown
+    ENCRYPTED_RESOURCE = "encrypted-resource"  # the cover, or less than half of the text, is encrypted, or may be
+    COVER = "cover"  # the cover is missing, named by its path, told by its id, too large, or no image to show
 
 
 @dataclass(frozen=True, slots=True)

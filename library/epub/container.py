@@ -12,27 +12,31 @@ from library.epub.paths import Paths, UnusableHref, resolve
 _MIMETYPE = b"application/epub+zip"
 _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
-_PACKAGE_TYPE = "application/oebps-package+xml"
+_PACKAGE_TYPES = {"application/oebps-package+xml", "application/xml", "text/xml", ""}
 
 
 def check_mimetype(archive: Archive) -> None:
     """Warns where the `mimetype` entry is not as EPUB 3.3 section 4.3.3 wants it; nothing depends on it."""
-    name = archive.find("mimetype")
+    name = archive.entries.find("mimetype")
     if name is None:
         archive.log.add(WarningCode.MIMETYPE, "The archive has no mimetype entry.")
         return
-    if not archive.is_first(name):
+    if not archive.entries.is_first(name):
         archive.log.add(WarningCode.MIMETYPE, "The mimetype entry is not the first of the archive.")
     if not archive.is_stored(name):
         archive.log.add(WarningCode.MIMETYPE, "The mimetype entry is compressed.")
-    if next(archive.chunks(name, 64 * 1024), b"") != _MIMETYPE:
+    try:
+        exact = archive.read(name, 64 * 1024) == _MIMETYPE
+    except EpubError:
+        exact = False
+    if not exact:
         archive.log.add(WarningCode.MIMETYPE, "The mimetype entry does not hold exactly application/epub+zip.")
 
 
 def locate(archive: Archive, paths: Paths) -> tuple[str, bool] | None:
     """The entry that one of `paths` names, and whether it is spelled as it should be."""
     for position, candidate in enumerate(paths.likeliest_first):
-        found = archive.find(candidate)
+        found = archive.entries.find(candidate)
         if found is not None:
             return found, paths.valid and position == 0 and found == candidate
     return None
@@ -41,9 +45,23 @@ def locate(archive: Archive, paths: Paths) -> tuple[str, bool] | None:
 def find_package(archive: Archive) -> str:
     """The entry of the package document: the first that container.xml names (EPUB 3.3 section 4.2.6.3.1) and is there.
 
-    `EpubError`: `no-container`, `no-package`, `unsafe-path`, `malformed-xml`, and those of `read_document`.
+    Where it names none that is there, or cannot be read itself, the file that is called one, for which converters look,
+    too. `EpubError`: `unsafe-path`; where there is no such file either, `no-container`, `no-package`, `malformed-xml`,
+    and those of `read_document`.
     """
-    container = archive.find(_CONTAINER)
+    try:
+        return _named_package(archive)
+    except EpubError as error:
+        found = archive.entries.ending_with(".opf")
+        if not found or archive.exhausted or error.code is EpubErrorCode.UNSAFE_PATH:
+            raise
+        message = f"The package document was found by its name {shown(found[0])}: {error.message}"
+        archive.log.add(WarningCode.ROOTFILE, message)
+        return found[0]
+
+
+def _named_package(archive: Archive) -> str:
+    container = archive.entries.find(_CONTAINER)
     if container is None:
         raise EpubError(
             EpubErrorCode.NO_CONTAINER,
@@ -81,10 +99,16 @@ def encrypted_entries(archive: Archive) -> frozenset[str]:
     The algorithm is not looked at: font obfuscation (section 4.4) covers fonts, which are never read here, and
     a chapter obfuscated that way is no more readable than an encrypted one.
     """
-    encryption = archive.find(_ENCRYPTION)
+    encryption = archive.entries.find(_ENCRYPTION)
     if encryption is None:
         return frozenset()
-    reader = _read(archive, encryption)
+    try:
+        reader = _read(archive, encryption)
+    except EpubError as error:
+        if archive.exhausted:
+            raise
+        archive.log.add(WarningCode.ENCRYPTED_RESOURCE, f"What is encrypted is not known: {error.message}")
+        return frozenset()
     covered: set[str] = set()
     for uri in reader.uris if reader else ():
         try:
@@ -116,7 +140,7 @@ class _Reader(MarkupReader):
         if name == "rootfile":
             path = attributes.get("full-path", "").strip()
             kind = attributes.get("media-type", "").strip().lower()
-            if path and (kind == _PACKAGE_TYPE or path.lower().endswith(".opf")):
+            if path and (kind in _PACKAGE_TYPES or path.lower().endswith(".opf")):
                 self.packages.append(path)
         elif name == "cipherreference" and (uri := attributes.get("URI") or attributes.get("uri")):
             self.uris.append(uri)

@@ -1,12 +1,15 @@
-"""The cover image: which manifest item it is, and what its bytes are."""
+"""The cover image: which of the book's files it is, and what its bytes are."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from library.epub.book import Cover, WarningCode
 from library.epub.container import locate
 from library.epub.errors import EpubError, shown
+from library.epub.limits import EpubLimits
+from library.epub.markup import MarkupReader, read_document
 from library.epub.package import OpenBook
 from library.epub.paths import UnusableHref, resolve
 from library.epub.spine import entry_of
@@ -18,6 +21,16 @@ _SIGNATURES = (
     (b"GIF89a", "image/gif"),
 )
 _TYPES = {"image/webp", *(media_type for _, media_type in _SIGNATURES)}
+_PAGES = (".xhtml", ".xht", ".html", ".htm", ".xml", ".svg")
+_IDS = {"cover", "cover-image", "coverimage"}
+_PICTURES = {"img": ("src",), "image": ("href", "xlink:href", "{http://www.w3.org/1999/xlink}href")}
+
+
+class _Named(NamedTuple):
+    """An entry that a book names as its cover, and the media type that it is listed with, "" where it is not."""
+
+    entry: str
+    media_type: str
 
 
 def describe_cover(book: OpenBook) -> Cover | None:
@@ -26,7 +39,11 @@ def describe_cover(book: OpenBook) -> Cover | None:
     The media type is told from the first bytes, so that what is later served as an image is one. SVG is left out,
     since it can carry scripts.
     """
-    return next(filter(None, (_described(book, *named) for named in _named_covers(book))), None)
+    for named in _named_covers(book):
+        picture = _picture_of(book, named) if named.entry.lower().endswith(_PAGES) else named
+        if picture is not None and (cover := _described(book, picture)):
+            return cover
+    return None
 
 
 def image_type(head: bytes) -> str | None:
@@ -36,11 +53,12 @@ def image_type(head: bytes) -> str | None:
     return next((media_type for signature, media_type in _SIGNATURES if head.startswith(signature)), None)
 
 
-def _named_covers(book: OpenBook) -> Iterator[tuple[str, str]]:
-    """The entry, and the media type that it is listed with, of each cover that the book names.
+def _named_covers(book: OpenBook) -> Iterator[_Named]:
+    """Each entry that the book names as its cover, an image or a page with one; the plainest word first.
 
     EPUB 3.3 section 5.6.2.1 and appendix D.3 (cover-image); EPUB 2 by convention: meta name="cover" has an item's id,
-    or, against the convention, its path. Of an item and its fallbacks the first that can be shown counts.
+    or, against the convention, its path; OPF 2.0.1 section 2.6 (guide); last, an item whose id is "cover". Of an item
+    and its fallbacks the first that can be shown counts.
     """
     package, log = book.package, book.archive.log
     items = [item for item in package.items.values() if "cover-image" in item.properties]
@@ -49,18 +67,63 @@ def _named_covers(book: OpenBook) -> Iterator[tuple[str, str]]:
     for item in dict.fromkeys(items):
         shown_as = next((each for each in package.with_fallbacks(item) if each.media_type in _TYPES), item)
         if name := entry_of(book, shown_as):
-            yield name, shown_as.media_type
+            yield _Named(name, shown_as.media_type)
     if package.cover is not None and package.cover not in package.items:
-        with suppress(UnusableHref):
-            if located := locate(book.archive, resolve(book.base, package.cover)):
-                log.add(WarningCode.COVER, f"The cover is named by its path {shown(package.cover)} and not by its id.")
-                yield located[0], ""
-                return
-        log.add(WarningCode.COVER, f"The cover {shown(package.cover)} is not in the manifest.")
+        if name := _located(book, book.base, package.cover):
+            log.add(WarningCode.COVER, f"The cover is named by its path {shown(package.cover)} and not by its id.")
+            yield _Named(name, "")
+        else:
+            log.add(WarningCode.COVER, f"The cover {shown(package.cover)} is not in the manifest.")
+    if package.cover_page is not None and (name := _located(book, book.base, package.cover_page)):
+        yield _Named(name, "")
+    for key, item in package.items.items():
+        if item.media_type not in _TYPES or key.lower() not in _IDS or item in items:
+            continue
+        if name := entry_of(book, item):
+            log.add(WarningCode.COVER, f"The cover {shown(item.href)} is told by its id {shown(key)} alone.")
+            yield _Named(name, item.media_type)
 
 
-def _described(book: OpenBook, name: str, listed_as: str) -> Cover | None:
-    log = book.archive.log
+def _located(book: OpenBook, base: str, href: str) -> str | None:
+    with suppress(UnusableHref):
+        if located := locate(book.archive, resolve(base, href)):
+            return located[0]
+    return None
+
+
+def _picture_of(book: OpenBook, page: _Named) -> _Named | None:
+    """The first picture on the cover's page."""
+    limits, log = book.archive.limits, book.archive.log
+    if page.entry in book.encrypted:
+        return None
+    try:
+        reader = read_document(
+            book.archive, page.entry, limits.max_document_bytes, lambda: _PictureReader(limits, page.entry)
+        )
+    except EpubError as error:
+        log.add(WarningCode.COVER, f"The page of the cover was left out: {error.message}")
+        return None
+    name = _located(book, page.entry, reader.picture) if reader and reader.picture else None
+    if name is None or name.lower().endswith(_PAGES):
+        log.add(WarningCode.COVER, f"The page of the cover, {shown(page.entry)}, shows no image of the book.")
+        return None
+    return _Named(name, "")
+
+
+class _PictureReader(MarkupReader):
+    """`picture`: the address of the first image, as it is written."""
+
+    def __init__(self, limits: EpubLimits, name: str) -> None:
+        super().__init__(limits, name)
+        self.picture: str | None = None
+
+    def opened(self, name: str, namespace: str, attributes: Mapping[str, str]) -> None:
+        if self.picture is None:
+            self.picture = next(filter(None, map(attributes.get, _PICTURES.get(name, ()))), None)
+
+
+def _described(book: OpenBook, named: _Named) -> Cover | None:
+    log, name = book.archive.log, named.entry
     if name in book.encrypted:
         log.add(WarningCode.ENCRYPTED_RESOURCE, f"The cover {shown(name)} is encrypted and was left out.")
         return None
@@ -78,6 +141,6 @@ def _described(book: OpenBook, name: str, listed_as: str) -> Cover | None:
     if media_type is None:
         log.add(WarningCode.COVER, f"The cover {shown(name)} is not a JPEG, PNG, GIF or WebP image.")
         return None
-    if listed_as not in {media_type, ""}:
-        log.add(WarningCode.COVER, f"The cover {shown(name)} is {media_type}, listed as {shown(listed_as)}.")
+    if named.media_type not in {media_type, ""}:
+        log.add(WarningCode.COVER, f"The cover {shown(name)} is {media_type}, listed as {shown(named.media_type)}.")
     return Cover(name, media_type, size, digest.hexdigest())

@@ -37,7 +37,7 @@ class EpubLimits:
     max_attributes: int = 100_000
     """Attributes of one element, estimated from above where its tag is longer than 64 KiB."""
     max_manifest_items: int = 20_000
-    max_chapters: int = 5_000
+    max_chapters: int = 10_000
     max_value_chars: int = 1_000
     """One metadata value; longer ones are cut."""
     max_values: int = 100

@@ -24,6 +24,9 @@ _SIGNS = re.compile(r"<(?![\s!?/])|>|=\s*[\"']|[\"']|[\s/]+")
 
 R = TypeVar("R", bound="MarkupReader")
 
+# PDF, ZIP, old Word, JPEG, PNG, GIF, WebP: what would otherwise be read as text of strange words.
+_OTHER_FILES = (b"%PDF-", b"PK\3\4", b"\xd0\xcf\x11\xe0", b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")
+
 
 class NotWellFormed(ValueError):
     """The document is not well-formed XML; the message says where."""
@@ -156,7 +159,10 @@ def read_document(archive: Archive, name: str, max_bytes: int, new_reader: Calla
     `EpubError(limit-exceeded)`.
     """
     log = archive.log
-    document = DocumentText(archive.read(name, max_bytes))
+    raw = archive.read(name, max_bytes)
+    if raw.startswith(_OTHER_FILES):
+        return None
+    document = DocumentText(raw)
     reader = new_reader()
     try:
         parse_xml(document.pieces(), reader)

@@ -7,7 +7,10 @@ from library.epub.errors import shown
 from library.epub.package import Package, Value
 
 _UNTITLED = "Untitled"
-_ISO_DATE = re.compile(r"([12]\d{3})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?)?(?![0-9])", re.ASCII)
+_ISO_DATE = re.compile(
+    r"([12]\d{3})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?|(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]))?(?![0-9])",
+    re.ASCII,
+)
 _YEAR = re.compile(r"(?<![0-9])([12]\d{3})(?![0-9])", re.ASCII)
 _FIRST_PUBLISHED = ("publication", "published", "original-publication", "issued")
 
@@ -40,8 +43,8 @@ def describe(package: Package, log: WarningLog) -> Metadata:
 def date_of(text: str) -> str | None:
     """`YYYY`, `YYYY-MM` or `YYYY-MM-DD` from a date in the wild; None if it names no year from 1000 to 2999.
 
-    What precedes the time of day of an ISO 8601 date, or else the only year in the text ("May 1998"). Some tools
-    write the year 0101 for "unknown", which is none.
+    What precedes the time of day of an ISO 8601 date, with or without hyphens, or else the only year in the text
+    ("May 1998"). Some tools write the year 0101 for "unknown", which is none.
     """
     if match := _ISO_DATE.match(text):
         return "-".join(part for part in match.groups() if part)

@@ -37,6 +37,7 @@ class Item:
 class Package:
     """`values`: by element name, in document order. `spine`: (idref, linear) pairs. `cover`: EPUB 2 meta, an item's id.
 
+    `cover_page`: href of the guide's reference to the cover (OPF 2.0.1 section 2.6), a document or an image.
     `odd_namespace`: an element that matters is not in the namespace it should be in.
     """
 
@@ -45,6 +46,7 @@ class Package:
     items: dict[str, Item] = field(default_factory=dict[str, Item])
     spine: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     cover: str | None = None
+    cover_page: str | None = None
     odd_namespace: bool = False
 
     def with_fallbacks(self, item: Item) -> Iterator[Item]:
@@ -86,12 +88,17 @@ class _PackageReader(MarkupReader):
         super().__init__(limits, name)
         self.package = Package()
         self._section: str | None = None
+        self._collections = 0
         self._value: str | None = None
         self._text: list[str] = []
         self._id: str | None = None
         self._event: str | None = None
 
     def opened(self, name: str, namespace: str, attributes: Mapping[str, str]) -> None:
+        if name == "collection":
+            self._collections += 1
+        if self._collections:
+            return  # it has metadata and a manifest of its own (EPUB 3.3 section 5.9)
         if name in {"metadata", "manifest", "spine", "guide"}:
             self._section = name
             self._check(namespace, {_OPF})
@@ -107,9 +114,13 @@ class _PackageReader(MarkupReader):
             self.package.spine.append((attributes.get("idref", "").strip(), linear))
             if len(self.package.spine) > self._limits.max_chapters:
                 raise _too_many("chapters")
+        elif self._section == "guide" and name == "reference":
+            self._reference(attributes)
 
     def closed(self, name: str) -> None:
-        if name == self._value:
+        if name == "collection" and self._collections:
+            self._collections -= 1
+        elif name == self._value:
             self._keep(name)
         elif name == self._section:
             self._section = None
@@ -149,6 +160,11 @@ class _PackageReader(MarkupReader):
         self.package.items.setdefault(identifier, item)
         if len(self.package.items) > self._limits.max_manifest_items:
             raise _too_many("files")
+
+    def _reference(self, attributes: Mapping[str, str]) -> None:
+        kind = attributes.get("type", "").strip().lower()
+        if kind in {"cover", "other.ms-coverimage-standard"} and self.package.cover_page is None:
+            self.package.cover_page = attributes.get("href")
 
     def _check(self, namespace: str, expected: set[str] | frozenset[str]) -> None:
         if not self.as_html:

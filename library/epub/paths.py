@@ -6,6 +6,7 @@ whoever unpacks the book next, or a sign that the file is not what it says.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -51,7 +52,8 @@ def resolve(base: str, href: str) -> Paths:
 
     As URLs are parsed, the container's root being one (EPUB 3.3 section 4.2.5): white space around and line ends inside
     are dropped, as are query and fragment; a slash in front is the root, and no `..` leads above it. The likeliest path
-    is percent-decoded; the other is as written, for archives whose entries were named by the escaped form.
+    is percent-decoded. The others are as written, with and without what looks like a query or fragment, decoded as
+    Latin-1, and decoded twice: for entries that were named by the escaped form, and hrefs that were escaped by no rule.
     `UnusableHref` if it is empty, remote or on a drive, names the root, or hides a separator in an escape (`%2f`).
     """
     text = href.strip(_SPACE).translate(_LINE_ENDS)
@@ -64,8 +66,8 @@ def resolve(base: str, href: str) -> Paths:
         raise UnusableHref("it points to another place than the book")
     decoded = "/".join(_decoded(segment) for segment in bare.split("/"))
     path, inside = _joined(base, decoded)
-    as_written, _ = _joined(base, bare)
-    found = dict.fromkeys(each for each in (path, as_written) if each)
+    others = [bare, text.replace("\\", "/"), *_odd_spellings(bare, decoded)]
+    found = dict.fromkeys(each for each in (path, *(_joined(base, other)[0] for other in others)) if each)
     if not path:
         raise UnusableHref("it names a directory")
     return Paths(tuple(found), valid=inside and not bare.startswith("/"))
@@ -74,6 +76,12 @@ def resolve(base: str, href: str) -> Paths:
 def folded(path: str) -> str:
     """`path` as compared when the exact spelling is not there: Unicode NFC and case-folded (section 4.2.3)."""
     return unicodedata.normalize("NFC", path).casefold()
+
+
+def _odd_spellings(bare: str, decoded: str) -> Iterator[str]:
+    for other in (unquote(bare, encoding="cp1252", errors="replace"), unquote(decoded)):
+        if other.count("/") == bare.count("/") and not {"\\", "\0", "\ufffd"} & set(other):
+            yield other
 
 
 def _decoded(segment: str) -> str:

@@ -17,7 +17,7 @@ _DOCUMENTS = frozenset(
         "text/xml",
     }
 )
-_DOCUMENT_NAMES = (".xhtml", ".html", ".htm", ".xml")
+_DOCUMENT_NAMES = (".xhtml", ".xht", ".html", ".htm", ".xml")
 
 
 def entry_of(book: OpenBook, item: Item) -> str | None:
@@ -96,5 +96,6 @@ def _readable(package: Package, item: Item) -> Item | None:
     for each in package.with_fallbacks(item):
         if each.media_type in _DOCUMENTS:
             return each
-    # A wrong media type is common; the name is then the better witness.
-    return item if item.href.partition("#")[0].lower().endswith(_DOCUMENT_NAMES) else None
+    # A wrong media type is common; the name is then the better witness. Without either it is what a spine lists.
+    name = item.href.partition("#")[0].lower()
+    return item if name.endswith(_DOCUMENT_NAMES) or not (item.media_type or "." in name) else None

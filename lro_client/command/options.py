@@ -1,6 +1,7 @@
 """Options that several commands share, and what becomes of their texts."""
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -45,10 +46,23 @@ Data = Annotated[
 Header = Annotated[
     list[str] | None, typer.Option("--header", "-H", metavar="NAME:VALUE", help="A header of the start; no keys.")
 ]
+
+
+def _number(seconds: float | None) -> float | None:
+    # To compare with it is always false, so that it is in every range.
+    if seconds is not None and math.isnan(seconds):
+        raise typer.BadParameter("nan is no number of seconds")
+    return seconds
+
+
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="json: one object on stdout, for scripts.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="Stop waiting after this.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=0, callback=_number, metavar="SECONDS", help="Stop waiting after this."),
+]
 Interval = Annotated[
-    float | None, typer.Option("--interval", min=0, metavar="SECONDS", help="Time between looks, at the least.")
+    float | None,
+    typer.Option("--interval", min=0, callback=_number, metavar="SECONDS", help="Time between looks, at the least."),
 ]
 SaveToken = Annotated[
     Path | None, typer.Option("--save-token", metavar="FILE", help="Write a token for `lro resume` here.")

@@ -68,11 +68,13 @@ def service() -> str | None:
 
 
 def located(url: str) -> str:
-    """The URL that an argument means: one that names no host is a path below LRO_ENDPOINT.
+    """The URL that an argument means: one that names no host is a path below LRO_ENDPOINT. Files that Windows has
+    written leave a line end behind.
 
     Raises:
         typer.BadParameter: it names no host, and LRO_ENDPOINT is not set or no URL.
     """
+    url = url.strip()
     if _NAMES_A_HOST.match(url):
         return url
     if (home := service()) is None:

@@ -46,16 +46,16 @@ class Found:
 
 
 def found_in(target: str) -> Found:
-    """What the argument means: a token begins with a brace, a URL with http or https; all else is a file's name, or
-    where there is no such file, a path below LRO_ENDPOINT.
+    """What the argument means: a token begins with a brace, a URL with http or https; all else is the name of a file
+    with one of the two in it, or where there is no such file, a path below LRO_ENDPOINT.
 
     Raises:
         typer.BadParameter: there is neither, or the file cannot be read.
     """
     if target.lstrip().startswith("{"):
         return Found(token=target)
-    if is_absolute(target):
-        return Found(url=target)
+    if is_absolute(target.strip()):
+        return Found(url=target.strip())
     # Not with Path: that raises where a name is too long for a file.
     if not os.path.exists(target):
         if service() is not None:
@@ -64,7 +64,8 @@ def found_in(target: str) -> Found:
             f"no http or https URL, no resume token, and no file: {target[:200]!r}; for a path, set LRO_ENDPOINT"
         )
     file = Path(target)
-    return Found(token=token_in(file), file=file)
+    held = token_in(file)
+    return Found(url=held) if is_absolute(held) else Found(token=held, file=file)
 
 
 def token_in(file: Path) -> str:

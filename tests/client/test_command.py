@@ -149,6 +149,8 @@ def test_nobody_there() -> None:
         ["start", "POST", "http://127.0.0.1/x", "-H", "x-functions-key: secret"],
         ["start", "POST", "http://127.0.0.1/x", "-H", "Authorization: Bearer secret"],
         ["start", "POST", "http://127.0.0.1/x", "--timeout", "-1"],
+        ["start", "POST", "http://127.0.0.1/x", "--timeout", "nan"],
+        ["wait", "http://127.0.0.1/x", "--interval", "NaN"],
         ["start", "POST", "http://127.0.0.1/x", "--output", "yaml"],
         ["start", "POST", "http://127.0.0.1/x", "--identity"],
         ["wait", "ftp://127.0.0.1/x"],

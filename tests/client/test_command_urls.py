@@ -152,3 +152,15 @@ def test_where_the_list_is() -> None:
             assert "lro list" not in lro("list", f"{server.url}/status").err
     with hostile(poll=answer("401 Unauthorized")) as server:
         assert "lro list" not in lro("list", server.url).err
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_urls_from_files(tmp_path: Path, end: str) -> None:
+    """What `start` has printed into a file is looked at by the file's name; line ends around a URL do not matter."""
+    with service() as server:
+        file = tmp_path / "started.txt"
+        file.write_bytes(f"\ufeff{server.url}/api/op{end}".encode())
+        for target in (str(file), f"{server.url}/api/op{end}"):
+            assert lro("status", target).out == "Running\n"
+        assert lro("start", "POST", f" {server.url}/x{end}").code == SUCCEEDS
+        assert asked(server) == ["GET /api/op", "GET /api/op", "POST /x"]

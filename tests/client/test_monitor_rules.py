@@ -28,12 +28,67 @@ from tests.client.scripted import HOME, MONITOR, Reply
         ("FAILED", Status.FAILED),
         ("Canceled", Status.CANCELED),
         ("cancelled", Status.CANCELED),
+        (" Succeeded\n", Status.SUCCEEDED),
     ],
 )
 def test_words(word: str, status: Status) -> None:
     """Three words end an operation, in any case; `cancelled` is read too; every other word means that it runs."""
     assert status_of(word) is status
     assert read(track(Source.OPERATION_LOCATION), answer(state(word))).word == word
+
+
+def test_monitor_of_a_delete_that_has_no_content() -> None:
+    """204 is how a DELETE ends, also where a monitor says it; of anything else it says nothing."""
+    for source in (Source.AZURE_ASYNC_OPERATION, Source.OPERATION_LOCATION):
+        reading = read(track(source, method="DELETE"), answer(Reply(204)))
+        assert (reading.status, reading.has_ended) == (Status.SUCCEEDED, True)
+        with pytest.raises(UnexpectedAnswer):
+            read(track(source, method="POST"), answer(Reply(204)))
+
+
+OPERATION = {
+    "id": "/subscriptions/1/providers/A.B/locations/c/operations/7",
+    "name": "7",
+    "startTime": "2026-01-01T00:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (OPERATION | {"status": "Failed", "error": {"code": "Quota", "message": "none left"}}, Status.FAILED),
+        (OPERATION | {"status": "Canceled"}, Status.CANCELED),
+        (OPERATION | {"status": "InProgress", "percentComplete": 5}, Status.RUNNING),
+        (OPERATION | {"status": "Succeeded"}, Status.SUCCEEDED),
+        ({"id": OPERATION["id"], "status": "Failed"}, Status.FAILED),
+        ({"id": "/jobs/7", "name": "7", "status": "Failed"}, Status.SUCCEEDED),
+        (OPERATION | {"status": "Failed", "kind": "job"}, Status.SUCCEEDED),
+        ({"status": "Failed"}, Status.SUCCEEDED),
+    ],
+)
+def test_operation_resource_behind_location(body: dict[str, Any], status: Status) -> None:
+    """ARM's operation resource says how it ended, wherever it lies (msrestazure, issue 157); else it is a result."""
+    reading = read(track(Source.LOCATION), answer(Reply(200, body)))
+    assert reading.status is status
+    assert (str(reading.error) == "Quota: none left") == ("error" in body)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content_type"),
+    [
+        ("utf-8", "application/json; charset=iso-8859-1"),
+        ("utf-8-sig", ""),
+        ("utf-16", "application/json; charset=utf-16"),
+        ("utf-16-le", "application/json"),
+        ("latin-1", 'application/json; charset="ISO-8859-1"'),
+        ("cp1252", "text/json;charset=windows-1252"),
+    ],
+)
+def test_encodings_of_a_monitor(encoding: str, content_type: str) -> None:
+    """UTF-8 and its kin are told by their bytes, whatever the type says; what cannot be UTF-8 is what it says it is."""
+    body = '{"id": "1", "status": "Succeeded", "result": {"n": "é"}}'.encode(encoding)
+    reply = Reply(200, body=body, headers={"Content-Type": content_type} if content_type else {})
+    assert read(track(Source.OPERATION_LOCATION), answer(reply)).body == state("Succeeded", result={"n": "é"}).json
 
 
 @pytest.mark.parametrize(

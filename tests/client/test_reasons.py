@@ -107,6 +107,10 @@ def test_parts() -> None:
     assert [part.code for part in found.details[1].details] == ["Deeper"]
 
 
+def page(content_type: str, text: str) -> Reply:
+    return Reply(400, headers={"Content-Type": content_type} if content_type else {}, body=text.encode())
+
+
 @pytest.mark.parametrize(
     ("reply", "shown"),
     [
@@ -120,6 +124,26 @@ def test_parts() -> None:
         (Reply(400, headers={"Content-Type": "text/plain; charset=utf-8"}, body=TEXT.encode()), TEXT),
         (Reply(400, headers={"x-ms-error-code": "Quota"}), "Quota"),
         (Reply(400, headers={"Content-Type": "text/html"}, body=b"<p>"), None),
+        (Reply(413, body=TEXT.encode()), TEXT),
+        (Reply(400, headers={"Content-Type": "application/json"}, body=f'"{TEXT}"'.encode()), TEXT),
+        (Reply(400, [ERROR]), BOTH),
+        (
+            page("application/xml", f"<?xml version='1.0'?><Error><Code>C</Code><Message>{TEXT}</Message></Error>"),
+            f"C: {TEXT}",
+        ),
+        (
+            page("text/xml", f'<m:error xmlns:m="x"><m:code/><m:message xml:lang="en">{TEXT}</m:message></m:error>'),
+            TEXT,
+        ),
+        (page("text/html", "<html><head><title>502 Bad &amp; Gateway\n</title></head></html>"), "502 Bad & Gateway"),
+        (page("", "<!doctype html><html><body><h1 class='a'>Request blocked</h1>"), "Request blocked"),
+        (
+            Reply(401, headers={"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{TEXT}"'}),
+            f"invalid_token: {TEXT}",
+        ),
+        (Reply(401, headers={"WWW-Authenticate": 'Basic realm="x"'}), None),
+        (Reply(400, body=b"\x00\x01\x02"), None),
+        (page("text/html", "<title" * 20_000), None),
     ],
 )
 def test_error_answers(reply: Reply, shown: str | None) -> None:
@@ -128,6 +152,19 @@ def test_error_answers(reply: Reply, shown: str | None) -> None:
         Service(reply).client().start("POST", "x")
     assert (str(caught.value.error) if caught.value.error else None) == shown
     assert error_of(answer(Reply(200, ERROR))) is None
+
+
+@pytest.mark.parametrize("name", ["errors", "modelState"])
+def test_errors_by_field(name: str) -> None:
+    """What ASP.NET says of each field is a part of the error, with the field as its target."""
+    body = {"title": "Errors occurred.", name: {"Name": ["It is required."], "$.age": ["Not a number.", "Too large."]}}
+    found = error_of(answer(Reply(400, body)))
+    assert found is not None
+    shown = [(part.target, part.message) for part in found.details]
+    assert (found.message, shown) == (
+        "Errors occurred.",
+        [("Name", "It is required."), ("$.age", "Not a number."), ("$.age", "Too large.")],
+    )
 
 
 def test_texts_are_short_and_without_keys() -> None:

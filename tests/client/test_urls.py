@@ -111,6 +111,11 @@ def test_references() -> None:
     assert resolve(base, "w") == "https://a.example/x/w"
     assert resolve(base, "//b.example/q") == "https://b.example/q"
     assert resolve("http://a.example/", "https://a.example/") == "https://a.example/"
+    assert resolve(base, "/q w?r s") == "https://a.example/q%20w?r%20s"
+    assert resolve(base, "https://a.example/q, https://a.example/q") == "https://a.example/q"
+    for two in ("https://a.example/q, https://b.example/q", "/q, /r"):
+        with pytest.raises(UnsafeUrl, match="2 URLs"):
+            resolve(base, two)
 
 
 @pytest.mark.parametrize(

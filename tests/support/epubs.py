@@ -196,10 +196,14 @@ def broken_epubs() -> Iterator[BadEpub]:
     yield BadEpub("cut off", sound[: len(sound) // 2], "not-a-zip")
     yield BadEpub("ZIP without anything", pack([]), "no-container")
     yield BadEpub("other ZIP", pack([Entry(name=b"word/document.xml", data=b"<a/>")]), "no-container")
-    yield BadEpub("no rootfile", make_epub(files={"META-INF/container.xml": b"<container/>"}), "no-package")
+    plain = [(name, data) for name, data in plain_entries() if not name.endswith(".opf")]
+    two = [Entry(name=folder + name.encode(), data=data) for folder in (b"a/", b"b/") for name, data in plain]
+    yield BadEpub("two books without packages", pack(two), "no-container")
+    of_a_mac = Entry(name=b"__MACOSX/a/._book.opf", data=package())
+    yield BadEpub("package of a Mac's own", make_epub(files={"OEBPS/book.opf": None}, extra=[of_a_mac]), "no-package")
     yield BadEpub("package not there", make_epub(files={"OEBPS/book.opf": None}), "no-package")
-    yield BadEpub("container cut off", make_epub(files={"META-INF/container.xml": b"<container><"}), "malformed-xml")
-    yield BadEpub("container empty", make_epub(files={"META-INF/container.xml": b""}), "malformed-xml")
+    cut_off = {"META-INF/container.xml": b"<container><", "OEBPS/book.opf": None}
+    yield BadEpub("container cut off and no package", make_epub(files=cut_off), "malformed-xml")
     yield BadEpub("package cut off", make_epub(opf=package()[:-30]), "malformed-xml")
     yield BadEpub("package no XML", make_epub(opf=b"\x00\x01\x02" * 50), "malformed-xml")
     yield BadEpub("spine empty", make_epub(chapters=()), "nothing-readable")
@@ -252,7 +256,7 @@ def hostile_epubs() -> Iterator[BadEpub]:
     yield BadEpub("many entries", make_epub(extra=many), "limit-exceeded")
     items = "".join(f'<item id="m{number}" href="a"/>' for number in range(20_001))
     yield BadEpub("many manifest items", make_epub(opf=package(manifest=items)), "limit-exceeded")
-    yield BadEpub("many spine items", make_epub(opf=package(spine='<itemref idref="i0"/>' * 5_001)), "limit-exceeded")
+    yield BadEpub("many spine items", make_epub(opf=package(spine='<itemref idref="i0"/>' * 10_001)), "limit-exceeded")
     yield BadEpub("entries overlap fully", _overlapping(), "overlapping-entries")
     yield BadEpub("entries overlap quoted", _quoted(), "overlapping-entries")
     beyond = Entry(name=b"x", data=b"abc", method=_STORED, declared_packed=5000)
@@ -325,8 +329,41 @@ def _odd_archives() -> Iterator[OddEpub]:
     yield odd("one name twice", make_epub(extra=[twice]), "entry-name", words=2)
     marked = Entry(name=c1.encode(), data=chapter("one two three"), flags=_UTF8_FLAG | 0x6)
     yield odd("compression hints in the flags", make_epub(files={c1: None}, extra=[marked]))
+    for label, bad in (
+        ("encrypted", Entry(name=b"mimetype", data=named.data, method=_STORED, flags=1)),
+        ("damaged", Entry(name=b"mimetype", data=named.data, packed=b"\xff")),
+        ("packed with LZMA", Entry(name=b"mimetype", data=named.data, method=14)),
+    ):
+        yield odd(f"mimetype {label}", make_epub(mimetype=bad), "mimetype")
+    yield from _odd_names()
+    # JSZip looks for the end record in the whole file.
+    for label, junk in (("zeros", b"\0" * 200_000), ("a page", b"<p>" * 50_000)):
+        yield odd(f"much behind the end: {label}", make_epub(suffix=junk))
+    plain = [Entry(name=name.encode(), data=data, method=_STORED) for name, data in plain_entries()]
+    at = pack(plain).index(c1.encode()) - 30
+    again = Entry(name=c1.encode(), data=chapter("one two three"), method=_STORED, local=False, offset=at)
+    yield odd("one entry listed twice", pack([*plain, again]), "entry-name")
     unused = Entry(name=b"OEBPS/unused.bin", data=b"x", crc=7)
     yield odd("damaged entry that is not needed", make_epub(extra=[unused]))
+
+
+def _odd_names() -> Iterator[OddEpub]:
+    """Entries that are named by the computer they were packed on, or in one folder more; calibre opens both."""
+    inside = [Entry(name=b"A Book/" + name.encode(), data=data, method=_STORED) for name, data in plain_entries()]
+    of_a_mac = [Entry(name=b"__MACOSX/A Book/META-INF/container.xml", data=b"x"), Entry(name=b"x/._y.opf", data=b"x")]
+    yield odd("in a folder", pack([*inside, *of_a_mac]), "entry-name")
+    for page, name in (
+        ("cp1252", "café"),
+        ("cp866", "глава"),
+        ("gb18030", "第一章"),
+        ("cp932", "第一章"),
+        ("cp932", "表紙"),
+        ("cp949", "제1장"),
+    ):
+        legacy = Entry(name=f"OEBPS/{name}.xhtml".encode(page), data=chapter("one two three"), flags=0)
+        there = package(documents=(f"{name}.xhtml",))
+        book = make_epub(opf=there, files={"OEBPS/c1.xhtml": None}, extra=[legacy])
+        yield odd(f"{name} in {page}", book, "href-spelling", *(["entry-name"] if name == "表紙" else []))
 
 
 def _odd_packages() -> Iterator[OddEpub]:
@@ -345,6 +382,7 @@ def _odd_packages() -> Iterator[OddEpub]:
     for label, path in (("from the root", "/OEBPS/book.opf"), ("above the root", "../%2e%2e/OEBPS/book.opf")):
         container = CONTAINER.format(path=path).encode()
         yield odd(f"package {label}", make_epub(files={"META-INF/container.xml": container}), "rootfile")
+    yield from _odd_containers()
     cased = CONTAINER.format(path="oebps/Book.opf").encode()
     yield odd("package in other case", make_epub(files={"META-INF/container.xml": cased}), "rootfile")
     bare = package().decode()
@@ -376,8 +414,36 @@ def _odd_packages() -> Iterator[OddEpub]:
     fonts = encryption("OEBPS/font.otf", "http://www.idpf.org/2008/embedding")
     font_files = {"META-INF/encryption.xml": fonts, "OEBPS/font.otf": b"font"}
     yield odd("fonts obfuscated", make_epub(files=font_files))
+    torn = Entry(name=b"META-INF/encryption.xml", data=b"x", packed=b"\xff")
+    yield odd("encryption.xml damaged", make_epub(extra=[torn]), "encrypted-resource")
     cover_locked = {"META-INF/encryption.xml": encryption("OEBPS/cover.png")}
     yield odd("cover encrypted", make_epub(cover=PNG, files=cover_locked), "encrypted-resource")
+
+
+def _odd_containers() -> Iterator[OddEpub]:
+    """Where container.xml does not lead to the package, any file named so is it (calibre's EPUB input, `find_opf`)."""
+    container = "META-INF/container.xml"
+    for label, content in (
+        ("missing", None),
+        ("without a rootfile", b"<container/>"),
+        ("of another book", CONTAINER.format(path="content.opf").encode()),
+    ):
+        yield odd(f"container {label}", make_epub(files={container: content}), "rootfile")
+    for label, content in (("empty", b""), ("cut off", b"<container><")):
+        yield odd(f"container {label}", make_epub(files={container: content}), "rootfile", "not-well-formed")
+    for kind in ("", ' media-type=""', ' media-type="text/xml"'):  # epub.js takes the first rootfile, whatever it is
+        rootfile = f'<container><rootfiles><rootfile full-path="book.xml"{kind}/></rootfiles></container>'
+        moved = package(documents=("OEBPS/c1.xhtml",))
+        files = {container: rootfile.encode(), "OEBPS/book.opf": None, "book.xml": moved}
+        yield odd(f"rootfile of another name{kind}", make_epub(files=files))
+    torn = Entry(name=container.encode(), data=b"x", packed=b"\xff" * 9)
+    yield odd("container damaged", make_epub(files={container: None}, extra=[torn]), "rootfile")
+    collection = (
+        '<collection role="index"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Index</dc:title>'
+        "<dc:creator>Nobody</dc:creator></metadata><manifest><item id='i0' href='no'/></manifest>"
+        '<collection role="x"/><link href="no"/></collection>'
+    )
+    yield odd("collection", make_epub(opf=package().replace(b"<metadata", collection.encode() + b"<metadata")))
 
 
 def _odd_markup() -> Iterator[OddEpub]:
@@ -447,6 +513,10 @@ def _odd_spines() -> Iterator[OddEpub]:
         opf=package(documents=("c%201.xhtml",)), files={c1: None, "OEBPS/c%201.xhtml": chapter("a b c")}
     )
     yield odd("entry named by the escaped href", escaped, "href-spelling")
+    # ebooklib takes an href as it is, but for its escapes.
+    for href, stored in (("c#1?.xhtml",) * 2, ("caf%E9.xhtml", "café.xhtml"), ("c%25201.xhtml", "c 1.xhtml")):
+        files = {c1: None, f"OEBPS/{stored}": chapter("a b c")}
+        yield odd(f"href {href} of {stored}", make_epub(opf=package(documents=(href,)), files=files), "href-spelling")
     composed = package(documents=("e\u0301.xhtml",))
     decomposed = make_epub(opf=composed, files={c1: None, "OEBPS/\u00e9.xhtml": chapter("a b c")})
     yield odd("href in other Unicode form", decomposed, "href-spelling")
@@ -489,6 +559,11 @@ def _odd_spines() -> Iterator[OddEpub]:
     yield odd("fallback in a circle", make_epub(opf=in_circles), "spine-item")
     mistyped = package().replace(b"application/xhtml+xml", b"application/octet-stream")
     yield odd("wrong media type", make_epub(opf=mistyped))
+    short = package(documents=("c1.xht",)).replace(b"application/xhtml+xml", b"text/plain")
+    renamed = {c1: None, "OEBPS/c1.xht": chapter("a b c"), "OEBPS/c1": chapter("a b c")}
+    yield odd("wrong media type and short name", make_epub(opf=short, files=renamed))
+    untyped = package(documents=("c1",)).replace(b' media-type="application/xhtml+xml"', b"")
+    yield odd("no media type and no extension", make_epub(opf=untyped, files=renamed))
 
 
 def _odd_chapters() -> Iterator[OddEpub]:
@@ -497,6 +572,9 @@ def _odd_chapters() -> Iterator[OddEpub]:
     )
     yield odd("plain text", make_epub((b"one two three",)), "not-well-formed", words=3)
     yield odd("one empty chapter", make_epub(("one two three", b"")), "empty-chapter")
+    words = b" one two three" * 200
+    for label, other in (("PDF", b"%PDF-1.7\n"), ("ZIP", b"PK\3\4"), ("JPEG", JPEG), ("Word", b"\xd0\xcf\x11\xe0")):
+        yield odd(f"a {label} as a chapter", make_epub(("one two three", other + words)), "empty-chapter")
     yield odd("named entities", make_epub(("caf&eacute;&nbsp;au&nbsp;lait",)), "named-entity")
     xhtml_dtd = b'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.1//EN" "http://www.w3.org/TR/xhtml11/DTD/xhtml11.dtd">'
     with_dtd = chapter("caf&eacute;&nbsp;au&nbsp;lait").replace(b"<!DOCTYPE html>", xhtml_dtd)
@@ -568,11 +646,32 @@ def _odd_covers() -> Iterator[OddEpub]:
     for content in ("cover.jpg", "COVER.JPG", "/OEBPS/cover.jpg", "./c%6Fver.jpg"):
         by_path = package(manifest=item, metadata=f'<meta name="cover" content="{content}"/>')
         yield odd(f"cover named {content}", make_epub(opf=by_path, files={"OEBPS/cover.jpg": JPEG}), "cover")
+    yield from _odd_cover_pages()
     drawn = '<item id="s" href="s.svg" media-type="image/svg+xml" properties="cover-image" fallback="x"/>' + item
     both = {"OEBPS/cover.jpg": JPEG, "OEBPS/s.svg": b"<svg/>"}
     yield odd("cover with a fallback", make_epub(opf=package(manifest=drawn), files=both))
     gone = package(manifest=drawn.replace(' fallback="x"', ""), metadata='<meta name="cover" content="x"/>')
     yield odd("cover missing, another named", make_epub(opf=gone, files={"OEBPS/cover.jpg": JPEG}), "missing-entry")
+
+
+def _odd_cover_pages() -> Iterator[OddEpub]:
+    """Covers that no metadata names as an image: readers (foliate-js, calibre) look further."""
+    items = (
+        '<item id="p" href="p.xhtml" media-type="application/xhtml+xml"/>'
+        '<item id="x" href="i/c.jpg" media-type="image/jpeg"/>'
+    )
+    page = b'<html><body><svg><image xlink:href="../OEBPS/i/%63.jpg"/></svg><img src="no.png"/></body></html>'
+    files = {"OEBPS/i/c.jpg": JPEG, "OEBPS/p.xhtml": page}
+    for href in ("p.xhtml", "i/c.jpg", "./p.xhtml#top"):
+        guide = f'</spine><guide><reference type="Cover" title="a" href="{href}"/></guide>'.encode()
+        in_guide = package(manifest=items).replace(b"</spine>", guide)
+        yield odd(f"cover named by the guide: {href}", make_epub(opf=in_guide, files=files))
+    by_meta = package(manifest=items, metadata='<meta name="cover" content="p"/>')
+    yield odd("cover named: its page", make_epub(opf=by_meta, files=files))
+    for label, body in (("empty", b"<html/>"), ("of itself", b'<html><img src="p.xhtml"/></html>')):
+        yield odd(f"cover page {label}", make_epub(opf=by_meta, files=files | {"OEBPS/p.xhtml": body}), "cover")
+    by_id = package(manifest=items.replace('"x"', '"Cover-Image"'))
+    yield odd("cover named by its id alone", make_epub(opf=by_id, files=files), "cover")
 
 
 def encryption(path: str, algorithm: str = "http://www.w3.org/2001/04/xmlenc#aes128-cbc") -> bytes:

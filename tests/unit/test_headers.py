@@ -164,11 +164,13 @@ def test_exposed_headers() -> None:
 def test_api_version(name: str) -> None:
     """The version is optional unless a setting requires it; an unknown one is refused with the guideline's code."""
     assert api_version(request(), required=False) == DEFAULT == "2026-01-01"
+    twice = Request(method="GET", url="http://h/", query={name: "2026-01-01,2026-01-01", "x": "1"})
+    assert api_version(twice, required=True) == "2026-01-01"
     sent = Request(method="GET", url="http://h/", query={name: "2026-01-01"})
     assert api_version(sent, required=True) == "2026-01-01"
     with pytest.raises(RequestError, match="400 MissingApiVersionParameter"):
         api_version(request(), required=True)
-    for value in ("", "2020-01-01"):
+    for value in ("", "2020-01-01", "2026-01-01,2020-01-01", "2026-01-01,"):
         with pytest.raises(RequestError, match="400 UnsupportedApiVersionValue"):
             api_version(Request(method="GET", url="http://h/", query={name: value}), required=False)
 

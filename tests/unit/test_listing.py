@@ -1,6 +1,6 @@
 """The list's parameters: the filter's grammar against Python's own, garbage, top, tokens."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import combinations_with_replacement, product
 from typing import Any
 
@@ -162,6 +162,13 @@ def test_oldest_first(text: str, is_active: bool) -> None:
         listing(filter=text, orderby="createdDateTime asc")
     assert (caught.value.status, caught.value.code) == (400, "InvalidOrderBy")
     assert parse_filter(caught.value.message.rpartition("filter: ")[2]).is_active
+
+
+@pytest.mark.parametrize("offset", ["+01:00", " 01:00"])
+def test_an_offset_as_it_arrives(offset: str) -> None:
+    """A plus that is not escaped in a URL is a space to whoever reads forms: both are the offset."""
+    text = f"createdDateTime ge 2026-01-31T12:00:00{offset} and status eq 'Failed'"
+    assert parse_filter(text).since == datetime(2026, 1, 31, 11, tzinfo=UTC)
 
 
 @given(st.text(max_size=60) | st.text("()'= /:,andoreqstukil", max_size=60))

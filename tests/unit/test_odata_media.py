@@ -42,6 +42,8 @@ def refusal(call: Any, *arguments: Any) -> RequestError:
         ({"odata_maxversion": "5.0"}, "4.01"),
         ({"odata_version": "4.0"}, "4.01"),
         ({"odata_version": "4.01", "odata_maxversion": "4.0"}, "4.0"),
+        ({"odata_version": "4.0;NetFx", "odata_maxversion": "4.0;NetFx"}, "4.0"),
+        ({"odata_version": "4.0;"}, "4.01"),
     ],
 )
 def test_the_version_of_the_answer(headers: dict[str, str], version: str) -> None:
@@ -147,8 +149,9 @@ def test_format_wins(name: str, text: str, expected: Representation) -> None:
 @pytest.mark.parametrize(
     ("text", "status"),
     [
-        ("xml", 400),
-        ("atom", 400),
+        ("xml", 406),
+        ("atom", 406),
+        ("verbosejson", 400),
         ("json;odata.metadata=full", 400),
         ("", 400),
         ("application/xml", 406),

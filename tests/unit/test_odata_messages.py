@@ -133,6 +133,19 @@ def test_what_clients_put_around_a_get(message: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "url"),
+    [
+        (b"GET Books?$filter=title eq 'a' HTTP/1.1", "Books?$filter=title%20eq%20'a'"),
+        ("GET Bücher HTTP/1.1".encode(), "B%C3%BCcher"),
+        (b"GET Books('a%20b c') HTTP/1.1 ", "Books('a%20b%20c')"),
+    ],
+)
+def test_urls_that_are_not_escaped(line: bytes, url: str) -> None:
+    """The first and the last space of a request line end method and URL; some clients escape nothing between them."""
+    assert parse(line + b"\r\n\r\n") == EnclosedRequest("GET", url, {}, b"")
+
+
+@pytest.mark.parametrize(
     "line",
     [
         b"",
@@ -140,10 +153,9 @@ def test_what_clients_put_around_a_get(message: bytes) -> None:
         b"GET Books HTTP/1.0",
         b"GET Books HTTP/2",
         b"GET  Books HTTP/1.1",
-        b"GET Books?$filter=title eq 'a' HTTP/1.1",
+        b"GET Books?a=\tb HTTP/1.1",
         b" GET Books HTTP/1.1",
         b"HTTP/1.1 200 OK",
-        "GET Bücher HTTP/1.1".encode(),
         b"TRACE Books HTTP/1.1",
         b"HEAD Books HTTP/1.1",
         b"MERGE Books HTTP/1.1",

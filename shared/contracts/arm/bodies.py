@@ -20,6 +20,11 @@ from shared.resources.model import Body, Resource, ResourceKey
 
 _MEMBERS = ("id", "name", "type", "location", "tags", "properties", "systemData")
 
+_MEMBERS_OF_OTHERS = frozenset(
+    {"etag", "extendedLocation", "identity", "kind", "managedBy", "plan", "placement", "scale", "sku", "zones"}
+)
+"""What other resources have beside these: clients with one model for all write `null` where there is nothing."""
+
 _Json = dict[str, Any]
 
 
@@ -60,14 +65,15 @@ def _envelope(
 ) -> tuple[str | None, _Json | None]:
     """The location and the writable properties that a request gives, everything else checked.
 
-    Read-only and immutable members are ignored where they repeat what is stored, and 400 where they differ.
+    Read-only and immutable members are ignored where they are null or repeat what is stored, and 400 where they differ.
+    A null says as much as nothing (Azure REST API Guidelines: as a field that is not present).
     """
-    for name in raw:
-        if name not in _MEMBERS:
+    for name, value in raw.items():
+        if name not in _MEMBERS and not (value is None and name in _MEMBERS_OF_OTHERS):
             raise _refused("UnknownField", name, f"A resource has {', '.join(_MEMBERS)}.")
     fixed = {"id": key.id, "name": key.name, "type": resource.full_type}
     for name, value in fixed.items():
-        if name in raw and str(raw[name]).lower() != value.lower():
+        if raw.get(name) is not None and str(raw[name]).lower() != value.lower():
             raise _refused("ReadOnly", name, f"{name} is what the URL says; leave it out.")
     if raw.get("systemData") is not None and _times(raw["systemData"]) != _times(stored and stored.body.system_data):
         raise _refused("ReadOnly", "systemData", "systemData is set by the provider; leave it out.")
@@ -101,7 +107,7 @@ def _without_read_only(resource: ArmResource, given: _Json | None, stored: Resou
     current = {**stored.body.properties, PROVISIONING_STATE: stored.state} if stored else {}
     rest = dict(given)
     for name in (PROVISIONING_STATE, *read_only_names(resource.properties)):
-        if name in rest and rest.pop(name) != current.get(name):
+        if rest.pop(name, None) not in (None, current.get(name)):
             raise _refused("ReadOnly", f"properties.{name}", f"{name} is set by the provider; leave it out.")
     return rest
 

@@ -25,7 +25,8 @@ _MAX_DEPTH = 32
 _EXAMPLE = "status in ('Running','Failed') and startswith(kind,'greeting:')"
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<punctuation>[()/,:])|(?P<time>\d{4}-[0-9T:.Z+-]*)|(?P<word>[A-Za-z][A-Za-z0-9]*)"
+    r"\s*(?:(?P<punctuation>[()/,:])|(?P<time>\d{4}-[0-9T:.Z+-]*(?:(?<=[0-9]) \d\d:\d\d)?)"
+    r"|(?P<word>[A-Za-z][A-Za-z0-9]*)"
     r"|'(?P<text>(?:[^']|'')*)')",
     re.ASCII,
 )
@@ -177,7 +178,8 @@ class _Parser:
         here = self._here
         if here.kind in ("time", "text"):
             try:
-                moment = datetime.fromisoformat(here.text)
+                # A plus that is not written as %2B arrives as a space.
+                moment = datetime.fromisoformat(here.text.replace(" ", "+") if "T" in here.text else here.text)
                 moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
             except (ValueError, OverflowError):
                 moment = None

@@ -30,7 +30,7 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
         "Edm.Double": rf"{_NUMBER}(?:[eE][+-]?[0-9]{{1,3}})?|-?INF|NaN",
         "Edm.Decimal": _NUMBER,
         "Edm.Date": _DATE,
-        "Edm.DateTimeOffset": rf"{_DATE}T{_TIME}(?:Z|[+-][0-9]{{2}}:[0-9]{{2}})",
+        "Edm.DateTimeOffset": rf"{_DATE}T{_TIME}(?:Z|[ +-][0-9]{{2}}:[0-9]{{2}})",
         "Edm.TimeOfDay": _TIME,
         "Edm.Duration": r"(?:duration)?'[+-]?P[^']*'",
         "Edm.Guid": _GUID,
@@ -41,6 +41,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "Edm.String": lambda text: text[1:-1].replace("''", "'"),
     "Edm.Duration": lambda text: text.removeprefix("duration")[1:-1],
     "Edm.Boolean": lambda text: text.lower() == "true",
+    "Edm.DateTimeOffset": lambda text: text.replace(" ", "+"),
     "Edm.Int64": int,
     "Edm.Double": float,
 }

@@ -23,6 +23,9 @@ _MEDIA_TYPE = re.compile(rf"\s*({WORD})/({WORD})\s*((?:;\s*(?:{WORD}\s*=\s*(?:{W
 _PARAMETER = re.compile(rf";\s*({WORD})\s*=\s*({WORD}|{QUOTED})")
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _MAX_HEADER = 2048
+_ISOLATION = "OData-Isolation"
+_FORMATS = {"atom": "application/atom+xml", "json": "application/json", "xml": "application/xml"}
+"""The short names of `$format` (Protocol, section 11.2.12)."""
 
 
 @frozen
@@ -52,15 +55,26 @@ class _Range:
 def odata_version(request: Request) -> str:
     """The version of the answer: "4.0" where OData-MaxVersion is below 4.01, else "4.01" (Protocol, section 8.2.7).
 
-    Raises RequestError 400 for a body of another version and for a caller that takes less than 4.0.
+    What follows a semicolon says who writes: Microsoft's client sends `4.0;NetFx`. Raises RequestError 400 for a body
+    of another version and for a caller that takes less than 4.0.
     """
-    body = request.headers.get("odata-version", "").strip()
+    body = request.headers.get("odata-version", "").partition(";")[0].strip()
     if body and body not in ("4.0", "4.01"):
         _refuse_version("OData-Version", body, "this service reads 4.0 and 4.01")
-    most = request.headers.get("odata-maxversion", "").strip()
+    most = request.headers.get("odata-maxversion", "").partition(";")[0].strip()
     if most and (not _VERSION.fullmatch(most) or Decimal(most) < 4):
         _refuse_version("OData-MaxVersion", most, "this service answers 4.0 and 4.01")
     return "4.0" if most and Decimal(most) < Decimal("4.01") else "4.01"
+
+
+def check_isolation(request: Request) -> None:
+    """Raises RequestError 412 for a caller that wants a snapshot, which no answer is (Protocol, section 8.2.6)."""
+    for name in ("odata-isolation", "isolation"):
+        if request.headers.get(name, "").strip():
+            message = (
+                "There is no isolation here: what a request reads may change while it is read. Leave the header out."
+            )
+            raise RequestError(412, "IsolationNotSupported", message, target=_ISOLATION)
 
 
 def json_representation(request: Request, query: Mapping[str, str]) -> Representation:
@@ -116,7 +130,7 @@ def _negotiated(
     if text is not None:
         if text.strip().lower() in short_names:
             return short_names[text.strip().lower()]
-        accepted = _range(text[:_MAX_HEADER])
+        accepted = _range(_FORMATS.get(text.strip().lower(), text[:_MAX_HEADER]))
         if accepted is None:
             raise RequestError(400, "InvalidFormat", "$format is no media type.", target="$format")
         served = serve(accepted)

@@ -26,7 +26,8 @@ WITHOUT_BODY = frozenset({"GET", "DELETE"})
 
 HEADER_NAME = re.compile(WORD)
 HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-_REQUEST_LINE = re.compile(rb"([A-Za-z]{1,20}) ([!-~]+) HTTP/1\.1[ \t]*")
+_REQUEST_LINE = re.compile(rb"([A-Za-z]{1,20}) ([!-~](?:[^\x00-\x1f\x7f]*[!-~])?) HTTP/1\.1[ \t]*")
+_UNESCAPED = re.compile(rb"[^!-~]")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _LINE_END = re.compile(rb"\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
@@ -90,15 +91,17 @@ def header(headers: Mapping[str, str], name: str) -> str | None:
 def parse_request(message: bytes, *, where: str) -> EnclosedRequest:
     """The request of a part. Its end is the end of `message`; a Content-Length has to agree with that.
 
-    The URL is as it came: absolute, a path, or relative. Raises RequestError 400 that begins with `where`.
+    The URL is as it came, absolute, a path, or relative; what should have been escaped in it is, since the line has its
+    first and its last space to tell where it ends. Raises RequestError 400 that begins with `where`.
     """
     head, rest = split_head(message.lstrip(b"\r\n"), where=where)
     first, _, lines = head.partition(b"\n")
     match = _REQUEST_LINE.fullmatch(first.removesuffix(b"\r"))
     if match is None:
         text = first[:80].decode("latin-1").strip()
-        raise invalid(f"{where}: {text!r} is no request line such as GET Books?$top=1 HTTP/1.1, spaces written as %20")
-    method, url = match[1].decode().upper(), match[2].decode()
+        raise invalid(f"{where}: {text!r} is no request line such as GET Books?$top=1 HTTP/1.1")
+    method = match[1].decode().upper()
+    url = _UNESCAPED.sub(lambda byte: b"%%%02X" % byte[0][0], match[2]).decode()
     check_method(method, where=where)
     check_url(url, where=where)
     headers = parse_headers(lines, where=where)

@@ -64,8 +64,11 @@ def resolve(service: ODataService, path: str) -> Target:
             return Target(kind=Kind.CANCELLATION, allow=READ, operation_id=operation_id)
         case [one]:
             return _first(service, one)
-        case [one, two]:
-            return _second(service, _first(service, one), two)
+        case [one, two, *more]:
+            found = _second(service, _first(service, one), two)
+            if more:
+                raise _not_found()
+            return found
         case _:
             raise _not_found()
 
@@ -80,9 +83,10 @@ def _first(service: ODataService, segment: str) -> Target:
     entity_set = service.entity_sets.get(name)
     if entity_set is not None:
         methods = entity_set.methods
-        if inside is None:
+        if not (inside or "").strip():  # Microsoft's client writes Books() for the set
             return Target(kind=Kind.SET, allow=methods.many, entity_set=entity_set)
-        return Target(kind=Kind.ENTITY, allow=methods.one, entity_set=entity_set, key=read_key(entity_set, inside))
+        key = read_key(entity_set, inside or "")
+        return Target(kind=Kind.ENTITY, allow=methods.one, entity_set=entity_set, key=key)
     for operation in service.operations:
         if operation.binding is Binding.NONE and name in (operation.name, operation.qualified):
             return _call(operation, inside, None, None)
@@ -105,8 +109,8 @@ def _second(service: ODataService, first: Target, segment: str) -> Target:
 
 
 def _call(operation: ODataOperation, inside: str | None, entity_set: EntitySet | None, key: str | None) -> Target:
-    if operation.is_action and inside is not None:
-        raise _not_found("An action takes its parameters in the body, and no parentheses.")
+    if operation.is_action and (inside or "").strip():
+        raise _not_found("An action takes its parameters in the body, and nothing in parentheses.")
     allow = ("POST",) if operation.is_action else READ
     return Target(
         kind=Kind.CALL, allow=allow, entity_set=entity_set, key=key, operation=operation, arguments=inside or ""

@@ -89,6 +89,11 @@ async def _entity(request: Request, entity_set: EntitySet, key: str, execution: 
         message = f"There is no entity of {entity_set.name} with this key."
         raise RequestError(404, "ResourceNotFound", message, target=entity_set.name)
     headers = etag_of(stored)
+    wanted = parse_etags(request.headers.get("if-match"))
+    if wanted not in (None, "*") and stored.etag not in wanted:
+        raise RequestError(
+            412, "PreconditionFailed", "The entity has another ETag than If-Match names.", target="If-Match"
+        )
     known = parse_etags(request.headers.get("if-none-match"))
     if known == "*" or (known is not None and stored.etag in known):
         return Response(status=304, headers=headers)

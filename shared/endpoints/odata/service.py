@@ -93,6 +93,7 @@ class OData:
     async def _serve(self, request: Request, execution: Execution, *, in_batch: bool = True) -> Response:
         """The answer to one request, of the host or out of a batch. Raises RequestError."""
         media.odata_version(request)
+        media.check_isolation(request)
         check_once(request.query_names())
         target = resolve(self._service, request.path)
         if request.method not in target.allow:

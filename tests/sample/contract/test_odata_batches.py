@@ -135,7 +135,7 @@ def test_a_group_is_one_transaction(client: httpx.Client) -> None:
     [
         ({"accept": "text/html"}, "", 406),
         ({"odata-version": "3.0"}, "", 400),
-        ({"prefer": "return=representation"}, "?$format=xml", 400),
+        ({"prefer": "return=representation"}, "?$format=xml", 406),
     ],
 )
 @pytest.mark.parametrize("asynchronous", [False, True])

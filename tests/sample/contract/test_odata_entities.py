@@ -124,6 +124,13 @@ def test_bodies_of_other_types(client: httpx.Client, content_type: str) -> None:
 # --- read one --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("header", ["OData-Isolation", "Isolation"])
+def test_no_isolation(client: httpx.Client, header: str) -> None:
+    """A service without snapshots says so, and reads nothing (OData Protocol 4.01, section 8.2.6)."""
+    for path in (BOOKS, f"{BOOKS}/$count", "/odata/$metadata"):
+        refused(client.get(path, headers={header: "snapshot"}), 412, "IsolationNotSupported")
+
+
 def test_read_what_is_known(client: httpx.Client) -> None:
     """304 without a body while the ETag is that of the entity, 200 once it has changed."""
     book, etag = made(client)
@@ -131,6 +138,10 @@ def test_read_what_is_known(client: httpx.Client) -> None:
         answer = client.get(book_url(book), headers={"If-None-Match": known})
         assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag), known
         assert answer.headers["odata-version"] == "4.01"
+    for other in ('W/"x"', '"x", W/"y"'):
+        refused(client.get(book_url(book), headers={"If-Match": other}), 412, "PreconditionFailed")
+    for own in (etag, etag.removeprefix("W/"), f'"x", {etag}', "*"):
+        assert client.get(book_url(book), headers={"If-Match": own}).status_code == 200
     client.patch(book_url(book), json={"title": "New"})
     answer = client.get(book_url(book), headers={"If-None-Match": etag})
     assert (answer.status_code, answer.json()["title"]) == (200, "New")

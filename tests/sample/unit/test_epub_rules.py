@@ -17,18 +17,23 @@ from library.words import WordCounter, count_words
     [
         ("OEBPS/book.opf", "c.xhtml", ("OEBPS/c.xhtml",)),
         ("book.opf", "c.xhtml", ("c.xhtml",)),
-        ("a/b/book.opf", "../c/./d.xhtml#x?y", ("a/c/d.xhtml",)),
-        ("a/book.opf", "c.xhtml?q#f", ("a/c.xhtml",)),
+        ("a/b/book.opf", "../c/./d.xhtml#x?y", ("a/c/d.xhtml", "a/c/d.xhtml#x?y")),
+        ("a/book.opf", "c.xhtml?q#f", ("a/c.xhtml", "a/c.xhtml?q#f")),
         ("a/book.opf", "../c%20d.xhtml", ("c d.xhtml", "c%20d.xhtml")),
-        ("a/book.opf", "%E9.xhtml", ("a/%E9.xhtml",)),
+        ("a/book.opf", "%E9.xhtml", ("a/%E9.xhtml", "a/é.xhtml")),
+        ("a/book.opf", "c%2520d%252f", ("a/c%20d%2f", "a/c%2520d%252f")),
+        ("a/book.opf", "c%2520d", ("a/c%20d", "a/c%2520d", "a/c d")),
         ("a/book.opf", "100%.xhtml", ("a/100%.xhtml",)),
         ("a/book.opf", "b\\c.xhtml", ("a/b/c.xhtml",)),
         ("a/book.opf", "b//c.xhtml", ("a/b/c.xhtml",)),
-        ("a/book.opf", "c%2523.xhtml", ("a/c%23.xhtml", "a/c%2523.xhtml")),
+        ("a/book.opf", "c%2523.xhtml", ("a/c%23.xhtml", "a/c%2523.xhtml", "a/c#.xhtml")),
     ],
 )
 def test_resolve(base: str, href: str, paths: tuple[str, ...]) -> None:
-    """An href is read against the package document: decoded once, dots resolved, query and fragment dropped."""
+    """An href is read against the package document: decoded once, dots resolved, query and fragment dropped.
+
+    What tools write that know no such rule comes after it.
+    """
     assert resolve(base, href) == Paths(paths, valid=True)
 
 
@@ -146,7 +151,9 @@ def test_word_counter_does_not_depend_on_pieces(pieces: list[str]) -> None:
         ("1998-05-17T00:00:00Z", "1998-05-17"),
         ("1998-13-45", "1998"),
         ("1998/05/17", "1998"),
-        ("19980517", None),
+        ("19980517", "1998-05-17"),
+        ("19980517T000000Z", "1998-05-17"),
+        ("19981345", None),
         ("May 1998", "1998"),
         ("22.09.2015", "2015"),
         ("1850 or 1851", "1850"),

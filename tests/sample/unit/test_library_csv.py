@@ -105,7 +105,15 @@ async def test_no_books() -> None:
         (b"id,,title,\n", 1, "no column ''"),
         (b"id,title\nb1,T\xff\n", 2, "UTF-8"),
         (b"id,title\nb1,T\nb2,\xc3", 3, "UTF-8"),
-        ("id,title\n".encode("utf-16"), 1, "UTF-8"),
+        ("id,title\n".encode("utf-16-le"), 1, "there is no column 'i\\x00d\\x00'"),
+        ("id,title\nb1,T\n".encode("utf-16") + b"\0", 3, "this is not UTF-16; save the file as CSV in UTF-8"),
+        (b"PK\3\4\x14\0\6\0xl/workbook.xml", 1, "save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", 1, "save the sheet as CSV"),
+        (b"sep=|\nid|title\n", 1, "the separator is a comma, a semicolon or a tab"),
+        (b"sep=;\nid,title\n", 2, "there is no column 'id,title'"),
+        (b'id;title\nb1;"T"x\n', 2, "only a semicolon may follow a closing quote"),
+        (b"ID,Title,TITLE\n", 1, "the column 'title' is there twice"),
+        (b"id,title,words\nb1,T,1.5\n", 2, "'words' is no number"),
         (b"id,title\nb1," + b"T" * MAX_RECORD_CHARS + b"\n", 2, "characters"),
         (b'id,title\nb1,"' + b"\n" * MAX_RECORD_CHARS, 2, "characters"),
         (b"x" * 300_000, 1, "characters"),
@@ -129,6 +137,43 @@ async def test_line_ends(end: str, chunk: int) -> None:
     assert [book.title for book in await books(text, chunk=chunk)] == ["A", "B\rC\r\nD", "E"]
     mixed = "id,title\rb1,A\nb2,B\r\nb3,C\r"
     assert [book.title for book in await books(mixed, chunk=chunk)] == ["A", "B", "C"]
+
+
+LOADED = [("b1", 'A "B"; C', ["Ann", "Bob"], 5), ("b2", "D, E", [], 0)]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'id;title;creators;words\r\nb1;"A ""B""; C";"Ann;Bob";5\r\nb2;D, E;;\r\n',
+        'sep=;\r\nid;title;creators;words\r\nb1;"A ""B""; C";"Ann;Bob";5\r\nb2;D, E;;\r\n',
+        '"sep=;"\r\n"id";"title";"creators";"words"\r\nb1;"A ""B""; C";"Ann;Bob";5\r\nb2;D, E;;\r\n',
+        '\ufeffsep=,\nid,title,creators,words\nb1,"A ""B""; C",Ann;Bob,5\nb2,"D, E",,\n',
+        'id\ttitle\tcreators\twords\nb1\tA "B"; C\tAnn;Bob\t5\nb2\tD, E\t\t\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
+async def test_separators(text: str, encoding: str, chunk: int) -> None:
+    """Excel writes semicolons where the comma is the decimal sign, tabs in UTF-16, and `sep=` to tell itself."""
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    found = await books((mark + text).encode(encoding), chunk=chunk)
+    assert [(book.id, book.title, book.creators, book.words) for book in found] == LOADED
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 1000])
+async def test_quotes_inside_a_cell(chunk: int) -> None:
+    """A quote that does not begin a cell is text (RFC 4180, section 2, rule 5, and every reader in use)."""
+    text = 'id,title,publisher\nb1,5" disk,\nb2,6" and 7" disk,He said "no"\nb3, "A" B,"x\n""y"""\n'
+    assert [(book.title, book.publisher) for book in await books(text, chunk=chunk)] == [
+        ('5" disk', None), ('6" and 7" disk', 'He said "no"'), ('"A" B', 'x\n"y"'),
+    ]  # fmt: skip
+
+
+async def test_what_tools_add() -> None:
+    """Names in another case, marks of UTF-8 of joined files, DOS's end of file, NULs, and the integers of pandas."""
+    text = "\ufeff\ufeffID, Title ,SIZEBYTES,Words\nb1,A,7,1200.0\n\ufeff\nb2,B,,\n\0\0\n\x1a"
+    assert [(book.id, book.words) for book in await books(text)] == [("b1", 1200), ("b2", 0)]
 
 
 async def test_cleared_cells() -> None:

@@ -139,7 +139,7 @@ async def test_other_checksum(storage: Storage) -> None:
     assert failure.target == "sha256"
 
 
-@pytest.mark.parametrize("data", [b"no zip", b"", make_epub(files={"META-INF/container.xml": None})])
+@pytest.mark.parametrize("data", [b"no zip", b"", make_epub(files={"OEBPS/book.opf": None})])
 async def test_no_epub(storage: Storage, data: bytes) -> None:
     """What is no EPUB is InvalidEpub, for good, naming what is wrong."""
     failure = await refused(storage, await begin(storage, data), "InvalidEpub")

@@ -87,7 +87,8 @@ class Compiler:
             message = f"The function {node.name!r} is not supported."
             raise RequestError(501, "ExpressionNotSupported", message, target=self._option)
         if name not in FUNCTIONS:
-            self._refuse(node, f"there is no function {node.name!r}")
+            instead = "; OData 4 has contains(text, part)" if node.name.lower() == "substringof" else ""
+            self._refuse(node, f"there is no function {node.name!r}{instead}")
         arguments = [self._value(argument, scope) for argument in node.arguments]
         for types, result, compute in FUNCTIONS[name]:
             if len(types) != len(arguments):

@@ -49,6 +49,9 @@ def read_literal(kind: str, text: str) -> Literal:
             return Literal(NULL, None, text)
         case "DURATION":
             return Literal("Edm.Duration", read_text("Edm.Duration", text[len("duration'") : -1]), text)
+        case "STAMP":
+            # A plus that is not written as %2B arrives as a space.
+            return Literal(_TEXTS[kind], read_text(_TEXTS[kind], text.replace(" ", "+")), text)
         case _:
             return Literal(_TEXTS[kind], read_text(_TEXTS[kind], text), text)
 

@@ -153,6 +153,8 @@ def _carried(query: Mapping[str, str]) -> dict[str, str]:
 def _select(text: str, entity_type: StructuredType) -> tuple[str, ...] | None:
     if len(text) > MAX_LENGTH:
         _refuse("$select", f"$select has more than {MAX_LENGTH} characters.")
+    if not text.strip():
+        _refuse("$select", "$select has no value; it takes names of properties, or *.")
     if "(" in text:
         raise RequestError(501, "QueryOptionNotSupported", "$select takes no options in parentheses.", target="$select")
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))

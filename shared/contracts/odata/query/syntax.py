@@ -8,6 +8,7 @@ builds the tree as it reduces, so that no text can exhaust the stack; how deep a
 from typing import Any, NoReturn, cast
 
 from shared.contracts.odata.query import nodes
+from shared.contracts.odata.query.hints import hint
 from shared.contracts.odata.query.lalr import EndsEarly, Unexpected, Unreadable, parser
 from shared.contracts.odata.query.literals import read_literal
 from shared.errors import RequestError
@@ -57,9 +58,11 @@ def _parse(start: str, text: str, option: str) -> object:
         invalid(option, str(error))
     except Unreadable as error:
         at = error.position
-        invalid(option, f"it cannot be read at position {at + 1}, before {text[at : at + 20]!r}")
+        problem = f"it cannot be read at position {at + 1}, before {text[at : at + 20]!r}"
+        invalid(option, problem + hint(text, at))
     except Unexpected as error:
-        invalid(option, f"{error.found[:40]!r} was not expected at position {error.position + 1}")
+        problem = f"{error.found[:40]!r} was not expected at position {error.position + 1}"
+        invalid(option, problem + hint(text, error.position))
     except EndsEarly:
         invalid(option, "it ends too early")
 

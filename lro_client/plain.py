@@ -1,0 +1,42 @@
+"""What answers say that are no JSON objects: XML of storage services, pages of gateways, lines of text. Without I/O.
+
+Nothing is parsed: a few bounded patterns find what a person would read first.
+"""
+
+import html
+import re
+
+from lro_client.messages import Answer
+
+_LONGEST = 64 * 1024
+"""Characters of a body that are looked at."""
+_ELEMENT = r"<(?:\w{{1,20}}:)?{0}(?:\s[^<>]{{0,200}})?>\s*([^<>]{{1,2000}})"
+_CODE = re.compile(_ELEMENT.format("(?:error)?code"), re.IGNORECASE)
+_MESSAGE = re.compile(_ELEMENT.format("(?:message|errormessage)"), re.IGNORECASE)
+_HEADINGS = (re.compile(_ELEMENT.format("title"), re.IGNORECASE), re.compile(_ELEMENT.format("h1"), re.IGNORECASE))
+_CHALLENGE = re.compile(r'\b(error|error_description)\s*=\s*"((?:[^"\\]|\\.){1,2000})"', re.IGNORECASE)
+
+
+def plain_reason(answer: Answer) -> tuple[str | None, str | None]:
+    """The code and the text of an error answer whose body is no JSON.
+
+    XML has both in elements of its own (Azure Storage, "Status and error codes"; OData Atom). Of a page its title
+    counts. Text is the reason itself. Where the body says nothing, `WWW-Authenticate` may (RFC 6750, section 3).
+    """
+    text = answer.text()[:_LONGEST].strip()
+    kind = answer.media_type
+    if text.startswith("<"):
+        code, message = _found(_CODE, text), _found(_MESSAGE, text)
+        if not message and ("html" in kind or "<html" in text[:1000].lower()):
+            message = next(filter(None, (_found(heading, text) for heading in _HEADINGS)), None)
+        if code or message:
+            return code, message
+    elif text and (kind == "text/plain" or (not kind and text.isprintable())):
+        return None, text
+    parts = {name.lower(): value for name, value in _CHALLENGE.findall(answer.headers.get("www-authenticate", ""))}
+    return parts.get("error"), parts.get("error_description")
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str | None:
+    match = pattern.search(text)
+    return " ".join(html.unescape(match[1]).split()) or None if match else None
