@@ -58,6 +58,8 @@ class OperationRecords:
         self._exclusive_since = storage.exclusive_since
         self.verdict_clock = VerdictClock(clock, timing=timing, patience=timing.lease)
         """Tells what is overdue."""
+        self._leases = (timedelta(0), self._leases_after(timedelta(0)))
+        """By how far the clock was set back."""
         self._table: Table = storage.table("operations")
         self._payloads: Container = storage.container("operations")
         self._read: Recent[Locator, Operation] = Recent(_RECENT)
@@ -65,9 +67,15 @@ class OperationRecords:
     @property
     def leases(self) -> Leases:
         """When an attempt holds an operation of this store."""
-        since = self._exclusive_since
         # A clock that was set back would make all leases older than the process that grants them.
-        return Leases(length=self._timing.lease, exclusive_since=since and since + self.verdict_clock.set_back)
+        set_back = self.verdict_clock.set_back
+        if set_back != self._leases[0]:
+            self._leases = (set_back, self._leases_after(set_back))
+        return self._leases[1]
+
+    def _leases_after(self, set_back: timedelta) -> Leases:
+        since = self._exclusive_since
+        return Leases(length=self._timing.lease, exclusive_since=since and since + set_back)
 
     async def read(self, locator: Locator, *, for_monitor: bool = False) -> Operation | None:
         """The record, by one point read; `for_monitor` leaves its input behind.
