@@ -61,7 +61,7 @@ class KnownRows:
 
     def note(self, row: KnownRow | None, place: Place) -> None:
         """What the transaction under way makes of it; None for a row that is gone, or that is to be read again."""
-        is_plain = row is not None and all(type(value) in _PLAIN for value in row.values.values())
+        is_plain = row is not None and _PLAIN.issuperset(map(type, row.values.values()))
         self._pending[place] = row if is_plain else None
 
     def commit(self) -> None:

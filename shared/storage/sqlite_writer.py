@@ -241,7 +241,7 @@ class SqliteWriter:
 def _size(change: Change) -> int:
     if isinstance(change, Delete):
         return _CHANGE_BYTES
-    return _CHANGE_BYTES + sum(len(value) for value in change.values.values() if isinstance(value, str))
+    return _CHANGE_BYTES + sum([len(value) for value in change.values.values() if isinstance(value, str)])
 
 
 def _first(waiting: Sequence[_Job]) -> Sequence[_Job]:
