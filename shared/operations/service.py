@@ -103,8 +103,11 @@ class OperationService:
         timing: Timing,
         pacing: Pacing,
         pauses: Pauses | None = None,
+        patient: int = 0,
     ) -> None:
+        """`patient`: for how many operations polls may wait on while the process is saturated."""
         self.pacing = pacing
+        self._patient = patient
         self._pauses = pauses
         self._records = records
         self._recovery = recovery
@@ -258,8 +261,14 @@ class OperationService:
         if operation.status is not Status.NOT_STARTED and not self._live.has(operation.locator):
             return operation
         completions = self._live.completions
-        most = left.total_seconds()
-        return await wait_for_young(operation, self._timing.young_wait, completions, most=most, clock=self._clock)
+        return await wait_for_young(
+            operation,
+            self._timing.young_wait,
+            completions,
+            most=left.total_seconds(),
+            patient=self._patient,
+            clock=self._clock,
+        )
 
     async def get_with_input(
         self, owner: str, operation_id: str, engine: Starter | None = None

@@ -25,8 +25,6 @@ class Waiter:
 
 
 _RECENT = 64
-_PATIENT = 128
-"""Operations whose polls may wait on in a saturated process: each takes a place of the requests under way."""
 _SATURATED = 0.5
 """Part of a wait for which the loop has computed."""
 
@@ -71,19 +69,20 @@ class Completions:
 
 
 async def wait_for_young(
-    operation: Operation, seconds: float, completions: Completions, *, most: float, clock: Clock
+    operation: Operation, seconds: float, completions: Completions, *, most: float, patient: int, clock: Clock
 ) -> Operation:
     """The operation once it has ended in this process, or as it is after `seconds`; nothing is read.
 
     Where the loop has computed for most of that time, the process is saturated: then an answer that tells nothing new
-    only takes the time of the work, so it waits on, for `most` seconds in all.
+    only takes the time of the work, so it waits on, for `most` seconds in all. Not while more than `patient` operations
+    are waited for: who waits has a place among the requests under way.
     """
     recent = completions.recent(operation)
     if recent is not None:
         return recent
     until = clock.monotonic() + most
     with completions.subscribe(operation.locator) as waiter:
-        is_patient = completions.waited_for <= _PATIENT
+        is_patient = completions.waited_for <= patient
         while True:
             used = clock.thread_time()
             if await is_set_within(waiter.woken, seconds, clock):

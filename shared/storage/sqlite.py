@@ -130,9 +130,11 @@ class SqliteTables:
     async def read_row(self, place: Place, columns: Sequence[str] | None) -> Row | None:
         """A row: as it is known, or else from the file."""
         self._require_open()
-        if (known := self._writer.known(place, columns)) is not None:
-            return known
-        return await self._ask(
+        try:
+            known = self._writer.known(place, columns)
+        except STORE_ERRORS as error:
+            raise explained(StorageUnavailable, self._path, error) from error
+        return known or await self._ask(
             lambda rows: rows.read(place, columns), lambda connection, most: read_row(connection, place, columns)
         )
 

@@ -91,7 +91,7 @@ class TestYoung:
     async def test_it_ends_meanwhile(self) -> None:
         """The end in this process is the answer, without a read."""
         completions, clock = Completions(), ManualClock()
-        waiting = asyncio.create_task(wait_for_young(RUNNING, 0.05, completions, most=1, clock=clock))
+        waiting = asyncio.create_task(wait_for_young(RUNNING, 0.05, completions, most=1, patient=8, clock=clock))
         await asyncio.sleep(0)
         completions.notify(ENDED)
         assert await waiting is ENDED
@@ -100,9 +100,9 @@ class TestYoung:
         """Who has read it a moment before its end does not wait; another run of the same id is another operation."""
         completions, clock = Completions(), ManualClock(free_waits=True)
         completions.notify(ENDED)
-        assert await wait_for_young(RUNNING, 0.05, completions, most=1, clock=clock) is ENDED
+        assert await wait_for_young(RUNNING, 0.05, completions, most=1, patient=8, clock=clock) is ENDED
         other = replace(RUNNING, run_id="1" * 32)
-        assert await wait_for_young(other, 0.05, completions, most=1, clock=clock) is other
+        assert await wait_for_young(other, 0.05, completions, most=1, patient=8, clock=clock) is other
         assert clock.monotonic() == 0.05
 
     async def waiting(self, computing: float, waiters: int = 1, *, most: float = 1) -> "asyncio.Task[float]":
@@ -110,7 +110,7 @@ class TestYoung:
         completions, clock = Completions(), ManualClock()
 
         async def waited() -> float:
-            await wait_for_young(RUNNING, 0.05, completions, most=most, clock=clock)
+            await wait_for_young(RUNNING, 0.05, completions, most=most, patient=8, clock=clock)
             return round(clock.monotonic(), 3)
 
         with ExitStack() as others:
@@ -131,13 +131,13 @@ class TestYoung:
 
     async def test_few_wait_on(self) -> None:
         """Those who do take places of the requests under way."""
-        assert (await self.waiting(0.6, waiters=128)).result() == 1
-        assert (await self.waiting(0.6, waiters=129)).result() == 0.05
+        assert (await self.waiting(0.6, waiters=8)).result() == 1
+        assert (await self.waiting(0.6, waiters=9)).result() == 0.05
 
     async def test_its_end_in_a_saturated_process(self) -> None:
         """Is the answer at once."""
         completions, clock = Completions(), ManualClock()
-        waiting = asyncio.create_task(wait_for_young(RUNNING, 0.05, completions, most=1, clock=clock))
+        waiting = asyncio.create_task(wait_for_young(RUNNING, 0.05, completions, most=1, patient=8, clock=clock))
         await asyncio.sleep(0)
         for _ in range(3):
             clock.use_cpu(0.04)
@@ -151,4 +151,4 @@ class TestYoung:
         completions.notify(ENDED)
         for number in range(64):
             completions.notify(replace(ENDED, id=f"other{number}"))
-        assert await wait_for_young(RUNNING, 0.05, completions, most=1, clock=clock) is RUNNING
+        assert await wait_for_young(RUNNING, 0.05, completions, most=1, patient=8, clock=clock) is RUNNING
