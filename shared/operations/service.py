@@ -105,7 +105,7 @@ class OperationService:
         pauses: Pauses | None = None,
         patient: int = 0,
     ) -> None:
-        """`patient`: for how many operations polls may wait on while the process is saturated."""
+        """`patient`: how many requests may wait while polls wait on in a saturated process."""
         self.pacing = pacing
         self._patient = patient
         self._pauses = pauses

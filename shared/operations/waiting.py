@@ -36,11 +36,8 @@ class Completions:
         self._waiting: dict[Locator, set[Waiter]] = {}
         self._recent: Recent[Locator, Operation] = Recent(_RECENT)
         """The last that have ended here: who has read one just before that has no need to wait for it."""
-
-    @property
-    def waited_for(self) -> int:
-        """How many operations somebody waits for."""
-        return len(self._waiting)
+        self.waiters = 0
+        """How many wait."""
 
     def notify(self, operation: Operation) -> None:
         """Wake whoever waits for this operation, which has ended."""
@@ -59,9 +56,11 @@ class Completions:
         """A waiter that is woken when the operation ends here."""
         waiter = Waiter()
         self._waiting.setdefault(locator, set()).add(waiter)
+        self.waiters += 1
         try:
             yield waiter
         finally:
+            self.waiters -= 1
             waiters = self._waiting[locator]
             waiters.discard(waiter)
             if not waiters:
@@ -74,15 +73,15 @@ async def wait_for_young(
     """The operation once it has ended in this process, or as it is after `seconds`; nothing is read.
 
     Where the loop has computed for most of that time, the process is saturated: then an answer that tells nothing new
-    only takes the time of the work, so it waits on, for `most` seconds in all. Not while more than `patient` operations
-    are waited for: who waits has a place among the requests under way.
+    only takes the time of the work, so it waits on, for `most` seconds in all. Not while more than `patient`
+    requests wait: each has a place among those under way.
     """
     recent = completions.recent(operation)
     if recent is not None:
         return recent
     until = clock.monotonic() + most
     with completions.subscribe(operation.locator) as waiter:
-        is_patient = completions.waited_for <= patient
+        is_patient = completions.waiters <= patient
         while True:
             used = clock.thread_time()
             if await is_set_within(waiter.woken, seconds, clock):
