@@ -46,7 +46,9 @@ def complete(request: Request, response: Response) -> Response:
         headers["x-ms-client-request-id"] = client_id
     if request.headers.get("origin"):
         headers["Access-Control-Expose-Headers"] = EXPOSED
-    headers = {**_DEFAULTS, **headers, **response.headers}
+    headers |= response.headers
+    for name, value in _DEFAULTS.items():
+        headers.setdefault(name, value)
     return Response(status=response.status, headers=headers, body=response.body, content_type=response.content_type)
 
 
