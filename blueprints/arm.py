@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.durable import Blueprint, DurableEngine, durable_client
 from blueprints.http import responder
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def _add_verb(
 ) -> None:
     @blueprint.function_name(verb.action.function_name)
     @blueprint.route(route=verb.action.route, methods=[verb.action.method])
-    @blueprint.durable_client_input(client_name="client")
-    async def starter(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def starter(req: func.HttpRequest, client: str) -> func.HttpResponse:
         engine = DurableEngine(client)
         return await respond(req, lambda request: endpoints().start(request, resource, verb, engine))
 
@@ -88,8 +88,8 @@ def _add_monitor(
 ) -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
-    @blueprint.durable_client_input(client_name="client")
-    async def monitor(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def monitor(req: func.HttpRequest, client: str) -> func.HttpResponse:
         return await respond(req, lambda request: serve(request, DurableEngine(client)))
 
 

@@ -7,7 +7,9 @@ The client is handed to a function by its `durableClient` binding, so an engine 
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from azure.durable_functions import Blueprint, DFApp, DurableOrchestrationClient
@@ -18,7 +20,7 @@ from shared.errors import EngineError
 CALL_WITHIN = 8.0
 """Seconds for a call together with looking after it: callers have ten."""
 
-__all__ = ["CALL_WITHIN", "Blueprint", "DFApp", "DurableEngine", "DurableOrchestrationClient", "OrchestrationContext"]
+__all__ = ["CALL_WITHIN", "Blueprint", "DFApp", "DurableEngine", "OrchestrationContext", "durable_client"]
 
 _FINISHED = frozenset({"Completed", "Failed", "Terminated", "Canceled"})
 
@@ -52,12 +54,25 @@ class DurableClient(Protocol):
     async def terminate(self, instance_id: str, reason: str) -> None: ...
 
 
+def durable_client(blueprint: Blueprint) -> Callable[..., Any]:
+    """A decorator: the function is given `client`, the JSON that a `DurableEngine` makes its client of.
+
+    The SDK's own decorator makes one for every invocation, and most polls need none.
+    """
+    return blueprint.generic_input_binding(arg_name="client", type="durableClient")
+
+
 class DurableEngine:
     """Starts, looks up and forgets orchestrations through the binding's client."""
 
-    def __init__(self, client: DurableClient, *, within: float = CALL_WITHIN) -> None:
-        self._client = client
+    def __init__(self, client: DurableClient | str, *, within: float = CALL_WITHIN) -> None:
+        """`client`: also as the JSON of the binding."""
+        self._given = client
         self._within = within
+
+    @cached_property
+    def _client(self) -> DurableClient:
+        return DurableOrchestrationClient(self._given) if isinstance(self._given, str) else self._given
 
     async def start(self, instance_id: str, work: Work) -> None:
         until = asyncio.get_running_loop().time() + self._within

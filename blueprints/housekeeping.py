@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.durable import Blueprint, DurableEngine, durable_client
 from shared.contracts.functions import HOUSEKEEPING
 from shared.errors import SettingsError, StorageError
 
@@ -24,8 +24,8 @@ def build(schedule: str, housekeeping_of: "Callable[[], Housekeeping]") -> Bluep
 
     @blueprint.function_name(HOUSEKEEPING)
     @blueprint.timer_trigger(arg_name="timer", schedule=schedule)
-    @blueprint.durable_client_input(client_name="client")
-    async def housekeeping(timer: func.TimerRequest, client: DurableOrchestrationClient) -> None:
+    @durable_client(blueprint)
+    async def housekeeping(timer: func.TimerRequest, client: str) -> None:
         await run_pass(housekeeping_of, DurableEngine(client))
 
     return blueprint

@@ -21,8 +21,8 @@ def responder(
     """What answers requests in the manner of a profile's boundary, as many at a time as are admitted."""
 
     async def respond(request: func.HttpRequest, endpoint: "Endpoint") -> func.HttpResponse:
-        async def admitted(request: "Request") -> "Response":
-            return await admission().serve(request, endpoint)
+        def admitted(request: "Request") -> "Awaitable[Response]":
+            return admission().serve(request, endpoint)
 
         serve = boundary or parts.answer
         return await exchange(request, lambda request: serve(request, admitted))
@@ -41,9 +41,10 @@ async def exchange(request: func.HttpRequest, serve: "Endpoint") -> func.HttpRes
     HEAD is served as the GET that it stands for. The host leaves the body out of its answer, and adds no Content-Length
     then (RFC 9110, sections 8.6 and 9.3.2; Kestrel, `HttpProtocol`).
     """
-    with parts.continued(request.headers.get("traceparent")):
-        response = await serve(_from_sdk(request))
-    if request.method.upper() == "HEAD" and response.body:
+    ours = _from_sdk(request)
+    with parts.continued(ours.headers.get("traceparent")):
+        response = await serve(ours)
+    if ours.is_head and response.body:
         response = replace(response, headers={**response.headers, "Content-Length": str(len(response.body))})
     return _to_sdk(response)
 
@@ -53,7 +54,7 @@ def _from_sdk(request: func.HttpRequest) -> "Request":
     return parts.Request(
         method="GET" if method == "HEAD" else method,
         url=request.url,
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers=dict(request.headers.items()),
         route=dict(request.route_params),
         query=dict(request.params),
         body=request.get_body(),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.durable import Blueprint, DurableEngine, durable_client
 from blueprints.http import exchange
 from blueprints.invocations import invocation_of
 from shared.actions.odata.routes import MONITOR_ROUTE
@@ -38,10 +38,8 @@ def build(service: "ODataService", endpoints: "Callable[[], OData]") -> Blueprin
 def _add_starter(blueprint: Blueprint, answer: "Answer", endpoint: "Endpoint") -> None:
     @blueprint.function_name(endpoint.function_name)
     @blueprint.route(route=endpoint.route, methods=list(endpoint.methods))
-    @blueprint.durable_client_input(client_name="client")
-    async def starter(
-        req: func.HttpRequest, client: DurableOrchestrationClient, context: func.Context
-    ) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def starter(req: func.HttpRequest, client: str, context: func.Context) -> func.HttpResponse:
         with invocation_of(context).entered():  # a handler may run in the request
             return await exchange(req, lambda request: answer(request, DurableEngine(client)))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.durable import Blueprint, DurableEngine, durable_client
 from blueprints.http import responder
 from shared.actions.patterns import Pattern, operation_endpoints
 from shared.actions.routes import READ
@@ -37,8 +37,8 @@ def _add_action(
 ) -> None:
     @blueprint.function_name(action.function_name)
     @blueprint.route(route=action.route, methods=[action.method])
-    @blueprint.durable_client_input(client_name="client")
-    async def starter(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def starter(req: func.HttpRequest, client: str) -> func.HttpResponse:
         return await respond(req, lambda request: endpoints().start(request, action, DurableEngine(client)))
 
 
@@ -49,8 +49,8 @@ def _add_operation_monitor(
 
     @blueprint.function_name(get.function_name)
     @blueprint.route(route=get.route, methods=get.methods)
-    @blueprint.durable_client_input(client_name="client")
-    async def operation_status(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def operation_status(req: func.HttpRequest, client: str) -> func.HttpResponse:
         engine = DurableEngine(client)
         return await respond(req, lambda request: endpoints().operation_status(request, action, engine))
 
@@ -61,8 +61,8 @@ def _add_operation_monitor(
 
     @blueprint.function_name(delete.function_name)
     @blueprint.route(route=delete.route, methods=delete.methods)
-    @blueprint.durable_client_input(client_name="client")
-    async def operation_delete(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def operation_delete(req: func.HttpRequest, client: str) -> func.HttpResponse:
         engine = DurableEngine(client)
         return await respond(req, lambda request: endpoints().operation_delete(request, action, engine))
 

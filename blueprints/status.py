@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from blueprints.durable import Blueprint, DurableEngine, DurableOrchestrationClient
+from blueprints.durable import Blueprint, DurableEngine, durable_client
 from blueprints.http import responder
 from shared.actions.patterns import alias_endpoint
 from shared.contracts.functions import (
@@ -35,8 +35,8 @@ def build(
 
     @blueprint.function_name(STATUS.function_name)
     @blueprint.route(route=STATUS.route, methods=STATUS.methods)
-    @blueprint.durable_client_input(client_name="client")
-    async def status(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def status(req: func.HttpRequest, client: str) -> func.HttpResponse:
         return await respond(req, lambda request: endpoints().status(request, DurableEngine(client)))
 
     @blueprint.function_name(STATUS_CANCEL.function_name)
@@ -46,8 +46,8 @@ def build(
 
     @blueprint.function_name(STATUS_DELETE.function_name)
     @blueprint.route(route=STATUS_DELETE.route, methods=STATUS_DELETE.methods)
-    @blueprint.durable_client_input(client_name="client")
-    async def status_delete(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def status_delete(req: func.HttpRequest, client: str) -> func.HttpResponse:
         return await respond(req, lambda request: endpoints().delete(request, DurableEngine(client)))
 
     @blueprint.function_name(STATUS_LIST.function_name)
@@ -57,14 +57,14 @@ def build(
 
     @blueprint.function_name(STATUS_RESULT.function_name)
     @blueprint.route(route=STATUS_RESULT.route, methods=STATUS_RESULT.methods)
-    @blueprint.durable_client_input(client_name="client")
-    async def status_result(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def status_result(req: func.HttpRequest, client: str) -> func.HttpResponse:
         return await respond(req, lambda request: endpoints().result(request, DurableEngine(client)))
 
     @blueprint.function_name(STATUS_RETRY.function_name)
     @blueprint.route(route=STATUS_RETRY.route, methods=STATUS_RETRY.methods)
-    @blueprint.durable_client_input(client_name="client")
-    async def status_retry(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def status_retry(req: func.HttpRequest, client: str) -> func.HttpResponse:
         return await respond(req, lambda request: endpoints().retry(request, DurableEngine(client)))
 
     for template, where in exclusive_resources.items():
@@ -79,6 +79,6 @@ def _add_alias(
 
     @blueprint.function_name(alias.function_name)
     @blueprint.route(route=alias.route, methods=alias.methods)
-    @blueprint.durable_client_input(client_name="client")
-    async def operation_of_resource(req: func.HttpRequest, client: DurableOrchestrationClient) -> func.HttpResponse:
+    @durable_client(blueprint)
+    async def operation_of_resource(req: func.HttpRequest, client: str) -> func.HttpResponse:
         return await respond(req, lambda request: endpoints().of_resource(request, template, DurableEngine(client)))

@@ -16,7 +16,10 @@ class WithFields(logging.Formatter):
     """The message, then those fields, logged as `extra`, that it does not say itself."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line, newline, trace = super().format(record).partition("\n")
+        text = super().format(record)
+        if record.__dict__.keys() <= _STANDARD:
+            return text
+        line, newline, trace = text.partition("\n")
         all_fields = (f"{name}={value}" for name, value in record.__dict__.items() if name not in _STANDARD)
         said = set(re.split(r":? ", line))
         fields = [field for field in all_fields if field not in said]

@@ -198,6 +198,8 @@ class Application:
             timing=self.timing,
             pacing=parts.Pacing(self.runnable, self.live.durations, clock=self.clock, timing=self.timing),
             pauses=self.pauses,
+            # As of all who wait, they get half of the places (`Admission`).
+            patient=self.settings.max_concurrent_requests // 2,
         )
 
     @cached_property

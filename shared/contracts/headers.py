@@ -29,6 +29,7 @@ QUOTED = r'"(?:[^"\\]|\\.)*"'
 _ELEMENT = re.compile(rf'(?:[^,"]|{QUOTED}|")*')
 _MAX_LIST = 2048
 PRINTABLE = re.compile(r"[\x20-\x7e]{1,128}")
+_AFTER_HOST = re.compile(r"[/?#]")
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?")
 
 
@@ -41,14 +42,14 @@ def complete(request: Request, response: Response) -> Response:
     """Add the headers that every answer carries (Azure REST API Guidelines, "Request & Response headers")."""
     headers = {"x-ms-request-id": str(uuid.uuid4())}
     client_id = request.headers.get("x-ms-client-request-id", "")
-    if PRINTABLE.fullmatch(client_id):
+    if client_id and PRINTABLE.fullmatch(client_id):
         headers["x-ms-client-request-id"] = client_id
     if request.headers.get("origin"):
         headers["Access-Control-Expose-Headers"] = EXPOSED
     headers |= response.headers
     for name, value in _DEFAULTS.items():
         headers.setdefault(name, value)
-    return replace(response, headers=headers)
+    return Response(status=response.status, headers=headers, body=response.body, content_type=response.content_type)
 
 
 def of_a_part(response: Response) -> Response:
@@ -64,7 +65,7 @@ def base_url(request: Request, settings: Settings) -> str:
     if settings.public_base_url:
         return settings.public_base_url.rstrip("/")
     scheme, _, rest = request.url.partition("://")
-    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    host = _AFTER_HOST.split(rest, maxsplit=1)[0]
     if settings.trust_forwarded_headers:
         scheme = _first(request.headers, "x-forwarded-proto") or scheme
         host = _first(request.headers, "x-forwarded-host") or host

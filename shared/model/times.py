@@ -1,8 +1,10 @@
 """Times as they are stored and sent."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
+@lru_cache(maxsize=512)  # the times of a record are written again and again: in rows, in keys, in answers
 def write_time(moment: datetime) -> str:
     """ISO 8601 in UTC with microseconds: sorts as text."""
     if moment.tzinfo is not UTC:

@@ -68,6 +68,8 @@ class OperationRecords:
         self._exclusive_since = storage.exclusive_since
         self.verdict_clock = VerdictClock(clock, timing=timing, patience=timing.lease)
         """Tells what is overdue."""
+        self._leases = (timedelta(0), self._leases_after(timedelta(0)))
+        """By how far the clock was set back."""
         self._table: Table = storage.table("operations")
         self._payloads: Container = storage.container("operations")
         self._read: Recent[Locator, Operation] = Recent(_RECENT)
@@ -75,9 +77,14 @@ class OperationRecords:
     @property
     def leases(self) -> Leases:
         """When an attempt holds an operation of this store."""
-        since = self._exclusive_since
         # A clock that was set back would make all leases older than the process that grants them.
-        since = since and since + self.verdict_clock.set_back
+        set_back = self.verdict_clock.set_back
+        if set_back != self._leases[0]:
+            self._leases = (set_back, self._leases_after(set_back))
+        return self._leases[1]
+
+    def _leases_after(self, set_back: timedelta) -> Leases:
+        since = self._exclusive_since and self._exclusive_since + set_back
         return Leases(length=self._timing.lease, exclusive_since=since, held_here=self._held_here)
 
     async def read(self, locator: Locator, *, for_monitor: bool = False) -> Operation | None:

@@ -147,7 +147,7 @@ class Recovery:
         if operation.status.is_terminal:
             return operation
         verdict = self._judge(operation)
-        if verdict in (Verdict.NOTHING, Verdict.DELEGATE):
+        if verdict is Verdict.NOTHING or verdict is Verdict.DELEGATE:
             # To delegate may take longer than a request has: only housekeeping lets it end.
             return operation
         if verdict is Verdict.RESTART_UNLESS_LIVE and (engine is None or not self._may_try(operation.instance_id)):

@@ -23,6 +23,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, cast
 
@@ -81,6 +82,8 @@ MONITOR_COLUMNS = (
 secret."""
 
 _EXPIRE, _LOOK = "expire", "look"
+_NEVER_UNSET = frozenset(("keep", "profile", "start_status", "input_version"))
+"""Their defaults are something: nothing is a value of its own there."""
 
 LIST_COLUMNS = (
     *("v", "id", "owner", "action", "status", "created", "changed", "deadline", "started", "attempt", "labels"),
@@ -123,14 +126,16 @@ class ListRow:
 
 
 def to_columns(operation: Operation) -> dict[str, Scalar]:
-    """The columns of the record row. What is not set is an empty string: a merge cannot remove a column."""
+    """The columns of a record row that is new: what is not set has no column yet."""
     columns: dict[str, Scalar] = {"v": SCHEMA_VERSION}
-    for name, columns_of in _WRITERS.items():
-        columns |= columns_of(name, getattr(operation, name))
+    for name, value in zip(_WRITTEN, _read_written(operation), strict=True):
+        if value or name in _NEVER_UNSET:
+            columns |= _WRITERS[name](name, value)
     return columns
 
 
 def _changed_columns(old: Operation, new: Operation) -> dict[str, Scalar]:
+    """What is not set any more is an empty string: a merge cannot remove a column."""
     columns: dict[str, Scalar] = {}
     for name, before, after in zip(_WRITTEN, _read_written(old), _read_written(new), strict=True):
         if before is not after and before != after:
@@ -175,14 +180,9 @@ def from_row(row: Row) -> Operation:
 
 
 def insertions(operation: Operation) -> list[Change]:
-    """The rows of a new operation; what is not set has no column yet."""
-    columns = {
-        name: value
-        for name, value in to_columns(operation).items()
-        if value != "" and not (value == 0 and name in _NUMBERS)
-    }
+    """The rows of a new operation."""
     return [
-        Insert(operation.locator.record_key, columns),
+        Insert(operation.locator.record_key, to_columns(operation)),
         *_inserted(_found_by(operation)),
         *(Insert(key, _list_columns(operation)) for key in _list_keys(operation)),
     ]
@@ -339,6 +339,7 @@ def _read_labels(values: Mapping[str, Scalar]) -> tuple[str, ...]:
     return tuple(text.split(",")) if text else ()
 
 
+@lru_cache(maxsize=512)
 def inverted(moment: datetime) -> str:
     """A time in the keys of lists: the later, the smaller."""
     microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

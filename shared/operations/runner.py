@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from shared import telemetry
 from shared.actions.context import Services
@@ -55,7 +55,7 @@ class _Delivery:
     operation: Operation
     """As last read or written here."""
     began: float
-    holder: str = field(default_factory=lambda: uuid4().hex)
+    holder: str = field(default_factory=partial(token_hex, 16))
     """What it claims under."""
     is_kept: bool = False
     """Whether it comes from the start in this process instead of the store."""

@@ -6,7 +6,7 @@ No request and no SDK is known here. What a caller may not do is a RequestError,
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -103,8 +103,11 @@ class OperationService:
         timing: Timing,
         pacing: Pacing,
         pauses: Pauses | None = None,
+        patient: int = 0,
     ) -> None:
+        """`patient`: how many requests may wait while polls wait on in a saturated process."""
         self.pacing = pacing
+        self._patient = patient
         self._pauses = pauses
         self._records = records
         self._recovery = recovery
@@ -247,16 +250,25 @@ class OperationService:
         Without an `engine` nobody polls: the operation is looked at before something is done about it.
 
         Stock pollers ask at once after a start and then keep to `Retry-After`, which is a second at least: without
-        this the shortest operation takes them that long. It costs no storage request.
+        this the shortest operation takes them that long. It costs no storage request. In a saturated process the
+        moment lasts as long as the operation is young: work goes before polls.
         """
         if engine is None or operation.status.is_terminal or operation.external or not self._timing.young_wait:
             return operation
-        if operation.waiting_for or self._clock.now() >= operation.created + self._timing.young:
+        left = operation.created + self._timing.young - self._clock.now()
+        if operation.waiting_for or left <= timedelta(0):
             return operation
         if operation.status is not Status.NOT_STARTED and not self._live.has(operation.locator):
             return operation
         completions = self._live.completions
-        return await wait_for_young(operation, self._timing.young_wait, completions, clock=self._clock)
+        return await wait_for_young(
+            operation,
+            self._timing.young_wait,
+            completions,
+            most=left.total_seconds(),
+            patient=self._patient,
+            clock=self._clock,
+        )
 
     async def get_with_input(
         self, owner: str, operation_id: str, engine: Starter | None = None

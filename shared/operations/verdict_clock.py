@@ -5,7 +5,7 @@ then all that runs would be overdue at once. The monotonic clock of the process 
 """
 
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from shared.model.timing import Clock, Timing
 
@@ -22,7 +22,7 @@ class VerdictClock:
 
     def __init__(self, clock: Clock, *, timing: Timing, patience: timedelta) -> None:
         self._clock = clock
-        self._jump = timing.clock_jump
+        self._jump = timing.clock_jump.total_seconds()
         self._patience = patience
         self._offset = self._offset_now()
         self._ahead = _NOTHING
@@ -50,11 +50,13 @@ class VerdictClock:
             self._ahead = _NOTHING
         if abs(jump) < self._jump:
             return
-        _log.warning("The clock was set by %+.0f s", jump.total_seconds(), extra={"event": "clock_set"})
-        self._ahead = max(_NOTHING, self._ahead + jump)
+        _log.warning("The clock was set by %+.0f s", jump, extra={"event": "clock_set"})
+        by = timedelta(seconds=jump)
+        self._ahead = max(_NOTHING, self._ahead + by)
         self._until = self._clock.monotonic() + self._patience.total_seconds()
-        self._moved += jump
+        self._moved += by
         self._set_back = min(self._set_back, self._moved)
 
-    def _offset_now(self) -> timedelta:
-        return self._clock.now() - datetime.min.replace(tzinfo=UTC) - timedelta(seconds=self._clock.monotonic())
+    def _offset_now(self) -> float:
+        """Seconds."""
+        return self._clock.now().timestamp() - self._clock.monotonic()

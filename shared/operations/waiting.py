@@ -25,6 +25,8 @@ class Waiter:
 
 
 _RECENT = 64
+_SATURATED = 0.5
+"""Part of a wait for which the loop has computed."""
 
 
 class Completions:
@@ -34,6 +36,8 @@ class Completions:
         self._waiting: dict[Locator, set[Waiter]] = {}
         self._recent: Recent[Locator, Operation] = Recent(_RECENT)
         """The last that have ended here: who has read one just before that has no need to wait for it."""
+        self.waiters = 0
+        """How many wait."""
 
     def notify(self, operation: Operation) -> None:
         """Wake whoever waits for this operation, which has ended."""
@@ -52,22 +56,39 @@ class Completions:
         """A waiter that is woken when the operation ends here."""
         waiter = Waiter()
         self._waiting.setdefault(locator, set()).add(waiter)
+        self.waiters += 1
         try:
             yield waiter
         finally:
+            self.waiters -= 1
             waiters = self._waiting[locator]
             waiters.discard(waiter)
             if not waiters:
                 del self._waiting[locator]
 
 
-async def wait_for_young(operation: Operation, seconds: float, completions: Completions, *, clock: Clock) -> Operation:
-    """The operation once it has ended in this process, or as it is after `seconds`; nothing is read."""
+async def wait_for_young(
+    operation: Operation, seconds: float, completions: Completions, *, most: float, patient: int, clock: Clock
+) -> Operation:
+    """The operation once it has ended in this process, or as it is after `seconds`; nothing is read.
+
+    Where the loop has computed for most of that time, the process is saturated: then an answer that tells nothing new
+    only takes the time of the work, so it waits on, for `most` seconds in all. Not while more than `patient`
+    requests wait: each has a place among those under way.
+    """
     recent = completions.recent(operation)
     if recent is not None:
         return recent
+    until = clock.monotonic() + most
     with completions.subscribe(operation.locator) as waiter:
-        await is_set_within(waiter.woken, seconds, clock)
+        is_patient = completions.waiters <= patient
+        while True:
+            used = clock.thread_time()
+            if await is_set_within(waiter.woken, seconds, clock):
+                break
+            is_saturated = clock.thread_time() - used > _SATURATED * seconds
+            if not (is_patient and is_saturated and clock.monotonic() < until):
+                break
     ended = waiter.ended
     return ended if ended is not None and ended.run_id == operation.run_id else operation
 

@@ -93,10 +93,14 @@ def check_row(partition: str, key: str, values: Mapping[str, Scalar]) -> int:
     for name, value in values.items():
         if not _may_be_column(name):
             raise StorageRefused(f"the row {key!r} has a column {name[:80]!r}: no identifier, or a system column")
+        # Most are of these two kinds, and every column of a row is looked at with each of its changes.
         if type(value) is str and len(value) <= MAX_STRING_UNITS and value.isascii():
-            # Most are such, and every column of a row is looked at with each of its changes.
             stored += 12 + 2 * (len(name) + len(value))
             sent += 2 * len(name) + 64 + 12 * len(value)
+            continue
+        if type(value) is int and -_INT64 <= value < _INT64:
+            stored += 16 + 2 * len(name)
+            sent += 2 * len(name) + 96
             continue
         stored += 8 + 2 * len(name) + _value_bytes(key, name, value)
         # A character is at most six bytes of JSON per UTF-16 unit; `name@odata.type` comes with every value.

@@ -26,11 +26,21 @@ from shared.errors import StorageUnavailable
 from shared.model.timing import Clock
 from shared.storage.directory_lock import DirectoryLock
 from shared.storage.disk_errors import explained
+from shared.storage.known_rows import Place
 from shared.storage.limits import MAX_PAGE, check_key, check_store_name, check_transaction
 from shared.storage.loop_calls import LoopCalls
 from shared.storage.pages import decode_token, encode_token
 from shared.storage.ports import Change, Page, Row, Table
-from shared.storage.sqlite_rows import STORE_ERRORS, TooMuch, connect, read_after, read_names, read_range, read_row
+from shared.storage.sqlite_rows import (
+    STORE_ERRORS,
+    RowWriter,
+    TooMuch,
+    connect,
+    read_after,
+    read_names,
+    read_range,
+    read_row,
+)
 from shared.storage.sqlite_writer import Answers, LeftToThreads, SqliteWriter
 from shared.system_clock import SystemClock
 
@@ -117,15 +127,29 @@ class SqliteTables:
         self._require_open()
         return await self._writer.write(table, partition, changes)
 
+    async def read_row(self, place: Place, columns: Sequence[str] | None) -> Row | None:
+        """A row: as it is known, or else from the file."""
+        self._require_open()
+        try:
+            known = self._writer.known(place, columns)
+        except STORE_ERRORS as error:
+            raise explained(StorageUnavailable, self._path, error) from error
+        return known or await self._ask(
+            lambda rows: rows.read(place, columns), lambda connection, most: read_row(connection, place, columns)
+        )
+
     async def read(self, query: Query[T]) -> T:
         """What `query` returns: on the loop's thread, or where it says that this is too much for it, in another."""
         self._require_open()
+        return await self._ask(lambda rows: query(rows.connection, _SMALL), query)
+
+    async def _ask(self, on_loop: Callable[[RowWriter], T], in_thread: Query[T]) -> T:
         try:
             if self._calls.are_made:
                 await self._calls.take_turn()
                 with suppress(LeftToThreads, TooMuch):
-                    return self._writer.read(lambda connection: query(connection, _SMALL))
-            return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, query)
+                    return self._writer.read(on_loop)
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._query, in_thread)
         except STORE_ERRORS as error:
             raise explained(StorageUnavailable, self._path, error) from error
 
@@ -151,9 +175,7 @@ class _SqliteTable:
     async def read(self, partition: str, key: str, *, columns: Sequence[str] | None = None) -> Row | None:
         check_key(partition, "partition")
         check_key(key)
-        return await self._store.read(
-            lambda connection, most: read_row(connection, self._name, partition, key, columns)
-        )
+        return await self._store.read_row((self._name, partition, key), columns)
 
     async def write(self, partition: str, changes: Sequence[Change]) -> Answers:
         check_transaction(partition, changes)

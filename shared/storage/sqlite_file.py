@@ -22,22 +22,23 @@ _CHECKED_BYTES = 128 * 1024 * 1024
 class FileIdentity(NamedTuple):
     """Which file lies at a path. SQLite goes on with a file that was removed, and all that it writes then is lost."""
 
-    path: Path
+    path: str
     device: int
     number: int
 
     @classmethod
     def of(cls, path: Path) -> "FileIdentity":
         found = path.stat()
-        return cls(path, found.st_dev, found.st_ino)
+        return cls(str(path), found.st_dev, found.st_ino)
 
     def check(self) -> None:
         """Raises StorageUnavailable where another file, or none, is there by now."""
         with suppress(FileNotFoundError):
-            if FileIdentity.of(self.path) == self:
+            found = os.stat(self.path)
+            if found.st_ino == self.number and found.st_dev == self.device:
                 return
         raise StorageUnavailable(
-            f"{str(self.path)!r} was removed or replaced while the app runs, so nothing is written to it any more: "
+            f"{self.path!r} was removed or replaced while the app runs, so nothing is written to it any more: "
             "stop the app, put the file back, and start again"
         )
 

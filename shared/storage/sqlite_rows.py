@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from pydantic_core import from_json, to_json
+
 from shared.errors import StorageConflict
 from shared.storage.disk_errors import DISK_ERRORS
+from shared.storage.known_rows import KnownRow, KnownRows, Place
 from shared.storage.limits import MAX_COLUMNS, check_row
 from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Row, Scalar, Upsert
 
 _COLUMN_BYTES, _SURELY_STORED = 16, 1024 * 1024 - 8 * 1024
 """A row whose columns and text make no more than that, each character counted as four bytes, has room in Azure Tables
 with the longest keys: it need not be counted (`limits.check_row`)."""
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-"""One for all: `json.dumps` makes a new one for every call that has such parameters."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -74,10 +74,14 @@ class TooMuch(Exception):
 
 
 class RowWriter:
-    """Applies transactions on one connection. The caller begins and commits; one transaction's failure is undone."""
+    """Applies transactions on one connection. The caller begins, and ends with `commit` or `roll_back`.
+
+    One transaction's failure is undone, the others of the group stand.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.known = KnownRows()
         connection.executescript(_SCHEMA)
         (opened,) = connection.execute("UPDATE opened SET times = times + 1 RETURNING times").fetchone()
         self._prefix = f"{opened:x}"
@@ -89,10 +93,34 @@ class RowWriter:
         """Write something that tells nothing."""
         self.connection.execute("UPDATE opened SET times = times + 1")
 
+    def read(self, place: Place, columns: Sequence[str] | None) -> Row | None:
+        """As `read_row`, and kept in mind. Not while a group is applied."""
+        found = self._stored(place)
+        self.known.note(found, place)
+        self.known.commit()
+        return found and found.view(columns)
+
+    def commit(self) -> None:
+        self.connection.execute("COMMIT")
+        self.known.commit()
+
+    def roll_back(self) -> None:
+        self.known.roll_back()
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
     def apply(self, table: str, partition: str, changes: Sequence[Change]) -> tuple[str | None, ...]:
         """All of `changes` or none; raises StorageConflict with the index of the change that failed, StorageRefused."""
-        if len(changes) == 1:
-            return (self._change(table, partition, changes[0], 0),)  # one statement, undone by itself
+        try:
+            if len(changes) == 1:
+                return (self._change(table, partition, changes[0], 0),)  # one statement, undone by itself
+            return self._apply_all(table, partition, changes)
+        except BaseException:
+            for change in changes:
+                self.known.note(None, (table, partition, change.key))
+            raise
+
+    def _apply_all(self, table: str, partition: str, changes: Sequence[Change]) -> tuple[str | None, ...]:
         self.connection.execute("SAVEPOINT one")
         try:
             etags = tuple(self._change(table, partition, change, at) for at, change in enumerate(changes))
@@ -106,48 +134,76 @@ class RowWriter:
     def _change(self, table: str, partition: str, change: Change, index: int) -> str | None:
         place = (table, partition, change.key)
         self.log_pages += 2
-        if isinstance(change, Insert | Upsert):
-            return self._insert(place, change, index)
-        found = self._require(place, change.if_match, index)
         match change:
-            case Merge(values=values):
-                merged = {**_decode(found), **values}
-                text = self._text(merged)
-                if 4 * len(text) + _COLUMN_BYTES * len(merged) > _SURELY_STORED or len(merged) > MAX_COLUMNS:
-                    check_row(partition, change.key, merged)
-                return self._update(place, text)
+            case Insert() | Upsert():
+                return self._insert(place, change, index)
+            case Merge():
+                return self._merge(place, change, index)
             case Replace(values=values):
-                return self._update(place, self._text(values))
+                self._require(place, change.if_match, index)
+                return self._update(place, None, values)
             case Delete():
-                self.connection.execute(f"DELETE FROM rows {_AT}", place)  # noqa: S608  # constant text
+                self._delete(place, change.if_match, index)
                 return None
 
-    def _insert(self, place: tuple[str, str, str], change: Insert | Upsert, index: int) -> str:
+    def _insert(self, place: Place, change: Insert | Upsert, index: int) -> str:
         etag, verb = self._next_etag(), "INSERT" if isinstance(change, Insert) else "INSERT OR REPLACE"
+        text = self._text(change.values)
         try:
-            self.connection.execute(
-                f"{verb} INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, self._text(change.values))
-            )
+            self.connection.execute(f"{verb} INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, text))
         except sqlite3.IntegrityError:
             raise StorageConflict(f"table {place[0]}: the row {place[2]!r} exists", index=index) from None
+        self.known.note(KnownRow(place, etag, dict(change.values), text), place)
         return etag
 
-    def _update(self, place: tuple[str, str, str], text: str) -> str:
+    def _merge(self, place: Place, change: Merge, index: int) -> str:
+        known = self.known.latest(place)
+        if known is not None and change.if_match in (None, known.etag):
+            etag = self._update(place, known.etag, {**known.values, **change.values})
+            if etag is not None:
+                return etag
+            # Another program has changed the file.
+        stored = self._require(place, change.if_match, index)
+        etag = self._update(place, stored.etag, {**stored.values, **change.values})
+        assert etag is not None, "nobody else writes during a transaction"
+        return etag
+
+    def _update(self, place: Place, before: str | None, values: Mapping[str, Scalar]) -> str | None:
+        """The row's new etag; None where it has not the etag `before`."""
+        text = self._text(values)
+        if 4 * len(text) + _COLUMN_BYTES * len(values) > _SURELY_STORED or len(values) > MAX_COLUMNS:
+            check_row(place[1], place[2], values)
         etag = self._next_etag()
-        self.connection.execute(f"UPDATE rows SET etag = ?, cols = ? {_AT}", (etag, text, *place))  # noqa: S608  # constant text
+        written = self.connection.execute(
+            f"UPDATE rows SET etag = ?, cols = ? {_AT} AND etag = coalesce(?, etag)",  # noqa: S608  # constant text
+            (etag, text, *place, before),
+        )
+        if not written.rowcount:
+            return None
+        self.known.note(KnownRow(place, etag, values, text), place)
         return etag
 
-    def _require(self, place: tuple[str, str, str], if_match: str | None, index: int) -> str:
-        """The row's columns, given that it is there and unchanged."""
+    def _delete(self, place: Place, if_match: str | None, index: int) -> None:
+        gone = self.connection.execute(f"DELETE FROM rows {_AT} AND etag = coalesce(?, etag)", (*place, if_match))  # noqa: S608  # constant text
+        if not gone.rowcount:
+            self._require(place, if_match, index)
+        self.known.note(None, place)
+
+    def _stored(self, place: Place) -> KnownRow | None:
         found = self.connection.execute(f"SELECT etag, cols FROM rows {_AT}", place).fetchone()  # noqa: S608  # constant text
+        return found and KnownRow(place, found[0], _decode(found[1]), found[1])
+
+    def _require(self, place: Place, if_match: str | None, index: int) -> KnownRow:
+        """The row as stored, given that it is there and unchanged."""
+        found = self._stored(place)
         if found is None:
             raise StorageConflict(f"table {place[0]}: the row {place[2]!r} is gone", index=index)
-        if if_match is not None and found[0] != if_match:
+        if if_match is not None and found.etag != if_match:
             raise StorageConflict(f"table {place[0]}: the row {place[2]!r} has changed", index=index)
-        return found[1]
+        return found
 
     def _text(self, values: Mapping[str, Scalar]) -> str:
-        text = _encode(values)
+        text = to_json(values).decode()
         self.log_pages += len(text) // _PAGE_BYTES
         return text
 
@@ -156,11 +212,9 @@ class RowWriter:
         return f"{self._prefix}.{next(self._numbers):x}"
 
 
-def read_row(
-    connection: sqlite3.Connection, table: str, partition: str, key: str, columns: Sequence[str] | None
-) -> Row | None:
-    found = connection.execute(f"SELECT etag, cols FROM rows {_AT}", (table, partition, key)).fetchone()  # noqa: S608  # constant text
-    return None if found is None else Row(partition, key, _decode(found[1], columns), found[0])
+def read_row(connection: sqlite3.Connection, place: Place, columns: Sequence[str] | None) -> Row | None:
+    found = connection.execute(f"SELECT etag, cols FROM rows {_AT}", place).fetchone()  # noqa: S608  # constant text
+    return found and Row(place[1], place[2], _decode(found[1], columns), found[0])
 
 
 def read_range(
@@ -208,10 +262,10 @@ def read_after(connection: sqlite3.Connection, table: str, partition: str, key: 
     return [Row(part, key, _decode(cols), etag) for part, key, etag, cols in found]
 
 
-def _encode(values: Mapping[str, Scalar]) -> str:
-    return _ENCODER.encode(dict(values))
-
-
 def _decode(text: str, columns: Sequence[str] | None = None) -> dict[str, Scalar]:
-    values: dict[str, Scalar] = json.loads(text)
+    """Raises JSONDecodeError for a damaged row."""
+    try:
+        values: dict[str, Scalar] = from_json(text)
+    except ValueError as error:
+        raise json.JSONDecodeError(str(error), text, 0) from None
     return values if columns is None else {name: values[name] for name in columns if name in values}

@@ -16,8 +16,9 @@ from typing import TypeVar
 from shared.errors import StorageError, StorageUnavailable
 from shared.frozen import frozen
 from shared.storage.disk_errors import explained, is_locked
+from shared.storage.known_rows import Place
 from shared.storage.loop_calls import LoopCalls
-from shared.storage.ports import Change, Delete
+from shared.storage.ports import Change, Delete, Row
 from shared.storage.sqlite_file import open_file
 from shared.storage.sqlite_rows import STORE_ERRORS, RowWriter, connect, wait_for_locks
 
@@ -95,7 +96,18 @@ class SqliteWriter:
             loop.call_soon(self._end_turn, loop)
         return await job.answer
 
-    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def known(self, place: Place, columns: Sequence[str] | None) -> Row | None:
+        """The row, where it is known without reading it. For the loop's thread."""
+        if not self._in_use.acquire(blocking=False):
+            return None
+        try:
+            self.file.check()
+            known = self._rows.known.committed(place)
+            return known and known.view(columns)
+        finally:
+            self._in_use.release()
+
+    def read(self, query: Callable[[RowWriter], T]) -> T:
         """What `query` returns, on the loop's thread; raises LeftToThreads where that would have to wait."""
         if not self._in_use.acquire(blocking=False):
             raise LeftToThreads
@@ -108,9 +120,9 @@ class SqliteWriter:
         finally:
             self._in_use.release()
 
-    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    def _read(self, query: Callable[[RowWriter], T]) -> T:
         self.file.check()
-        return query(self._rows.connection)
+        return query(self._rows)
 
     def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """Commit what was handed in during the turn of the loop that is over, or as much of it as is quickly done."""
@@ -150,14 +162,12 @@ class SqliteWriter:
 
     def _commit(self, group: Sequence[_Job]) -> Sequence[Answers | Exception]:
         """An answer or an error for each. Raises sqlite3.Error where another program has the file locked."""
-        connection = self._rows.connection
         try:
             self.file.check()
             outcomes = _apply(self._rows, group)
         except Exception as error:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                self._rows.roll_back()
             if is_locked(error):
                 raise
             return [self._failure(error) for _ in group]
@@ -231,7 +241,7 @@ class SqliteWriter:
 def _size(change: Change) -> int:
     if isinstance(change, Delete):
         return _CHANGE_BYTES
-    return _CHANGE_BYTES + sum(len(value) for value in change.values.values() if isinstance(value, str))
+    return _CHANGE_BYTES + sum([len(value) for value in change.values.values() if isinstance(value, str)])
 
 
 def _first(waiting: Sequence[_Job]) -> Sequence[_Job]:
@@ -255,7 +265,7 @@ def _apply(writer: RowWriter, group: Sequence[_Job]) -> list[Answers | Exception
             raise
         except Exception as error:
             outcomes.append(error)
-    writer.connection.execute("COMMIT")
+    writer.commit()
     return outcomes
 
 

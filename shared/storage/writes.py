@@ -10,10 +10,9 @@ A conditional write then ends as a conflict, which callers resolve as they do an
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from uuid import uuid4
+from secrets import token_hex
 
 from shared.errors import StorageAnswerLost, StorageConflict, StorageError, StorageUnavailable
-from shared.frozen import replace
 from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Row, Table, Upsert
 
 WRITE_ID = "w"
@@ -39,7 +38,7 @@ async def write_once(
     position = next((at for at, change in enumerate(changes) if not isinstance(change, Delete)), None)
     if position is None:
         raise ValueError("write_once needs a change that leaves a row behind; Deletes alone go to Table.write")
-    write_id = uuid4().hex
+    write_id = token_hex(16)
     marked = [*changes[:position], _marked(changes[position], write_id), *changes[position + 1 :]]
     lost: StorageAnswerLost | None = None
     for pause in (*_PAUSES, None):
@@ -66,4 +65,7 @@ async def _read_back(table: Table, partition: str, key: str, error: StorageError
 
 def _marked(change: Change, write_id: str) -> Insert | Merge | Replace | Upsert:
     assert not isinstance(change, Delete)
-    return replace(change, values={**change.values, WRITE_ID: write_id})
+    values = {**change.values, WRITE_ID: write_id}
+    if isinstance(change, Insert | Upsert):
+        return type(change)(change.key, values)
+    return type(change)(change.key, values, change.if_match)

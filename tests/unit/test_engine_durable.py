@@ -88,6 +88,13 @@ async def test_start() -> None:
     assert Work.parse(f'"{WORK}"') == Work.parse(str(WORK)) == WORK
 
 
+def test_a_client_that_nobody_needs() -> None:
+    """One is made of its binding's JSON when it is used first: a poll that starts nothing reads none."""
+    engine = DurableEngine("no JSON")
+    with pytest.raises(ValueError, match="Expecting value"):
+        engine._client  # noqa: B018  # pyright: ignore[reportPrivateUsage]
+
+
 @pytest.mark.parametrize("status", ["Running", "Pending"])
 async def test_already_exists(status: str) -> None:
     """A start refused because the instance is live counts as started."""

@@ -231,12 +231,30 @@ async def test_a_file_that_goes_away(tmp_path: Path, replaced: bool) -> None:
     content = path.read_bytes()
     storage = open_storage(settings(tmp_path))
     table = storage.table("things")
+    assert await table.read("p", "k0") is not None
     path.unlink()
     if replaced:
         (tmp_path / "copy").write_bytes(content)
         (tmp_path / "copy").rename(path)
     for call in (lambda: table.read("p", "k0"), lambda: table.write("p", [Insert("new", {})])):
         assert "removed or replaced while the app runs" in await refuses(call)
+    await storage.aclose()
+
+
+async def test_a_folder_that_goes_away(tmp_path: Path) -> None:
+    """What is known of its rows is not answered either, and it is said in the app's own words."""
+    folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    await fill(folder, rows=1)
+    storage = open_storage(settings(folder))
+    table = storage.table("things")
+    assert await table.read("p", "k0") is not None
+    folder.rename(elsewhere)
+    folder.write_text("in its place")
+    for call in (lambda: table.read("p", "k0"), lambda: table.write("p", [Insert("new", {})])):
+        assert "cannot be used" in await refuses(call)
+    folder.unlink()
+    elsewhere.rename(folder)
+    assert await table.read("p", "k0") is not None
     await storage.aclose()
 
 

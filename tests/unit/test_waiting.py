@@ -1,6 +1,7 @@
 """Waiting for an end: woken where it happens, found out elsewhere, and never an error of its own."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 
@@ -90,7 +91,7 @@ class TestYoung:
     async def test_it_ends_meanwhile(self) -> None:
         """The end in this process is the answer, without a read."""
         completions, clock = Completions(), ManualClock()
-        waiting = asyncio.create_task(wait_for_young(RUNNING, 0.05, completions, clock=clock))
+        waiting = asyncio.create_task(wait_for_young(RUNNING, 0.05, completions, most=1, patient=8, clock=clock))
         await asyncio.sleep(0)
         completions.notify(ENDED)
         assert await waiting is ENDED
@@ -99,10 +100,50 @@ class TestYoung:
         """Who has read it a moment before its end does not wait; another run of the same id is another operation."""
         completions, clock = Completions(), ManualClock(free_waits=True)
         completions.notify(ENDED)
-        assert await wait_for_young(RUNNING, 0.05, completions, clock=clock) is ENDED
+        assert await wait_for_young(RUNNING, 0.05, completions, most=1, patient=8, clock=clock) is ENDED
         other = replace(RUNNING, run_id="1" * 32)
-        assert await wait_for_young(other, 0.05, completions, clock=clock) is other
+        assert await wait_for_young(other, 0.05, completions, most=1, patient=8, clock=clock) is other
         assert clock.monotonic() == 0.05
+
+    async def waiting(self, computing: float, waiters: int = 1, *, most: float = 1) -> "asyncio.Task[float]":
+        """Seconds that a poll waits, while the loop computes for so large a part of the time."""
+        completions, clock = Completions(), ManualClock()
+
+        async def waited() -> float:
+            await wait_for_young(RUNNING, 0.05, completions, most=most, patient=8, clock=clock)
+            return round(clock.monotonic(), 3)
+
+        with ExitStack() as others:
+            for number in range(waiters - 1):
+                others.enter_context(completions.subscribe(Locator("0" * 16, f"other{number}")))
+            task = asyncio.create_task(waited())
+            await asyncio.sleep(0)
+            while not task.done():
+                clock.use_cpu(0.05 * computing)
+                await clock.run_for(seconds=0.05 * (1 - computing))
+        return task
+
+    async def test_a_saturated_process(self) -> None:
+        """It waits on while the loop has no time for polls that tell nothing new, as long as it is young."""
+        assert (await self.waiting(0.6)).result() == 1
+        assert (await self.waiting(0.6, most=0.2)).result() == 0.2
+        assert (await self.waiting(0.4)).result() == 0.05
+
+    async def test_few_wait_on(self) -> None:
+        """Those who do take places of the requests under way."""
+        assert (await self.waiting(0.6, waiters=8)).result() == 1
+        assert (await self.waiting(0.6, waiters=9)).result() == 0.05
+
+    async def test_its_end_in_a_saturated_process(self) -> None:
+        """Is the answer at once."""
+        completions, clock = Completions(), ManualClock()
+        waiting = asyncio.create_task(wait_for_young(RUNNING, 0.05, completions, most=1, patient=8, clock=clock))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            clock.use_cpu(0.04)
+            await clock.run_for(seconds=0.01)
+        completions.notify(ENDED)
+        assert await waiting is ENDED
 
     async def test_few_are_kept(self) -> None:
         """What has ended is remembered for a while only."""
@@ -110,4 +151,4 @@ class TestYoung:
         completions.notify(ENDED)
         for number in range(64):
             completions.notify(replace(ENDED, id=f"other{number}"))
-        assert await wait_for_young(RUNNING, 0.05, completions, clock=clock) is RUNNING
+        assert await wait_for_young(RUNNING, 0.05, completions, most=1, patient=8, clock=clock) is RUNNING

@@ -35,13 +35,13 @@ class Operators:
     def __init__(self, service: OperationService) -> None:
         self._service = service
 
-    async def owner(self, request: Request, caller: Caller, operation_id: str, act: str, *, may: bool) -> str:
-        """Of the operation that a monitor's URL names: the caller, or for who `may` the one that it says.
+    async def owner(self, request: Request, caller: Caller, operation_id: str, act: str) -> str:
+        """Of the operation that a monitor's URL names, for who may do this to those of others: the one that it says.
 
         Raises RequestError 404 where that owner has no such operation.
         """
         named = owner_hash_in(request.query)
-        if not may or named is None or named == Locator.of(caller.owner, operation_id).owner_hash:
+        if named is None or named == Locator.of(caller.owner, operation_id).owner_hash:
             return caller.owner
         if not _OWNER_HASH.fullmatch(named):
             raise not_found(operation_id)

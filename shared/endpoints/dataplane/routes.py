@@ -178,7 +178,7 @@ class DataPlane:
             len(parameters or b""),
             dataplane.monitor_response,
             operation,
-            result_url=result_url(operation, self._caller(request)),
+            result_url=result_url(operation, self._caller(request)) if operation.links_result else "",
             parameters=parameters,
         )
         if dataplane.carries_result(operation):
@@ -195,7 +195,8 @@ class DataPlane:
         caller = self._caller(request)
         operation_id = self._operation_id(request, route)
         may = caller.may_read_all if act in (READ, READ_RESULT) else caller.may_change_all
-        return await self._operators.owner(request, caller, operation_id, act, may=may), operation_id
+        owner = await self._operators.owner(request, caller, operation_id, act) if may else caller.owner
+        return owner, operation_id
 
     def _own(self, request: Request, route: str) -> tuple[str, str]:
         """The caller, and the id of the operation that the path names."""

@@ -116,14 +116,15 @@ class Starts:
                 dataplane.started_response,
                 operation,
                 location=location,
-                result_url=result_url(operation, caller),
+                result_url=result_url(operation, caller) if operation.links_result else "",
                 replayed=begun.started.replayed,
                 parameters=parameters,
             )
             if dataplane.carries_result(operation):
                 response = await with_result(self._service, operation, response, "result")
         response = paced(response, self._service.pacing.first_poll(operation))
-        return replace(response, headers={**response.headers, **preferences.applied(seconds)})
+        applied = preferences.applied(seconds)
+        return replace(response, headers={**response.headers, **applied}) if applied else response
 
     async def _begin(self, start: StartRequest, caller: Caller, engine: Engine) -> Started:
         """As the service does it; a refusal names the operation that holds the resource to who may see it."""
