@@ -24,7 +24,6 @@ from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.model.ids import Locator
 from shared.model.operation import Operation
-from shared.operations.housekeeping import Report as Done
 from shared.operations.lists import OperationLists
 from shared.storage.factory import open_storage
 from shared.system_clock import SystemClock
@@ -33,6 +32,8 @@ from tests.support.seeds import HUB, ended, seed
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 LITTLE, MUCH = 10_000, 100_000
+Done = Callable[[RecordingEngine], int]
+"""How many the passes have dealt with."""
 Seeded = Callable[[int, datetime], Operation]
 """The operation of a number, at a time."""
 _CHUNK = 10_000
@@ -58,14 +59,14 @@ def measure(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
 
 
 def measure_sweep(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
-    _measure_passes(folder, report, "sweep", _expired, lambda done: done.removed)
+    _measure_passes(folder, report, "sweep", _expired, lambda engine: len(set(engine.purged)))
 
 
 def measure_restart(folder: Path, report: Report, *, rounds: int, rivals: bool) -> None:
-    _measure_passes(folder, report, "restart", _left, lambda done: done.restarted)
+    _measure_passes(folder, report, "restart", _left, lambda engine: len(engine.started))
 
 
-def _measure_passes(folder: Path, report: Report, key: str, make: Seeded, count: Callable[[Done], int]) -> None:
+def _measure_passes(folder: Path, report: Report, key: str, make: Seeded, done: Done) -> None:
     """Milliseconds a record of much work for housekeeping over those of a little before and after it."""
     found: list[float] = []
     polls: list[float] = []
@@ -74,7 +75,7 @@ def _measure_passes(folder: Path, report: Report, key: str, make: Seeded, count:
             each = folder / f"{key}-{number}"
             _seeded(each, size, make)
             polled = _seeded(each, _POLLED, lambda number, now: _ended(10 * MUCH + number, now))
-            taken, waits = asyncio.run(_passes(each, size, polled, count))
+            taken, waits = asyncio.run(_passes(each, size, polled, done))
             found.append(taken)
             polls = waits if size == MUCH else polls
             print(f"{key} of {size:>7,}   {taken:6.3f} ms a record   {_p99(waits):6.1f} ms for a poll meanwhile, p99")
@@ -139,18 +140,19 @@ async def _measure(folder: Path, ids: list[str]) -> dict[str, float]:
         return {name: await _milliseconds(count, call) for name, (count, call) in calls.items()}
 
 
-async def _passes(
-    folder: Path, size: int, polled: Sequence[str], count: Callable[[Done], int]
-) -> tuple[float, list[float]]:
-    """Milliseconds a record until passes have dealt with all, and those of the polls meanwhile."""
+async def _passes(folder: Path, size: int, polled: Sequence[str], done: Done) -> tuple[float, list[float]]:
+    """Milliseconds a record until passes have dealt with all, and those of the polls meanwhile.
+
+    The engine tells: a pass that runs out of time does not count those that it was about to end.
+    """
     its = settings(folder / "data", OPERATIONS_NAMESPACE=HUB)
     async with aclosing(open_storage(its, clock=SystemClock())) as storage:
         app = Application(Registry([do_nothing]), settings=its, storage=storage)
-        engine, done, polls = RecordingEngine(), 0, list[float]()
+        engine, polls = RecordingEngine(), list[float]()
         polling = asyncio.create_task(_poll(app, polled, polls))
         began = time.perf_counter()
-        while done < size:
-            done += count(await app.housekeeping.run(engine))
+        while done(engine) < size:
+            await app.housekeeping.run(engine)
         took = time.perf_counter() - began
         polling.cancel()
         return took * 1000 / size, polls
