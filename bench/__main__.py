@@ -46,8 +46,10 @@ MEASURES: dict[str, Measure] = {
     "epub": epub.measure,
     "latency": latency.measure,
     "growth": growth.measure,
+    "sweep": growth.measure_sweep,
+    "restart": growth.measure_restart,
 }
-LONG = {"growth"}
+LONG = {"growth", "sweep", "restart"}
 """Measured where they are named, or with `--full`."""
 
 
@@ -62,13 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in flags.only or [name for name in MEASURES if flags.full or name not in LONG]:
             with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
                 MEASURES[name](Path(folder), found, rounds=flags.rounds, rivals=flags.rivals)
+            if flags.report:
+                report.save(flags.report, found)
             print(flush=True)
     except Missing as missing:
         print(f"bench: it needs {missing}", file=sys.stderr)
         return 1
     print(report.tables(found))
-    if flags.report:
-        report.save(flags.report, found)
     return 0
 
 
@@ -78,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken (default: 5)")
     parser.add_argument("--full", action="store_true", help="also what takes many minutes: up to a million records")
     parser.add_argument("--rivals", action="store_true", help="also Celery and DBOS, of .build/rivals")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures, as JSON")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures, as JSON, each as it is there")
     parser.add_argument(
         "--only-docs", action="store_true", help="run nothing: write docs/performance.md from the report"
     )

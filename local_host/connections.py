@@ -1,7 +1,8 @@
 """Connections to the host, bounded as the server of the Functions host bounds them.
 
 The limits are Kestrel's defaults (learn.microsoft.com, "Configure options for the ASP.NET Core Kestrel web server"):
-a request's line and headers arrive in time and in size, its body at a lowest rate, and an idle connection ends.
+a request's line and headers arrive in time and in size, bodies are sent and read at a lowest rate, and an idle
+connection ends.
 """
 
 import asyncio
@@ -9,7 +10,8 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import Payload, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpProcessingError
 
 from local_host.clock import Clock
@@ -18,6 +20,8 @@ MAX_LINE = 8_192
 """Bytes of a request line."""
 MAX_HEADER = 32_768
 """Bytes of a header."""
+SLICE = 65_536
+"""Bytes of an answer that a transport gets at a time: what it cannot send at once, it copies."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +37,7 @@ class Patience:
     body_grace: float = 5.0
     """Before the rate of a body counts."""
     body_rate: float = 240.0
-    """The lowest average rate of a body."""
+    """The lowest average rate of a body that comes, and of each slice of one that is sent."""
     linger: float = 1.0
     """In which an unwanted body is read and dropped, so that its sender sees the answer."""
 
@@ -48,7 +52,7 @@ class BodyTooSlow(Exception):
 
 
 class CallerLeft(ConnectionError):
-    """A body ended before it was whole."""
+    """A body ended before it was whole, or was not read to its end."""
 
 
 def failure(status: int, code: str, message: str, **headers: str) -> web.Response:
@@ -79,21 +83,48 @@ async def arriving(request: web.BaseRequest) -> AsyncIterator[bytes]:
         yield piece
 
 
+class SlicedBody(Payload):
+    """A body in memory that goes out in slices, as its reader takes them: there is no second copy of it.
+
+    A reader that is slower than the lowest rate loses its connection, so that it does not keep the body in memory.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._size = len(body)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        connection = getattr(writer, "protocol", None)
+        patience = connection.patience if isinstance(connection, Connection) else PATIENCE
+        view = memoryview(self._value)
+        try:
+            for first in range(0, len(view), SLICE):
+                async with asyncio.timeout(patience.body_grace + SLICE / patience.body_rate):
+                    await writer.write(view[first : first + SLICE])
+        except TimeoutError:
+            if isinstance(connection, Connection):
+                connection.give_up()
+            raise CallerLeft from None
+
+
 class Complaints:
-    """Short warnings about requests that nobody could read, at most one a second, without anything of the request."""
+    """Short warnings about what callers do, at most one a second, without anything of the request."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._next = 0.0
         self._left_out = 0
 
-    def note(self, what: str) -> None:
+    def note(self, text: str) -> None:
         now = self._clock.monotonic()
         if now < self._next:
             self._left_out += 1
             return
         more = f" ({self._left_out} more since the last such line)" if self._left_out else ""
-        _log.warning("A request was refused: %s%s", what, more)
+        _log.warning("%s%s", text, more)
         self._next, self._left_out = now + 1.0, 0
 
 
@@ -143,14 +174,20 @@ class Connection(web.RequestHandler):
         try:
             return await served(request)
         except BodyTooSlow:
-            self._complaints.note("its body came too slowly")
+            self._complaints.note("A request was refused: its body came too slowly")
             slow = f"A body comes with {self.patience.body_rate:g} bytes a second at least."
             return failure(408, "RequestTimeout", slow)
         except CallerLeft:
-            self._complaints.note("its caller left")
+            self._complaints.note("A request was refused: its caller left")
             return failure(400, "BadRequest", "The body broke off.")
         finally:
             self._waits_for_a_request = True
+
+    def give_up(self) -> None:
+        """End at once, with what is not sent yet."""
+        self._complaints.note("An answer was broken off: it was read too slowly")
+        if self.transport is not None:
+            self.transport.abort()
 
     def _end_within(self, seconds: float | None) -> None:
         """aiohttp bounds the time between requests only. None: without a bound from now on."""
@@ -168,7 +205,7 @@ class Connection(web.RequestHandler):
         """aiohttp's own text would repeat what was sent, keys among it, and its log line as well."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
-        self._complaints.note(type(exc).__name__)
+        self._complaints.note(f"A request was refused: {type(exc).__name__}")
         if type(exc).__name__ == "LineTooLong":
             text = f"A request line has at most {MAX_LINE} bytes, a header at most {MAX_HEADER}."
             return failure(431, "RequestHeaderFieldsTooLarge", text)

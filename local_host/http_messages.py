@@ -6,6 +6,7 @@ by commas, a body only with a Content-Length above zero) and the SDK's converter
 
 from collections.abc import Mapping
 from http.cookies import SimpleCookie
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,7 +14,7 @@ from aiohttp import web
 from azure.functions import http as sdk
 from multidict import CIMultiDict
 
-from local_host.connections import arriving
+from local_host.connections import SLICE, SlicedBody, arriving
 from local_host.routing import RouteValues
 
 MAX_BODY = 104_857_600
@@ -43,8 +44,16 @@ async def to_function(request: web.Request, values: RouteValues) -> sdk.HttpRequ
         params=query,
         route_params={name: value for name, value in values.items() if value is not None},
         body_type="bytes",
-        body=b"".join([piece async for piece in arriving(request)]) if request.content_length else b"",
+        body=await _body(request) if request.content_length else b"",
     )
+
+
+async def _body(request: web.Request) -> bytes:
+    """In memory once: bytes that are joined are there twice."""
+    body = BytesIO()
+    async for piece in arriving(request):
+        body.write(piece)
+    return body.getvalue()
 
 
 def from_function(result: object) -> web.Response:
@@ -65,4 +74,6 @@ def from_function(result: object) -> web.Response:
     for cookie in cookies:
         for morsel in cookie.values():
             headers.add("Set-Cookie", morsel.OutputString())
-    return web.Response(status=int(message["status_code"].value), headers=headers, body=message["body"].value)
+    body: bytes = message["body"].value
+    sent = SlicedBody(body) if len(body) > SLICE else body
+    return web.Response(status=int(message["status_code"].value), headers=headers, body=sent)

@@ -11,20 +11,21 @@ LONGEST_NAME = 200
 
 _FORBIDDEN = r"\x00-\x1f\x7f-\x9f/\\:*?\"<>|\ud800-\udfff\u202a-\u202e\u2066-\u2069"
 """What is no part of a name on some system, or shows it in another order than it has."""
-_NAME = re.compile(rf"(?![.\s])[^{_FORBIDDEN}]*[^{_FORBIDDEN}\s.]")
+# Patterns are left to `re`, which compiles them when they are first used: importing an app pays for none.
+_NAME = rf"(?![.\s])[^{_FORBIDDEN}]*[^{_FORBIDDEN}\s.]"
 
 _WORD = r"[A-Za-z0-9!#$&^_.+-]{1,127}"
-_TYPE = re.compile(rf"{_WORD}/{_WORD}(?: *; *{_WORD}=(?:{_WORD}|\"[^\"\\\x00-\x1f\x7f-\U0010ffff]*\"))*")
+_TYPE = rf"{_WORD}/{_WORD}(?: *; *{_WORD}=(?:{_WORD}|\"[^\"\\\x00-\x1f\x7f-\U0010ffff]*\"))*"
 """A media type (RFC 9110, section 8.3.1; names as RFC 6838, section 4.2 has them)."""
 
 
 def is_file_name(value: object) -> bool:
     """Whether every file system takes it: no path, no hidden file, nothing that shows it as another name."""
-    return isinstance(value, str) and len(value) <= LONGEST_NAME and _NAME.fullmatch(value) is not None
+    return isinstance(value, str) and len(value) <= LONGEST_NAME and re.fullmatch(_NAME, value) is not None
 
 
 def is_media_type(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_NAME and _TYPE.fullmatch(value) is not None
+    return isinstance(value, str) and len(value) <= LONGEST_NAME and re.fullmatch(_TYPE, value) is not None
 
 
 def default_name(content_type: str) -> str:

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from bench import report, speed
-from bench.__main__ import main
+from bench.__main__ import MEASURES, main
 from bench.marks import MARKS, summary, verdict
 from tests.support.host import ROOT
 
-ONCE = {"requests", "file", "pace_polls", "pace_added", "pollers", "large", "overload", "growth", "sweep"}
-"""Counted, simulated, or the worst of many."""
-FULL = {"growth", "sweep"}
+FULL = {"growth", "sweep", "restart", "sweep_polls", "restart_polls"}
 """Measured with FULL=1 alone."""
+ONCE = {"requests", "file", "pace_polls", "pace_added", "pollers", "large", "overload"} | FULL - {"growth"}
+"""Counted, simulated, the worst of many, or as long as all others together."""
 FIGURES = report.load(report.KEPT)
 
 
@@ -67,6 +67,23 @@ def test_a_run_of_a_part_keeps_the_other_figures(tmp_path: Path) -> None:
     renewed = report.load(kept)
     assert (renewed.marks, renewed.machine) == ({**FIGURES.marks, "growth": [9.0]}, "m")
     assert renewed.systems == {**FIGURES.systems, "a system": {"starts/s": [1.0]}}
+
+
+def test_each_part_saves_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was measured stays where a later part does not get to its end."""
+
+    def fails(folder: Path, found: report.Report, *, rounds: int, rivals: bool) -> None:
+        raise OSError("the disk is full")
+
+    def measures(folder: Path, found: report.Report, *, rounds: int, rivals: bool) -> None:
+        found.add({"large": [50.0]})
+
+    monkeypatch.setitem(MEASURES, "large", measures)
+    monkeypatch.setitem(MEASURES, "growth", fails)
+    kept = tmp_path / "report.json"
+    with pytest.raises(OSError, match="full"):
+        main(["large", "growth", "--report", str(kept)])
+    assert report.load(kept).marks == {"large": [50.0]}
 
 
 def test_a_rival_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,13 +31,18 @@ BROKEN = ErrorBody(
 OUT_OF_TIME = ErrorBody("Timeout", "The operation did not end within 5 minutes.")
 
 
-def ended(number: int, now: datetime, *, keep: timedelta = timedelta(days=90)) -> Operation:
-    """The operation that was created that many minutes ago: of every fifty three failed and one was canceled."""
+def ended(
+    number: int, now: datetime, *, keep: timedelta = timedelta(days=90), kinds: Sequence[str] = KINDS
+) -> Operation:
+    """The operation that was created that many minutes ago: of every fifty three failed and one was canceled.
+
+    `kinds` are names of actions. An app that is to remove it in one go has them all.
+    """
     created = now - timedelta(minutes=number + 1, seconds=number % 47)
     operation = make_operation(
         id=f"{UUID(int=Random(number).getrandbits(128), version=4)}",
         run_id=f"{number:032x}",
-        action=KINDS[number * 7 % 4],
+        action=kinds[number * 7 % len(kinds)],
         created=created,
         changed=created,
         deadline=created + timedelta(hours=24),

@@ -181,3 +181,11 @@ async def test_results_that_are_not_the_resource(tmp_path: Path) -> None:
             assert code(await api("GET", f"{url}/operationResults/{work.locator.id}")) == expected
         await api.put(path)
         assert (await api.shown(path))["id"] == path
+
+
+def test_verbs_that_store_the_same_share_a_model() -> None:
+    """A model is made for each resource and request, not for each verb: they are most of what a declaration costs."""
+    things = resource()
+    created, removed = things.create_or_replace()(same), things.delete()(nothing)
+    counted = things.action("count")(total)
+    assert created.action.input_model is removed.action.input_model is counted.action.input_model

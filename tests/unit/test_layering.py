@@ -421,6 +421,14 @@ def test_importing_an_app_loads_its_declarations_alone() -> None:
         assert set(names) <= {"shared.contracts", "shared.contracts.functions"}
 
 
+def test_the_description_loads_no_reader_of_requests() -> None:
+    """It names their limits; the parsers of OData would add half to what its first answer imports."""
+    code = "import sys, shared.contracts.openapi.document; print(*(n for n in sys.modules if n.startswith('shared.')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    read = [name for name in done.stdout.split() if within(name, "shared.contracts.odata")]
+    assert sorted(read) == ["shared.contracts.odata", "shared.contracts.odata.limits"]
+
+
 def test_parts_are_exported_as_they_are_typed() -> None:
     """The names that type checkers read in `shared.parts` are those that it loads."""
     tree = parsed(ROOT / "shared" / "parts.py")

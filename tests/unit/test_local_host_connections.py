@@ -4,15 +4,18 @@ import asyncio
 import gzip
 import json
 import logging
+import tracemalloc
 
 import azure.functions as func
 import pytest
 
-from local_host.connections import MAX_LINE, Patience
+from local_host.connections import MAX_LINE, SLICE, Patience
 from local_host.http_server import HttpLimits
 from tests.support.host_for_tests import RunningHost, exchange, raw_request, running
 
 HASTY = Patience(headers=0.05, idle=60, body_grace=0.05, body_rate=1000)
+LARGE = 20_000_000
+LARGE_BODY = bytes(LARGE)
 SECRET = "x-functions-key: s3cret"
 
 
@@ -23,7 +26,17 @@ def build_app() -> func.FunctionApp:
     async def size(req: func.HttpRequest) -> str:
         return f"{len(req.get_body())} {req.headers.get('content-encoding', '')}"
 
+    @app.route(route="large", methods=["GET", "HEAD"])
+    async def large(req: func.HttpRequest) -> func.HttpResponse:
+        return func.HttpResponse(LARGE_BODY)
+
     return app
+
+
+async def _asked(host: RunningHost, message: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
+    writer.write(message)
+    return reader, writer
 
 
 async def test_bodies_that_never_come_take_no_place() -> None:
@@ -134,3 +147,63 @@ async def test_lines_that_are_too_long(head: bytes) -> None:
         status, _, body = await _refused(host, head + b" HTTP/1.1\r\nHost: x\r\n\r\n")
         assert status == 431
         assert json.loads(body)["error"]["code"] == "RequestHeaderFieldsTooLarge"
+
+
+async def test_an_answer_is_in_memory_once() -> None:
+    """No transport keeps the rest of a large answer: its reader gets it in slices, while others are answered."""
+    async with running(build_app()) as host:
+        tracemalloc.start()
+        try:
+            reader, writer = await _asked(host, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            assert (await exchange(host.port, raw_request("GET", "/size")))[0] == 200
+            left = LARGE
+            while left:
+                left -= len(await reader.read(min(left, SLICE)))
+            # The function's own bytes were there before.
+            assert tracemalloc.get_traced_memory()[1] < LARGE / 10
+        finally:
+            tracemalloc.stop()
+        writer.write(raw_request("HEAD", "/large"))
+        head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+        assert (f"Content-Length: {LARGE}".encode() in head, rest) == (True, b"")
+        writer.close()
+
+
+async def test_a_body_is_in_memory_once() -> None:
+    """Its pieces are not kept beside the whole."""
+    async with running(build_app()) as host:
+        message = raw_request("POST", "/size", f"Content-Length: {LARGE}")
+        reader, writer = await _asked(host, message)
+        tracemalloc.start()
+        try:
+            for first in range(0, LARGE, SLICE):
+                writer.write(LARGE_BODY[first : first + SLICE])
+                await writer.drain()
+            assert (await reader.read()).endswith(f"\r\n\r\n{LARGE} ".encode())
+            assert tracemalloc.get_traced_memory()[1] < 1.5 * LARGE
+        finally:
+            tracemalloc.stop()
+        writer.close()
+
+
+async def test_an_answer_that_nobody_reads(caplog: pytest.LogCaptureFixture) -> None:
+    """Its connection ends, so that it is not kept in memory; the log has one short line."""
+    hasty = Patience(body_grace=0.05, body_rate=10_000_000)
+    async with running(build_app(), patience=hasty) as host:
+        reader, writer = await _asked(host, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        while not caplog.records:  # noqa: ASYNC110 - a log line sets no event
+            await asyncio.sleep(0.01)
+        assert len(await reader.read()) < LARGE
+        writer.close()
+    assert [line.getMessage() for line in caplog.records] == ["An answer was broken off: it was read too slowly"]
+
+
+async def test_an_answer_whose_reader_leaves(caplog: pytest.LogCaptureFixture) -> None:
+    """In the middle of it: nothing is said, and others are answered."""
+    async with running(build_app()) as host:
+        reader, writer = await _asked(host, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+        assert (await exchange(host.port, raw_request("GET", "/size")))[0] == 200
+    assert not caplog.records

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.http import Response, json_response
+from shared.contracts.odata.limits import MAX_URL
 from shared.contracts.odata.messages import (
     MAX_HEAD,
     MAX_HEADERS,
-    MAX_URL,
     METHODS,
     EnclosedRequest,
     parse_media_type,

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
+from shared.contracts.odata.limits import DEFAULT_PAGE, MAX_LENGTH
 from shared.contracts.odata.query import collections
 from shared.contracts.odata.query.collections import ReadLimits
 from shared.contracts.odata.query.compiling import MAX_ITEMS
 from shared.contracts.odata.query.expression_values import MAX_SEGMENTS
 from shared.contracts.odata.query.functions import FUNCTIONS, NOT_SUPPORTED
 from shared.contracts.odata.query.names import check_once
-from shared.contracts.odata.query.options import DEFAULT_PAGE, QueriedResource, parse_query
+from shared.contracts.odata.query.options import QueriedResource, parse_query
 from shared.contracts.odata.query.ordering import MAX_KEYS
 from shared.contracts.odata.query.positions import Position
 from shared.contracts.odata.query.searching import MAX_TEXTS
-from shared.contracts.odata.query.syntax import MAX_DEPTH, MAX_LENGTH
+from shared.contracts.odata.query.syntax import MAX_DEPTH
 from shared.contracts.paging import MAX_TOP
 from shared.errors import RequestError
 from shared.system_clock import SystemClock

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from shared.actions import Model, ODataService, SearchAnd, SearchExpression, SearchNot, SearchOr, SearchText, Stored
 from shared.actions.context import RequestContext, Services
 from shared.contracts.http import Request, Response
+from shared.contracts.odata.limits import MAX_LENGTH
 from shared.contracts.odata.metadata.annotations import set_annotations
 from shared.contracts.odata.query.searching import MAX_TEXTS, parse_search
-from shared.contracts.odata.query.syntax import MAX_DEPTH, MAX_LENGTH
+from shared.contracts.odata.query.syntax import MAX_DEPTH
 from shared.contracts.odata.targets import resolve
 from shared.endpoints.odata.execution import Execution
 from shared.endpoints.odata.reads import read

@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError, create_model
@@ -76,10 +77,16 @@ def check_final_result(headers: LroHeaders, handler: Handler) -> LroHeaders:
 
 def input_model_of(handler: Handler) -> type[BaseModel]:
     """What the operation stores: the resource as the operation wants it, its state before, and the request."""
-    members: dict[str, Any] = {"resource": (handler.resource, ...), "state": (str, "")}
-    if handler.input_model is not None:
-        members["request"] = (handler.input_model, ...)
-    return create_model(f"{handler.function.__name__}_input", __base__=Model, **members)
+    return _stored(handler.resource, handler.input_model)
+
+
+@lru_cache(maxsize=1024)
+def _stored(resource: Any, request: type[BaseModel] | None) -> type[BaseModel]:
+    """One model for all verbs that store the same: making each takes a cold start half a millisecond."""
+    members: dict[str, Any] = {"resource": (resource, ...), "state": (str, "")}
+    if request is not None:
+        members["request"] = (request, ...)
+    return create_model(f"{resource.__name__}_input", __base__=Model, **members)
 
 
 def adapt(handler: Handler) -> Callable[..., Any]:

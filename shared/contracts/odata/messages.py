@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from shared.contracts.headers import WORD
 from shared.contracts.http import Response
+from shared.contracts.odata.limits import MAX_URL
 from shared.errors import RequestError
 from shared.frozen import frozen
 
@@ -18,7 +19,6 @@ MAX_HEAD = 32 * 1024
 """Bytes of a request line with its headers."""
 
 MAX_HEADERS = 100
-MAX_URL = 8192
 METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 """What an enclosed request may say (OData JSON Format 4.01, section 19.1)."""
 

@@ -96,6 +96,8 @@ class Components:
         self.parameters: dict[str, Json] = {}
         self.headers: dict[str, Json] = {}
         self.responses: dict[str, Json] = {}
+        self._headers_of: dict[str, tuple[str, ...]] = {}
+        """Of the error answers among `responses`."""
 
     def operation(self, profile: Profile, described: DescribedOperation, names: Mapping[str, str]) -> Json:
         """One method of a path; `names` are the path's names of the parameters in the route."""
@@ -141,13 +143,15 @@ class Components:
     def _shared(self, profile: Profile, name: str, description: str, headers: Iterable[str] = ()) -> Json:
         """An error answer as a component; the reference to it. Those of one name have the same headers."""
         names = ("x-ms-error-code", *profile.first_headers, *profile.last_headers, *headers)
-        error = self._response(Answer(description, self._scope.schemas.of(_ERROR)), names)
-        if name == "Error401":
-            # The platform's own has neither body nor headers of ours.
-            error["headers"] = {}
         component = f"{profile.error_prefix}{name}"
-        kept = self.responses.setdefault(component, {**error, "x-ms-error-response": True})
-        assert kept["headers"] == error["headers"], f"{component} is declared with other headers; name it otherwise"
+        if component not in self.responses:
+            error = self._response(Answer(description, self._scope.schemas.of(_ERROR)), names)
+            if name == "Error401":
+                # The platform's own has neither body nor headers of ours.
+                error["headers"] = {}
+            self.responses[component] = {**error, "x-ms-error-response": True}
+            self._headers_of[component] = names
+        assert self._headers_of[component] == names, f"{component} is declared with other headers; name it otherwise"
         return {"$ref": f"#/components/responses/{component}"}
 
     def _response(self, answer: Answer, headers: Iterable[str]) -> Json:

@@ -1,8 +1,7 @@
 """What the operations of an OData service have in common: query options, versions, the key of an entity."""
 
 from shared.actions.odata.service import EntitySet
-from shared.contracts.odata.query.options import DEFAULT_PAGE
-from shared.contracts.odata.query.syntax import MAX_LENGTH
+from shared.contracts.odata.limits import DEFAULT_PAGE, MAX_LENGTH
 from shared.contracts.openapi import odata_schemas
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.parts import WAIT, Answer, Parameter, Scope, header, path_parameter

@@ -12,8 +12,7 @@ from typing_extensions import TypedDict  # pydantic reads it from there below Py
 
 from shared.actions.odata.edm import StructuredType, TypeRef
 from shared.actions.odata.service import EntitySet, ODataOperation, ODataService
-from shared.contracts.odata.batch.parts import REQUEST_ID, BatchLimits
-from shared.contracts.odata.messages import MAX_URL
+from shared.contracts.odata.limits import MAX_REQUESTS, MAX_URL, REQUEST_ID
 from shared.contracts.openapi.dialect import Json
 from shared.contracts.openapi.schemas import Schemas, TypeOf
 
@@ -47,7 +46,7 @@ class BatchRequest(TypedDict):
 class BatchRequests(TypedDict):
     """Requests that are served one after the other; a URL may begin with `$` and the id of an earlier one."""
 
-    requests: Annotated[list[BatchRequest], Field(max_length=BatchLimits().requests)]
+    requests: Annotated[list[BatchRequest], Field(max_length=MAX_REQUESTS)]
 
 
 class BatchAnswer(TypedDict):

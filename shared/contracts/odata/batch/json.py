@@ -11,6 +11,7 @@ from shared.contracts.bodies import read_json_object
 from shared.contracts.http import Request, Response
 from shared.contracts.odata import messages
 from shared.contracts.odata.batch import parts
+from shared.contracts.odata.limits import REQUEST_ID
 from shared.errors import RequestError
 
 _MEMBERS = frozenset({"id", "method", "url", "headers", "body", "atomicityGroup", "dependsOn", "if"})
@@ -81,7 +82,7 @@ def _text(members: dict[str, Any], name: str, where: str) -> str:
 
 
 def _name(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not parts.REQUEST_ID.fullmatch(value):
+    if not isinstance(value, str) or not REQUEST_ID.fullmatch(value):
         raise messages.invalid(f"{where} must be a string of 1 to 128 letters, digits and - . _ ~")
     return value
 

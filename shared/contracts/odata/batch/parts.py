@@ -4,7 +4,6 @@ OData Protocol 4.01, section 11.7 "Batch Requests"; OData JSON Format 4.01, sect
 format and a change set of the multipart format are one thing here: a group.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import field
 from itertools import groupby
@@ -12,12 +11,10 @@ from urllib.parse import parse_qsl
 
 from shared.contracts.errors import error_response
 from shared.contracts.http import Request, Response
+from shared.contracts.odata.limits import MAX_REQUESTS
 from shared.contracts.odata.messages import invalid
 from shared.errors import RequestError
 from shared.frozen import frozen
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-"""The rule `request-id` of the OData ABNF, with a limit."""
 
 MADE_UP = "*"
 """How an id begins that a multipart part without a Content-ID is given: no `$` reference can name it."""
@@ -45,7 +42,7 @@ _PREFERENCES = ("continue-on-error", "odata.continue-on-error")
 class BatchLimits:
     """What is refused before it is looked at any further."""
 
-    requests: int = 1000
+    requests: int = MAX_REQUESTS
     """In all, those of groups included."""
     bytes: int = 100 * 1024 * 1024
     """Of the body."""

@@ -10,18 +10,16 @@ from typing import NoReturn
 from shared.actions.odata.edm import StructuredType, TypeRef
 from shared.actions.odata.search import SearchExpression
 from shared.contracts import paging
+from shared.contracts.odata.limits import DEFAULT_PAGE, MAX_LENGTH
 from shared.contracts.odata.query.filters import Predicate, compile_filter
 from shared.contracts.odata.query.key_ranges import KeyRange, key_range
 from shared.contracts.odata.query.names import OPTIONS, check_once, option
 from shared.contracts.odata.query.ordering import Ordering, compile_orderby
 from shared.contracts.odata.query.positions import Position, Restriction, read_position, write_position
 from shared.contracts.odata.query.searching import parse_search
-from shared.contracts.odata.query.syntax import MAX_LENGTH, parse_filter
+from shared.contracts.odata.query.syntax import parse_filter
 from shared.errors import RequestError
 from shared.frozen import frozen
-
-DEFAULT_PAGE = 100
-"""Entities of a page, where neither `$top` nor a preference says how many."""
 
 _MOST = 2**63 - 1
 """No set has so many entities: a larger `$top` or `$skip` means no other answer."""

@@ -13,7 +13,8 @@ from typing import NamedTuple, NoReturn
 
 from shared.actions.odata.entities import EntitySource, Stored
 from shared.actions.odata.search import SearchAnd, SearchExpression, SearchNot, SearchOr, SearchText
-from shared.contracts.odata.query.syntax import MAX_DEPTH, MAX_LENGTH, invalid
+from shared.contracts.odata.limits import MAX_LENGTH
+from shared.contracts.odata.query.syntax import MAX_DEPTH, invalid
 
 MAX_TEXTS = 50
 """Words and phrases of one `$search`."""

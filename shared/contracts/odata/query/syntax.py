@@ -7,15 +7,13 @@ builds the tree as it reduces, so that no text can exhaust the stack; how deep a
 
 from typing import Any, NoReturn, cast
 
+from shared.contracts.odata.limits import MAX_LENGTH
 from shared.contracts.odata.query import nodes
 from shared.contracts.odata.query.hints import hint
 from shared.contracts.odata.query.lalr import EndsEarly, Unexpected, Unreadable, parser
 from shared.contracts.odata.query.literals import read_literal
 from shared.errors import RequestError
 from shared.frozen import replace
-
-MAX_LENGTH = 4000
-"""Characters of one expression."""
 
 MAX_DEPTH = 64
 """How deep parentheses, functions, signs and chains of operators nest; `and` and `or` chain without a limit."""
