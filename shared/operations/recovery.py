@@ -50,11 +50,8 @@ def judge(
         return Verdict.NOTHING
     if operation.external:
         return _judge_external(operation, now, timing, leases)
-    if leases.held_here(operation):
-        return Verdict.NOTHING
     if leases.are_live(operation, now):
-        limit = operation.attempt_deadline
-        return Verdict.GIVE_UP_STUCK if limit and now >= limit + timing.stuck_after else Verdict.NOTHING
+        return _judge_held(operation, now, timing, leases)
     if operation.status is Status.CANCELING:
         return Verdict.CONFIRM_CANCEL
     if now >= operation.deadline:
@@ -64,6 +61,13 @@ def judge(
     if operation.status is Status.RUNNING and operation.lease_until is not None:
         return Verdict.RESTART
     return _judge_waiting(operation, now, timing, leases)
+
+
+def _judge_held(operation: Operation, now: datetime, timing: Timing, leases: Leases) -> Verdict:
+    """What an attempt holds is left to it. Of one of this process the process itself knows whether it hangs."""
+    limit = operation.attempt_deadline
+    is_stuck = limit is not None and now >= limit + timing.stuck_after and not leases.held_here(operation)
+    return Verdict.GIVE_UP_STUCK if is_stuck else Verdict.NOTHING
 
 
 def _judge_waiting(operation: Operation, now: datetime, timing: Timing, leases: Leases) -> Verdict:
