@@ -376,7 +376,7 @@ def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
         return {name: "", "result_text": ""}
     values = {
         "status_code": outcome.status_code,
-        "headers": outcome.headers,
+        "headers": outcome.headers or None,
         "body": described(outcome.body) if outcome.body else None,
         "error": asdict(outcome.error) if outcome.error else None,
     }
