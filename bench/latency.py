@@ -33,7 +33,7 @@ async def _measure(url: str, book: bytes) -> dict[str, list[float]]:
         loads = {
             f"an EPUB of {len(book) // 1000} KB": _epub(session, url, book),
             "a CSV of 12 MB of blank lines": _csv(session, url),
-            "bodies of 1 MB with 130,000 mistakes": _bodies(session, f"{url}/book/b:upload-start"),
+            "bodies of 1 MB of 130,000 objects": _bodies(session, f"{url}/book/b:upload-start"),
             "batches of 1 MB": _bodies(session, f"{url}/odata/$batch"),
         }
         for name, load in loads.items():

@@ -12,7 +12,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from shared.actions import sensitive
 from shared.contracts.http import Request
-from shared.errors import ErrorDetail, RequestError, validation_error
+from shared.errors import ErrorDetail, RequestError
+from shared.misfits import fitting, validated
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -108,21 +109,14 @@ def parse_query(model: type[BaseModel], route: Mapping[str, str], query: Mapping
     return validated(model, {**query, **{_wire_name(model, name): value for name, value in route.items()}})
 
 
-def validated(model: type[M], values: Mapping[str, Any]) -> M:
-    """The model from members by their wire names. Raises RequestError 400 InvalidInput."""
-    try:
-        return model.model_validate(values, extra="forbid", by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise validation_error(error) from None
-
-
 def validated_json(model: type[M], values: Mapping[str, Any]) -> M:
     """As `validated`, and strict, as JSON has types of its own: "3" is no number. Dates still come as strings."""
-    text = json.dumps(values)
-    try:
+
+    def validate(values: Mapping[str, Any]) -> M:
+        text = json.dumps(values)
         return model.model_validate_json(text, strict=True, extra="forbid", by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise validation_error(error) from None
+
+    return fitting(validate, values)
 
 
 def canonical_json(input: BaseModel | None) -> bytes:

@@ -24,7 +24,7 @@ MODULES = {
 LAYERS = [
     ("shared.frozen", "shared.lazy"),
     ("shared.errors",),
-    ("shared.settings", "shared.system_clock", "shared.telemetry"),
+    ("shared.misfits", "shared.settings", "shared.system_clock", "shared.telemetry"),
     ("shared.model",),
     ("shared.storage", "shared.engine"),
     ("shared.actions",),

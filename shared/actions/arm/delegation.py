@@ -11,8 +11,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Unpack, cast
 
-from pydantic import ValidationError
-
 from shared.actions.arm.lro_headers import LRO_HEADERS, LroHeaders
 from shared.actions.arm.resource import ArmResource, ArmVerb
 from shared.actions.attempt_context import ActionContext
@@ -21,6 +19,7 @@ from shared.actions.hooks import hook
 from shared.actions.parameters import Rule, decorator, where_of
 from shared.actions.policies import POLICY_RULES, Policies, duration
 from shared.errors import ActionFailed, DeclarationError, RequestError
+from shared.misfits import validated
 
 
 @decorator(
@@ -84,14 +83,12 @@ async def completed(verb: ArmVerb, input_json: bytes, result: Any) -> Any:
     body = input.resource.model_dump(mode="json", by_alias=True)
     body["properties"] |= cast(dict[str, Any], result or {})
     try:
-        properties = type(input.resource.properties).model_validate(
-            body["properties"], extra="forbid", by_alias=True, by_name=False
-        )
-        input.resource.properties = properties
-        return await verb.action.handler(None, input)
-    except ValidationError as error:
-        names = ", ".join(sorted({str(e["loc"][0]) for e in error.errors(include_input=False) if e["loc"]}))
+        input.resource.properties = validated(type(input.resource.properties), body["properties"])
+    except RequestError as error:
+        names = ", ".join(sorted({each.target.partition(".")[0] for each in error.details if each.target}))
         raise _invalid(f"The result does not fit the resource's properties: {names}.") from None
+    try:
+        return await verb.action.handler(None, input)
     except ActionFailed as error:
         raise _invalid(error.message) from None
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from shared.actions.arm.handlers import fits
 from shared.actions.arm.models import PROVISIONING_STATE
@@ -15,7 +15,8 @@ from shared.actions.arm.resource import ArmResource
 from shared.actions.models import read_only_names
 from shared.contracts.arm.names import check_location, location_name
 from shared.contracts.arm.tags import merged_tags, replaced_tags
-from shared.errors import ErrorDetail, RequestError, does_not_fit, validation_error
+from shared.errors import ErrorDetail, RequestError, does_not_fit
+from shared.misfits import validated
 from shared.resources.model import Body, Resource, ResourceKey
 
 _MEMBERS = ("id", "name", "type", "location", "tags", "properties", "systemData")
@@ -120,9 +121,9 @@ def _writable(resource: ArmResource, stored: Resource) -> _Json:
 def _properties(resource: ArmResource, given: _Json, stored: Resource | None) -> _Json:
     """The given properties checked by the model, with the stored values of the read-only ones."""
     try:
-        model: BaseModel = resource.properties.model_validate(given, extra="forbid", by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise _below_properties(validation_error(error)) from None
+        model: BaseModel = validated(resource.properties, given)
+    except RequestError as error:
+        raise _below_properties(error) from None
     names = read_only_names(resource.properties)
     checked = model.model_dump(mode="json", by_alias=True, exclude_none=True)
     kept = stored.body.properties if stored else {}

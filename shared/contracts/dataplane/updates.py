@@ -14,8 +14,8 @@ from pydantic import Field, model_validator
 
 from shared.actions.models import Model
 from shared.actions.progress import MAX_COUNT, measured
-from shared.contracts.bodies import validated
 from shared.errors import ErrorBody, ErrorDetail, RequestError
+from shared.misfits import validated
 from shared.model.operation import Progress
 from shared.model.updates import Canceled, Failed, Running, Succeeded, Update
 
