@@ -17,6 +17,7 @@ WORKER_RUNTIME = "azure-functions-runtime==1.3.0"
 # The Durable SDK's next generation, which needs Python 3.13: the app is imported and indexed with it, no more.
 DURABLE_2 = "azure-functions-durable==2.0.0rc3"
 HTTP_SPECS = "@azure-tools/azure-http-specs"
+RESTATE_VERSION = "1.7.12"
 HTTP_SPECS_VERSION = "0.1.0-alpha.44"
 AUTOREST = "@microsoft.azure/autorest.testserver"
 AUTOREST_VERSION = "3.3.51"
@@ -211,10 +212,12 @@ def bench() -> None:
 
 def rivals() -> None:
     venv, pinned = Path(".build/rivals"), Path("bench/rivals/requirements.txt")
+    restate = f"@restatedev/restate-server@{RESTATE_VERSION}"
     if t.is_stale(venv / ".installed", [pinned, "tasks.py"]):
         t.run(sys.executable, "-m", "venv", "--clear", venv)
         python = venv / ("Scripts/python.exe" if t.windows else "bin/python")
         t.run(python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "-r", pinned)
+        t.npm(str(venv), restate)
         t.touch(venv / ".installed")
 
 

@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("only", nargs="*", choices=[*MEASURES, []], help="which figures; all by default")
     parser.add_argument("--rounds", type=int, default=5, help="how often each figure is taken (default: 5)")
     parser.add_argument("--full", action="store_true", help="also what takes many minutes: up to a million records")
-    parser.add_argument("--rivals", action="store_true", help="also Celery and DBOS, of .build/rivals")
+    parser.add_argument("--rivals", action="store_true", help="also Celery, Restate and DBOS, of .build/rivals")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures, as JSON, each as it is there")
     parser.add_argument(
         "--only-docs", action="store_true", help="run nothing: write docs/performance.md from the report"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from bench.wire import Answer, Connection, path_of
 
@@ -27,6 +28,8 @@ class Api:
     """The path to poll, from the answer to a start."""
     ended: bytes
     """In the answer to a poll once the work has ended."""
+    is_keyed: bool = False
+    """Whether a start names itself by an `Idempotency-Key`, without which its result is not kept."""
 
 
 def ours(url: str, action: str = "do") -> Api:
@@ -48,9 +51,26 @@ def rival(url: str) -> Api:
     return Api(url, "/start", lambda answer: f"/status/{json.loads(answer.body)['id']}", b'"SUCCESS"')
 
 
+def restate(url: str) -> Api:
+    """Restate's own HTTP API, which is its server's."""
+
+    def output(answer: Answer) -> str:
+        return f"/restate/invocation/{json.loads(answer.body)['invocationId']}/output"
+
+    return Api(url, "/rival/nothing/send", output, b'"SUCCESS"', is_keyed=True)
+
+
+async def deploy(admin: str, service: str) -> None:
+    """Have Restate call the service."""
+    async with Connection(admin) as connection:
+        answer = await connection.ask("POST", "/deployments", json.dumps({"uri": service}).encode())
+    assert answer.status == 201, answer
+
+
 async def start(connection: Connection, api: Api) -> str:
     """The path of the monitor."""
-    answer = await connection.ask("POST", api.start, b"{}")
+    headers = {"Idempotency_Key": str(uuid4())} if api.is_keyed else {}
+    answer = await connection.ask("POST", api.start, b"{}", **headers)
     assert answer.status in (200, 202), answer
     return api.monitor(answer)
 

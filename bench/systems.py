@@ -1,5 +1,6 @@
 """The systems that are measured side by side: the app, Durable Functions' own pattern on the same host, and rivals."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ from tests.support.host import ROOT, LocalHost
 
 APP = Path(__file__).parent / "app"
 RIVALS = ROOT / ".build" / "rivals" / "bin" / "python"
+RESTATE = ROOT / ".build" / "rivals" / "node_modules" / "@restatedev"
 OURS, DURABLE = "this app, SQLite", "Durable Functions alone, in memory"
 _START_SECONDS = 60
 
@@ -38,6 +40,7 @@ def running(folder: Path, *, rivals: bool) -> Generator[Mapping[str, System]]:
         found = {OURS: System(load.ours(host.url), [host.pid]), DURABLE: System(load.durable(host.url), [host.pid])}
         if rivals:
             found["FastAPI + Celery + Redis"] = stack.enter_context(_celery(folder / "celery", redis))
+            found["Restate"] = stack.enter_context(_restate(folder / "restate"))
             found["FastAPI + DBOS, SQLite"] = stack.enter_context(_dbos(folder / "dbos"))
         yield found
 
@@ -50,7 +53,7 @@ def _redis() -> str:
     redis = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
     if redis is None:
         raise Missing("redis-server, of the Debian package redis-server (or REDIS_SERVER=/path/to/it)")
-    if not RIVALS.exists():
+    if not (RIVALS.exists() and RESTATE.exists()):
         raise Missing("the rivals: `make bench RIVALS=1` installs them into .build/rivals")
     return redis
 
@@ -77,6 +80,29 @@ def _dbos(folder: Path) -> Generator[System]:
     with _process(folder, _web("dbos", port), {"RIVAL_FILE": str(folder / "dbos.sqlite")}) as web:
         _wait_for(port, [web], folder)
         yield System(load.rival(f"http://127.0.0.1:{port}"), [web.pid])
+
+
+@contextmanager
+def _restate(folder: Path) -> Generator[System]:
+    """Its server with one node, as it is by default, and the service that it calls."""
+    folder.mkdir(parents=True)
+    node, ingress, admin, service = (_free_port() for _ in range(4))
+    settings = {
+        "RESTATE_BASE_DIR": str(folder),
+        "RESTATE_BIND_ADDRESS": f"127.0.0.1:{node}",
+        "RESTATE_ADVERTISED_ADDRESS": f"http://127.0.0.1:{node}",
+        "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{ingress}",
+        "RESTATE_ADMIN__BIND_ADDRESS": f"127.0.0.1:{admin}",
+        "RESTATE_DISABLE_TELEMETRY": "true",
+    }
+    (server,) = RESTATE.glob("restate-server-*/bin/restate-server")
+    called = [str(RIVALS), "-m", "hypercorn", "bench.rivals.restate_app:api", "--bind", f"127.0.0.1:{service}"]
+    with ExitStack() as stack:
+        started = [stack.enter_context(_process(folder, line, settings)) for line in ([str(server)], called)]
+        for port in (ingress, admin, service):
+            _wait_for(port, started, folder)
+        asyncio.run(load.deploy(f"http://127.0.0.1:{admin}", f"http://127.0.0.1:{service}"))
+        yield System(load.restate(f"http://127.0.0.1:{ingress}"), [each.pid for each in started])
 
 
 def _web(rival: str, port: int) -> list[str]:
