@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -62,6 +63,28 @@ async def test_what_is_read_is_what_is_stored(tmp_path: Path, seed: int) -> None
         for key in dice.sample(KEYS, 2):
             assert shown(await table.read("p", key)) == stored(tmp_path, key)
     assert 20 < failed < 180
+    await tables.aclose()
+
+
+@pytest.mark.parametrize("kind", [Insert, Upsert, Replace, Merge])
+@pytest.mark.parametrize("columns", [None, ("n",)], ids=["all", "some"])
+async def test_values_that_a_caller_changes(
+    tmp_path: Path, kind: type[Insert | Upsert | Replace | Merge], columns: tuple[str, ...] | None
+) -> None:
+    """Who changes what it has written or read changes no row, and nothing that others read."""
+    tables = SqliteTables(tmp_path)
+    table = tables.table("things")
+    if kind in (Replace, Merge):
+        await table.write("p", [Insert("k", {"n": 0})])
+    written: dict[str, Scalar] = {"n": 1}
+    await table.write("p", [kind("k", written)])
+    written["n"] = 2
+    for _ in range(2):
+        row = await table.read("p", "k", columns=columns)
+        assert row is not None
+        assert row.values == {"n": 1}
+        cast("dict[str, Scalar]", row.values)["n"] = 3
+    assert shown(await table.read("p", "k")) == stored(tmp_path, "k")
     await tables.aclose()
 
 
