@@ -3,11 +3,13 @@
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from library.epub import EpubError, EpubErrorCode, EpubLimits, read_epub
+from library.epub.paths import UnusableHref, resolve
 from tests.support.epubs import JPEG, Entry, chapter, make_epub, package
 
 MIB = 1024 * 1024
@@ -118,3 +120,24 @@ def test_long_chains_of_fallbacks(length: int, words: int) -> None:
     opf = package(manifest=items, spine='<itemref idref="f0"/>')
     files = {"OEBPS/c1.xhtml": b"<html><body>one</body></html>", "OEBPS/end.xhtml": b"<html><body>two</body></html>"}
     assert read_epub(io.BytesIO(make_epub(opf=opf, files=files))).words == words
+
+
+def test_a_spine_that_repeats_a_long_href() -> None:
+    """It is looked for once, by the thread's CPU. What no archive can hold is not looked for."""
+    item = f'<item id="long" href="{"a/" * 95_000}" media-type="application/xhtml+xml"/>'
+    files = {"OEBPS/c1.xhtml": b"<html><body>one</body></html>"}
+
+    def cpu(times: int) -> float:
+        book = make_epub(opf=package(manifest=item, spine='<itemref idref="long"/>' * times), files=files)
+        began = time.thread_time()
+        assert read_epub(io.BytesIO(book)).words == 1
+        return time.thread_time() - began
+
+    assert cpu(100) < 20 * cpu(1)
+
+
+def test_an_href_that_is_too_long() -> None:
+    """No entry has such a name."""
+    assert resolve("", "%C3" * 65_535)
+    with pytest.raises(UnusableHref, match="longer"):
+        resolve("", "%C3" * 65_536)
