@@ -99,8 +99,8 @@ def exchange(
 ) -> Steps[Answer]:
     """Send until there is an answer that is not "not now"; the last one is handed back when the retries are used up.
 
-    429 and 503 say that nothing was done, so any request is sent again after them, as after a connection that could not
-    be made. After 408, 500, 502, 504 and a lost connection only what is repeatable is.
+    425, 429 and 503 say that nothing was done, so any request is sent again after them, as after a connection that
+    could not be made. After the others of `TRANSIENT` and a lost connection only what is repeatable is.
 
     Raises:
         DeadlinePassed: the time was up first.

@@ -8,6 +8,7 @@ from lro_client.model import NOTHING, Outcome, Profile, Reading, Source, Status,
 from lro_client.monitors import followed, unreadable
 from lro_client.odata_answers import unwrap
 from lro_client.pacing import TRANSIENT
+from lro_client.plain import is_page
 from lro_client.reasons import ErrorDetail, error_of, reason_of
 
 _MONITOR = frozenset(
@@ -105,5 +106,7 @@ def _while_accepted(track: Track, answer: Answer) -> Status:
 
 
 def _is_not_now(answer: Answer) -> bool:
-    """A 500 that explains itself is how the operation ended; one that does not is an accident."""
-    return answer.status_code in TRANSIENT and not (answer.status_code == 500 and error_of(answer) is not None)
+    """A 500 that explains itself is how the operation ended; one that does not, or the page of a gateway, is an
+    accident."""
+    is_explained = answer.status_code == 500 and error_of(answer) is not None and not is_page(answer)
+    return answer.status_code in TRANSIENT and not is_explained

@@ -1,5 +1,6 @@
 """Which URLs are followed, and which of them may see a credential."""
 
+import re
 from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
@@ -24,14 +25,14 @@ def check(url: str) -> str:
     if len(url) > MAX_URL:
         raise UnsafeUrl(f"a URL of {len(url)} characters is longer than the {MAX_URL} that are followed")
     if any(ord(character) <= 32 or ord(character) == 127 for character in url) or "\\" in url:
-        raise UnsafeUrl(f"not a URL: {url[:200]!r}")
+        raise UnsafeUrl(f"not a URL: {_shown(url)}")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UnsafeUrl(f"not a URL: {url[:200]!r}") from None
+        raise UnsafeUrl(f"not a URL: {_shown(url)}") from None
     if parts.scheme.lower() not in _PORTS or not parts.hostname or port == 0:
-        raise UnsafeUrl(f"not an absolute http or https URL: {url[:200]!r}")
+        raise UnsafeUrl(f"not an absolute http or https URL: {_shown(url)}")
     if "@" in parts.netloc:
         raise UnsafeUrl("a URL with a user name or a password in it is not followed")
     return url
@@ -51,7 +52,7 @@ def resolve(base: str, found: str) -> str:
     try:
         url = check(urljoin(base, _once(found).replace(" ", "%20")))
     except ValueError:
-        raise UnsafeUrl(f"not a URL: {found[:200]!r}") from None
+        raise UnsafeUrl(f"not a URL: {_shown(found)}") from None
     if urlsplit(base).scheme.lower() == "https" and urlsplit(url).scheme.lower() == "http":
         raise UnsafeUrl(f"{without_query(url)} is http, but the operation was started over https")
     return url
@@ -60,8 +61,13 @@ def resolve(base: str, found: str) -> str:
 def _once(found: str) -> str:
     values = set(found.split(", "))
     if len(values) > 1 and all(is_absolute(value) or value.startswith("/") for value in values):
-        raise UnsafeUrl(f"there are {len(values)} URLs where there should be one: {found[:200]!r}")
+        raise UnsafeUrl(f"there are {len(values)} URLs where there should be one: {_shown(found)}")
     return values.pop() if len(values) == 1 else found
+
+
+def _shown(text: str) -> str:
+    """The beginning of what may be no URL, without anything that may be its query: queries can hold keys."""
+    return repr(re.split(r"[?#]", text, maxsplit=1)[0][:200])
 
 
 def is_absolute(url: str) -> bool:

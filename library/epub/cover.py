@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 from library.epub.book import Cover, WarningCode
@@ -23,6 +24,8 @@ _SIGNATURES = (
 _TYPES = {"image/webp", *(media_type for _, media_type in _SIGNATURES)}
 _PAGES = (".xhtml", ".xht", ".html", ".htm", ".xml", ".svg")
 _IDS = {"cover", "cover-image", "coverimage"}
+_TRIED = 8
+"""Each may be as large as a cover, or a page, can be."""
 _PICTURES = {"img": ("src",), "image": ("href", "xlink:href", "{http://www.w3.org/1999/xlink}href")}
 
 
@@ -35,11 +38,12 @@ class _Named(NamedTuple):
 
 def describe_cover(book: OpenBook) -> Cover | None:
     """The cover: the first of those that the book names which can be shown; None, with warnings, if there is none.
+    It is not looked for among more than a few.
 
     The media type is told from the first bytes, so that what is later served as an image is one. SVG is left out,
     since it can carry scripts.
     """
-    for named in _named_covers(book):
+    for named in islice(_named_covers(book), _TRIED):
         picture = _picture_of(book, named) if named.entry.lower().endswith(_PAGES) else named
         if picture is not None and (cover := _described(book, picture)):
             return cover
@@ -76,8 +80,9 @@ def _named_covers(book: OpenBook) -> Iterator[_Named]:
             log.add(WarningCode.COVER, f"The cover {shown(package.cover)} is not in the manifest.")
     if package.cover_page is not None and (name := _located(book, book.base, package.cover_page)):
         yield _Named(name, "")
+    tried = set(items)
     for key, item in package.items.items():
-        if item.media_type not in _TYPES or key.lower() not in _IDS or item in items:
+        if item.media_type not in _TYPES or key.lower() not in _IDS or item in tried:
             continue
         if name := entry_of(book, item):
             log.add(WarningCode.COVER, f"The cover {shown(item.href)} is told by its id {shown(key)} alone.")
@@ -130,8 +135,8 @@ def _described(book: OpenBook, named: _Named) -> Cover | None:
     digest, size, media_type = hashlib.sha256(), 0, None
     try:
         for piece in book.archive.chunks(name, book.archive.limits.max_cover_bytes):
-            if size == 0:
-                media_type = image_type(piece)
+            if size == 0 and (media_type := image_type(piece)) is None:
+                break
             digest.update(piece)
             size += len(piece)
     except EpubError as error:

@@ -11,6 +11,8 @@ from library.epub.markup import MarkupReader, malformed, read_document
 _OPF = "http://www.idpf.org/2007/opf"
 _DUBLIN_CORE = frozenset({"http://purl.org/dc/elements/1.1/", "http://purl.org/dc/elements/1.0/"})
 _VALUES = frozenset({"title", "creator", "language", "identifier", "date", "publisher"})
+_MOST_IN_CHAIN = 8
+"""Items of a chain of fallbacks."""
 _CONTROLS = dict.fromkeys(range(32), " ")
 
 
@@ -50,10 +52,13 @@ class Package:
     odd_namespace: bool = False
 
     def with_fallbacks(self, item: Item) -> Iterator[Item]:
-        """`item`, its fallback, and so on, each once (EPUB 3.3 section 3.5.1, manifest fallbacks)."""
+        """`item`, its fallback, and so on, each once (EPUB 3.3 section 3.5.1, manifest fallbacks); a few of them.
+
+        Each item of the spine may be the first of a chain that has all items of the manifest in it.
+        """
         seen: set[str | None] = {None}
         current: Item | None = item
-        while current is not None:
+        while current is not None and len(seen) <= _MOST_IN_CHAIN:
             yield current
             fallback = current.fallback
             current = None if fallback in seen else self.items.get(fallback or "")

@@ -15,6 +15,8 @@ from library.epub.errors import EpubError, EpubErrorCode, shown
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SPACE = "".join(map(chr, range(33)))  # "C0 control or space" of url.spec.whatwg.org, section 4.4
+_LONGEST = 3 * 65_535
+"""Characters, all escaped, of the longest name of an entry (APPNOTE 6.3.10, section 4.4.10)."""
 _LINE_ENDS = dict.fromkeys(map(ord, "\t\n\r"))
 
 
@@ -54,8 +56,11 @@ def resolve(base: str, href: str) -> Paths:
     are dropped, as are query and fragment; a slash in front is the root, and no `..` leads above it. The likeliest path
     is percent-decoded. The others are as written, with and without what looks like a query or fragment, decoded as
     Latin-1, and decoded twice: for entries that were named by the escaped form, and hrefs that were escaped by no rule.
-    `UnusableHref` if it is empty, remote or on a drive, names the root, or hides a separator in an escape (`%2f`).
+    `UnusableHref` if it is empty, too long, remote or on a drive, names the root, or hides a separator in an escape
+    (`%2f`).
     """
+    if len(href) > _LONGEST:
+        raise UnusableHref("it is longer than the name of a file in an archive")
     text = href.strip(_SPACE).translate(_LINE_ENDS)
     bare = text.partition("#")[0].partition("?")[0].replace("\\", "/")
     if not bare:

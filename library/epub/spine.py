@@ -1,5 +1,7 @@
 """From the spine to the entries to read: which documents make up the text, in order."""
 
+from functools import cache, partial
+
 from library.epub.book import WarningCode
 from library.epub.container import locate
 from library.epub.errors import EpubError, EpubErrorCode, shown
@@ -51,8 +53,11 @@ def plan_chapters(book: OpenBook) -> tuple[str, ...]:
         listed = [idref for idref, _ in spine]
     chapters: dict[str, None] = {}
     encrypted: set[str] = set()
+    # Each look takes as long as an href is, and the spine may list one thousands of times.
+    document_of, name_of = cache(partial(_document, book)), cache(partial(entry_of, book))
     for idref in listed:
-        name = _document(book, idref)
+        document = document_of(idref)
+        name = document and name_of(document)
         if name is None:
             continue
         if name in book.encrypted:
@@ -78,7 +83,7 @@ def nothing_readable() -> EpubError:
     )
 
 
-def _document(book: OpenBook, idref: str) -> str | None:
+def _document(book: OpenBook, idref: str) -> Item | None:
     log = book.archive.log
     item = book.package.items.get(idref)
     if item is None:
@@ -87,8 +92,7 @@ def _document(book: OpenBook, idref: str) -> str | None:
     document = _readable(book.package, item)
     if document is None:
         log.add(WarningCode.SPINE_ITEM, f"The spine item {shown(item.href)} is no text document and was left out.")
-        return None
-    return entry_of(book, document)
+    return document
 
 
 def _readable(package: Package, item: Item) -> Item | None:

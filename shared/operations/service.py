@@ -255,7 +255,9 @@ class OperationService:
         """
         if engine is None or operation.status.is_terminal or operation.external or not self._timing.young_wait:
             return operation
-        left = operation.created + self._timing.young - self._clock.now()
+        young = self._timing.young
+        # One that the clock of another instance, or one that was set back, has made is not younger than new.
+        left = min(young, operation.created + young - self._clock.now())
         if operation.waiting_for or left <= timedelta(0):
             return operation
         if operation.status is not Status.NOT_STARTED and not self._live.has(operation.locator):

@@ -19,27 +19,28 @@ _PLAIN = frozenset((str, int, float, bool))
 
 
 class KnownRow:
-    """One row, and the view of it that was asked for last."""
+    """One row, and those of its columns that were asked for last."""
 
-    __slots__ = ("_columns", "_place", "_view", "etag", "size", "values")
+    __slots__ = ("_columns", "_place", "_shown", "etag", "size", "values")
 
     def __init__(self, place: Place, etag: str, values: Mapping[str, Scalar], text: str) -> None:
         """`text` is what `values` are as they are stored."""
         self.etag = etag
-        self.values = values
+        self.values = dict(values)  # Callers may change theirs.
         self.size = _ROW_BYTES + _CHARACTER_BYTES * len(text)
         self._place = place
         self._columns: Sequence[str] | None = None
-        self._view: Row | None = None
+        self._shown = self.values
 
     def view(self, columns: Sequence[str] | None) -> Row:
-        """The row with these columns: the same value again for who asks for the same ones again."""
-        if self._view is None or self._columns is not columns:
+        """The row with these columns, which are found sooner by who asks for the same ones again."""
+        if self._columns is not columns:
             values = self.values
-            shown = dict(values) if columns is None else {name: values[name] for name in columns if name in values}
-            _, partition, key = self._place
-            self._columns, self._view = columns, Row(partition, key, shown, self.etag)
-        return self._view
+            self._shown = values if columns is None else {name: values[name] for name in columns if name in values}
+            self._columns = columns
+        _, partition, key = self._place
+        # Each caller gets values of its own: to change them is to change no row.
+        return Row(partition, key, self._shown.copy(), self.etag)
 
 
 class KnownRows:

@@ -153,7 +153,7 @@ class RowWriter:
             self.connection.execute(f"{verb} INTO rows VALUES (?, ?, ?, ?, ?)", (*place, etag, text))
         except sqlite3.IntegrityError:
             raise StorageConflict(f"table {place[0]}: the row {place[2]!r} exists", index=index) from None
-        self.known.note(KnownRow(place, etag, dict(change.values), text), place)
+        self.known.note(KnownRow(place, etag, change.values, text), place)
         return etag
 
     def _merge(self, place: Place, change: Merge, index: int) -> str:

@@ -122,6 +122,8 @@ class SqliteWriter:
 
     def _read(self, query: Callable[[RowWriter], T]) -> T:
         self.file.check()
+        if self._rows.connection.in_transaction:
+            self._rows.roll_back()  # The disk has let nobody do that before. What is not committed, nobody sees.
         return query(self._rows)
 
     def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -134,6 +134,15 @@ def test_not_now(status: int) -> None:
             read(track(source), answer(Reply(status)))
 
 
+def test_a_page_is_not_the_end() -> None:
+    """A 500 with a page was answered by something before the service: the operation may be well."""
+    text = b"<!doctype html><html><head><title>500 Internal Server Error</title></head></html>"
+    for kind in ("text/html", ""):
+        reply = Reply(500, headers={"Content-Type": kind} if kind else {}, body=text)
+        with pytest.raises(ServiceUnreachable, match="500 Internal Server Error"):
+            read(track(Source.LOCATION), answer(reply))
+
+
 def test_accepted_monitor_without_a_body_runs() -> None:
     """A bare 202 on a status monitor means that it runs; a 202 with a body is read."""
     monitor = track(Source.AZURE_ASYNC_OPERATION)

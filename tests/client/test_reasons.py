@@ -136,6 +136,7 @@ def page(content_type: str, text: str) -> Reply:
             TEXT,
         ),
         (page("text/html", "<html><head><title>502 Bad &amp; Gateway\n</title></head></html>"), "502 Bad & Gateway"),
+        (page("text/html", "<html><title>Blocked</title><body>See <code>curl</code>"), "Blocked"),
         (page("", "<!doctype html><html><body><h1 class='a'>Request blocked</h1>"), "Request blocked"),
         (
             Reply(401, headers={"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{TEXT}"'}),

@@ -119,6 +119,25 @@ def test_references() -> None:
 
 
 @pytest.mark.parametrize(
+    "found",
+    [
+        "https://a.example/q?sig=s3cret, https://b.example/q?sig=s3cret",
+        "https://a.example:port/q?sig=s3cret",
+        "https://[a/q?sig=s3cret",
+        "ftp://a.example/q?sig=s3cret",
+        "https://a.example/\x01?sig=s3cret",
+    ],
+)
+def test_what_is_refused_is_shown_without_its_query(found: str) -> None:
+    """A monitor's URL may have a key in it, and messages are logged."""
+    for refused in (lambda: resolve("https://a.example/", found), lambda: check(found)):
+        with pytest.raises(UnsafeUrl) as caught:
+            refused()
+        assert "a" in str(caught.value)
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("url", "is_local"),
     [
         ("http://127.0.0.1:7071/", True),

@@ -412,6 +412,7 @@ class World:
             **time,
             pacing=Pacing(self.actions, self.live.durations, **time),
             pauses=self.pauses,
+            patient=8,
         )
         self.after_end = DeclaredAfterEnd(self.actions, self.services, nothing)
         self.runner = Runner(

@@ -6,14 +6,15 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from shared.errors import StorageConflict, StorageError, StorageRefused
+from shared.errors import StorageConflict, StorageError, StorageRefused, StorageUnavailable
 from shared.storage import known_rows
 from shared.storage.known_rows import KnownRow, KnownRows
 from shared.storage.limits import MAX_STRING_UNITS
-from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Row, Scalar, Table, Upsert
+from shared.storage.ports import Change, Delete, Insert, Merge, Page, Replace, Row, Scalar, Table, Upsert
 from shared.storage.sqlite import SqliteTables
 
 pytestmark = pytest.mark.timeout(60)
@@ -65,6 +66,28 @@ async def test_what_is_read_is_what_is_stored(tmp_path: Path, seed: int) -> None
     await tables.aclose()
 
 
+@pytest.mark.parametrize("kind", [Insert, Upsert, Replace, Merge])
+@pytest.mark.parametrize("columns", [None, ("n",)], ids=["all", "some"])
+async def test_values_that_a_caller_changes(
+    tmp_path: Path, kind: type[Insert | Upsert | Replace | Merge], columns: tuple[str, ...] | None
+) -> None:
+    """Who changes what it has written or read changes no row, and nothing that others read."""
+    tables = SqliteTables(tmp_path)
+    table = tables.table("things")
+    if kind in (Replace, Merge):
+        await table.write("p", [Insert("k", {"n": 0})])
+    written: dict[str, Scalar] = {"n": 1}
+    await table.write("p", [kind("k", written)])
+    written["n"] = 2
+    for _ in range(2):
+        row = await table.read("p", "k", columns=columns)
+        assert row is not None
+        assert row.values == {"n": 1}
+        cast("dict[str, Scalar]", row.values)["n"] = 3
+    assert shown(await table.read("p", "k")) == stored(tmp_path, "k")
+    await tables.aclose()
+
+
 async def conflicting(table: Table, changes: Sequence[Change]) -> None:
     with pytest.raises(StorageConflict):
         await table.write("p", changes)
@@ -85,6 +108,34 @@ async def test_a_row_that_another_program_has_changed(tmp_path: Path) -> None:
     await table.write("p", [Merge("k", {"n": 3})])
     assert (await table.read("p", "k")) is not None
     assert stored(tmp_path, "k") == shown(await table.read("p", "k"))
+    await tables.aclose()
+
+
+@pytest.mark.parametrize("refused", [["COMMIT"], ["COMMIT", "ROLLBACK"]], ids=" and ".join)
+async def test_what_is_not_committed(tmp_path: Path, refused: list[str]) -> None:
+    """Nobody sees it, also where it can be taken back only later."""
+    tables = SqliteTables(tmp_path)
+    table = tables.table("things")
+    await table.write("p", [Insert("k", {"n": 1})])
+    left = [*refused]
+
+    def fail(action: int, what: str | None, *_: object) -> int:
+        if action == sqlite3.SQLITE_TRANSACTION and what in left:
+            left.remove(what)
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK
+
+    connection: sqlite3.Connection = tables._writer._rows.connection  # pyright: ignore[reportPrivateUsage]
+    connection.set_authorizer(fail)
+    with pytest.raises(StorageUnavailable):
+        await table.write("p", [Merge("k", {"n": 2})])
+    assert left == []
+    for read in (table.read("p", "k"), table.page("p", lower="a", upper="z"), table.read("p", "k")):
+        found = await read
+        row = found.rows[0] if isinstance(found, Page) else found
+        assert shown(row) == stored(tmp_path, "k") == ("1.1", {"n": 1})
+    await table.write("p", [Merge("k", {"n": 3})])
+    assert shown(await table.read("p", "k")) == stored(tmp_path, "k")
     await tables.aclose()
 
 

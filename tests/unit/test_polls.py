@@ -1,5 +1,6 @@
 """Which polls wait a moment for the end, and when a first one is proposed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -57,6 +58,20 @@ async def test_which_wait(world: World) -> None:
         replace(started, external=True),
     ]
     assert [await waited(world, other) for other in others] == [0] * len(others)
+
+
+async def test_the_clock_was_set_back(tmp_path: Path) -> None:
+    """Then what was started before is of the future: its polls wait on in a saturated process as long as others do."""
+    async with sqlite(tmp_path) as storage:
+        world = World(storage, new, clock=ManualClock(), timing=TIMING)
+        started = make_operation(created=world.clock.now() + timedelta(hours=1))
+        poll = asyncio.create_task(world.service.wait_if_young(started, world.engine))
+        await asyncio.sleep(0)
+        for _ in range(40):
+            world.clock.use_cpu(0.6 * TIMING.young_wait)
+            await world.clock.run_for(seconds=0.4 * TIMING.young_wait)
+        assert poll.done()
+        assert await poll is started
 
 
 async def test_it_is_switched_off(world: World) -> None:

@@ -3,12 +3,14 @@
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from library.epub import EpubError, EpubErrorCode, EpubLimits, read_epub
-from tests.support.epubs import Entry, chapter, make_epub, package
+from library.epub.paths import UnusableHref, resolve
+from tests.support.epubs import JPEG, Entry, chapter, make_epub, package
 
 MIB = 1024 * 1024
 
@@ -96,3 +98,46 @@ def test_many_creators() -> None:
     """Metadata of 3 MB yields a hundred values."""
     opf = package(metadata="".join(f"<dc:creator>somebody {n * 7919:x}</dc:creator>" for n in range(70_000)))
     assert len(read_epub(io.BytesIO(make_epub(opf=opf))).creators) == 100
+
+
+@pytest.mark.parametrize(("broken", "found"), [(3, True), (20, False)])
+def test_many_covers(broken: int, found: bool) -> None:
+    """A few that cannot be shown are passed over. Each that is tried may cost as much as the largest picture."""
+    names = [f"c{n}.jpg" for n in range(broken)] + ["good.jpg"]
+    items = "".join(f'<item id="{n}" href="{n}" media-type="image/jpeg" properties="cover-image"/>' for n in names)
+    files = {f"OEBPS/{name}": b"no picture" for name in names[:-1]} | {"OEBPS/good.jpg": JPEG}
+    book = read_epub(io.BytesIO(make_epub(opf=package(manifest=items), files=files)))
+    assert (book.cover is not None) is found
+
+
+@pytest.mark.parametrize(("length", "words"), [(3, 2), (20, 1)])
+def test_long_chains_of_fallbacks(length: int, words: int) -> None:
+    """A short one is followed to its document. Each item of the spine may begin one with all items in it."""
+    items = "".join(
+        f'<item id="f{n}" href="f{n}.bin" media-type="x/y" fallback="f{n + 1}"/>' for n in range(length - 1)
+    )
+    items += f'<item id="f{length - 1}" href="end.xhtml" media-type="application/xhtml+xml"/>'
+    opf = package(manifest=items, spine='<itemref idref="f0"/>')
+    files = {"OEBPS/c1.xhtml": b"<html><body>one</body></html>", "OEBPS/end.xhtml": b"<html><body>two</body></html>"}
+    assert read_epub(io.BytesIO(make_epub(opf=opf, files=files))).words == words
+
+
+def test_a_spine_that_repeats_a_long_href() -> None:
+    """It is looked for once, by the thread's CPU. What no archive can hold is not looked for."""
+    item = f'<item id="long" href="{"a/" * 95_000}" media-type="application/xhtml+xml"/>'
+    files = {"OEBPS/c1.xhtml": b"<html><body>one</body></html>"}
+
+    def cpu(times: int) -> float:
+        book = make_epub(opf=package(manifest=item, spine='<itemref idref="long"/>' * times), files=files)
+        began = time.thread_time()
+        assert read_epub(io.BytesIO(book)).words == 1
+        return time.thread_time() - began
+
+    assert cpu(100) < 20 * cpu(1)
+
+
+def test_an_href_that_is_too_long() -> None:
+    """No entry has such a name."""
+    assert resolve("", "%C3" * 65_535)
+    with pytest.raises(UnusableHref, match="longer"):
+        resolve("", "%C3" * 65_536)
