@@ -12,8 +12,10 @@ HostError                    what a person at the terminal can put right; printe
 └── PackageError             what is deployed cannot be put together
 """
 
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class HostError(Exception):
@@ -72,3 +74,23 @@ def in_one_line() -> Generator[None]:
         if not isinstance(error, LroError):
             raise
         raise AppRefusedError(" ".join(str(error).split())) from error
+
+
+def why_not_imported(error: BaseException, app_root: Path) -> str:
+    """One line for an error of the app's own code: the last place of it below `app_root`, the error, and advice."""
+    places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((error.filename, error.lineno))
+    root, name = app_root.resolve(), type(error).__name__
+    ours = [(Path(file).resolve(), line) for file, line in places]
+    where = next(
+        (f"{file.relative_to(root)}, line {line}: " for file, line in reversed(ours) if _is_of(file, root)), ""
+    )
+    reason = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    advice = "; add the package that has it to requirements.txt" if isinstance(error, ModuleNotFoundError) else ""
+    return f"{where}{name}{f': {reason}' if reason else ''}{advice}"
+
+
+def _is_of(file: Path, root: Path) -> bool:
+    """Whether a file is the app's, and no installed package's."""
+    return file.is_relative_to(root) and "site-packages" not in file.parts

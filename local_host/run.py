@@ -11,7 +11,7 @@ from local_host.child import Child
 from local_host.clock import Clock
 from local_host.engine.child_settings import engine_environment
 from local_host.engine.program import EngineProgram
-from local_host.errors import HostError
+from local_host.errors import HostError, why_not_imported
 from local_host.host import Host
 from local_host.http_server import ADDRESS, listen
 from local_host.life_cycle import serve_until_signal
@@ -44,10 +44,11 @@ def run(options: Options, clock: Clock) -> int:
                 host = Host(options, url, os.environ, clock, engine)
             except HostError:
                 raise
-            except BaseException:
+            except BaseException as error:
                 # The app's own code failed on import: its traceback is what helps.
                 traceback.print_exc()
-                print("local_host: function_app.py could not be imported (see above)", file=sys.stderr)
+                reason = why_not_imported(error, options.app_root)
+                print(f"local_host: function_app.py could not be imported: {reason}", file=sys.stderr)
                 return 1
             serve_until_signal(host, listener, children, clock, options)
         finally:

@@ -3,6 +3,7 @@
 Only the standard library is used: it runs before anything is installed.
 """
 
+import difflib
 import os
 import shlex
 import shutil
@@ -49,6 +50,7 @@ class Tasks:
         self.windows = windows
         self.dry_run = False
         self._environment = dict(environment)
+        self._parameters = tuple(defaults)
         self._values = {name: self._environment.get(name) or value for name, value in defaults.items()}
         self._tasks: dict[str, Task] = {}
         self._done: set[str] = set()
@@ -178,6 +180,7 @@ class Tasks:
             else:
                 names.append(argument)
         try:
+            self._check([*_given_to_make(self._environment), *arguments])
             for name in names or ["help"]:
                 if name not in self._tasks:
                     raise TaskError(f"there is no task {name!r}: {USAGE}", 2)
@@ -190,8 +193,24 @@ class Tasks:
             return 130
         return 0
 
+    def _check(self, arguments: Iterable[str]) -> None:
+        """Refuse a parameter whose name is almost that of another one: other names may be for programs that a task
+        calls. Raises TaskError."""
+        for name in (argument.partition("=")[0] for argument in arguments if "=" in argument):
+            near = difflib.get_close_matches(name.upper(), self._parameters, n=1, cutoff=0.75)
+            if near and name not in self._parameters:
+                raise TaskError(f"{name} is no parameter: did you mean {near[0]}=...?", 2)
+
     def _as_typed(self, line: Sequence[str]) -> str:
         return subprocess.list2cmdline(line) if self.windows else shlex.join(line)
+
+
+def _given_to_make(environment: Mapping[str, str]) -> list[str]:
+    """The `NAME=VALUE` of make's command line, which it passes on behind its flags (GNU make, 5.7.3)."""
+    try:
+        return shlex.split(environment.get("MAKEFLAGS", "").partition("-- ")[2])
+    except ValueError:
+        return []
 
 
 class Installed:

@@ -197,6 +197,9 @@ def settings_of(app_root: Path, store: str | None = None) -> Settings:
 
 
 async def _done(command: str, folder: Path, settings: Settings) -> _Json:
+    # To open a store makes it: a slip in the path would look like an app without operations.
+    if command == "export" and settings.store == "sqlite" and not (Path(settings.data_dir) / "tables.db").is_file():
+        raise PackageError(f"there is no store in DATA_DIR '{settings.data_dir}': name the folder of the app's records")
     store = open_inventory(settings)
     try:
         return await (export if command == "export" else load)(store, folder)

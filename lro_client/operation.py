@@ -217,7 +217,8 @@ class OperationState(Generic[T]):
         # 404 too: either way the service does not know it any more.
         if answer.status_code not in (200, 202, 204, 404):
             error = error_of(answer)
-            message = f"The service does not delete this operation: {answer.status_code}{f' {error}' if error else ''}."
+            reason = f"{answer.status_code} {error}".rstrip(".") if error else str(answer.status_code)
+            message = f"The service does not delete this operation: {reason}."
             raise StartRefused(message, monitor_url=self.monitor_url, answer=answer)
 
     @property

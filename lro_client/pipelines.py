@@ -54,6 +54,8 @@ _IN_WORDS = (
     ({"ConnectTimeout", "ConnectTimeoutError", "ConnectionTimeoutError", "TimeoutError"}, "no connection came in time"),
 )
 """What kept a request from being sent, by names as well."""
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+"""OpenSSL's reasons where the other side has answered in something else than TLS."""
 VERSION = "0.1.0"
 """That of the package; a test holds it to `pyproject.toml`."""
 USER_AGENT = f"lro-client/{VERSION}"
@@ -165,6 +167,8 @@ def _in_words(causes: Mapping[str, BaseException]) -> str | None:
     words = next((words for names, words in _IN_WORDS if not names.isdisjoint(causes)), None)
     found = [getattr(cause, name, None) for name in ("verify_message", "reason") for cause in causes.values()]
     tail = next((f": {text}" for text in found if isinstance(text, str)), "")
+    if not _NO_TLS.isdisjoint(found):
+        tail += "; perhaps it speaks http, and not https"
     proxy = "the proxy: " if not {"ClientProxyConnectionError", "ProxyError"}.isdisjoint(causes) else ""
     return words and proxy + words + tail
 

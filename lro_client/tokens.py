@@ -91,6 +91,8 @@ def load(token: str, *, profile: Profile = Profile.AUTO, home: str | None = None
         track = _ours(content)
     elif "initialUri" in content and "headerSource" in content:
         track = _dotnet(content, profile)
+    elif "version" not in content:
+        raise UnknownTokenVersion("this JSON is no resume token: it has no version")
     else:
         raise UnknownTokenVersion(f"this resume token is of version {version!r}; {VERSION!r} and .NET's are known")
     return _checked(track, home)

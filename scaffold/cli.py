@@ -57,6 +57,9 @@ def _upgrade(checkout: Checkout, app: Path, *, force: bool) -> None:
 
 def _report(steps: Plan) -> None:
     counts = (len(steps.replaced), len(steps.added), len(steps.removed))
+    if not any(counts) and not steps.look_at:
+        print("This is the framework of that checkout already: nothing was changed.")
+        return
     print("Files of the framework: {} replaced, {} added, {} removed.".format(*counts))
     changes = [(mark, path) for mark, paths in _marked(steps) for path in paths]
     for mark, path in changes[:_SHOWN]:

@@ -6,7 +6,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from lro_client.messages import Answer
-from lro_client.reasons import error_of
+from lro_client.reasons import ErrorDetail, error_of
+
+_MOST_FIELDS = 5
 
 
 class Outcome(StrEnum):
@@ -116,10 +118,17 @@ def code_of(answer: Answer) -> str | None:
 
 
 def in_words(answer: Answer) -> str:
-    """An answer as it is shown: status code, and what the service says of it."""
+    """An answer as it is shown, within a sentence: status code, what the service says of it, and of which fields."""
     error = error_of(answer) if answer.status_code >= 400 else None
+    said = "" if error is None else f" {error}".rstrip(".") + _fields(error)
     place = f", which leads to {answer.headers['location'].partition('?')[0]}" if _is_redirect(answer) else ""
-    return f"{answer.status_code}{f' {error}' if error else ''}{place}"
+    return f"{answer.status_code}{said}{place}"
+
+
+def _fields(error: ErrorDetail) -> str:
+    """The reasons that belong to single fields, the first few of them."""
+    found = [f"{each.target}: {each.message}" for each in error.details if each.target and each.message]
+    return f" ({'; '.join(found[:_MOST_FIELDS])})" if found else ""
 
 
 def _is_redirect(answer: Answer) -> bool:

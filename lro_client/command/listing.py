@@ -18,7 +18,7 @@ from lro_client.model import Profile
 from lro_client.urls import append_to_path, last_segment, without_query
 
 Base = Annotated[str, typer.Argument(metavar="BASE", help="The URL of the list, such as https://host/status.")]
-Filter = Annotated[str | None, typer.Option("--filter", help="Such as: status eq 'Running'.")]
+Filter = Annotated[str | None, typer.Option("--filter", metavar="FILTER", help="Such as: status eq 'Running'.")]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="Rows alone, for scripts.")]
 
 
@@ -28,8 +28,8 @@ def list_operations(
     base: Base,
     *,
     filter: Filter = None,
-    top: Annotated[int | None, typer.Option("--top", min=1, help="Operations a page.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Stop after so many.")] = None,
+    top: Annotated[int | None, typer.Option("--top", min=1, metavar="NUMBER", help="Operations a page.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="NUMBER", help="Stop after so many.")] = None,
     no_header: NoHeader = False,
     output: OutputOption = Output.TEXT,
     api_version: ApiVersion = None,

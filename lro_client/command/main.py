@@ -83,7 +83,8 @@ def start(
     final_state_via: FinalStateOption = None,
     api_version: ApiVersion = None,
     operation_id: Annotated[
-        str | None, typer.Option("--operation-id", help="Your own id of the operation, sent as Operation-Id.")
+        str | None,
+        typer.Option("--operation-id", metavar="ID", help="Your own id of the operation, sent as Operation-Id."),
     ] = None,
     not_before: Annotated[
         str | None,

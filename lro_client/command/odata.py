@@ -22,7 +22,8 @@ app = typer.Typer(help="Call actions and send batches, preferring an asynchronou
 
 Root = Annotated[str, typer.Argument(metavar="ROOT", help="The service root.")]
 Prefer = Annotated[
-    int | None, typer.Option("--prefer-wait", min=0, help="Seconds that the service may take to answer at once.")
+    int | None,
+    typer.Option("--prefer-wait", min=0, metavar="SECONDS", help="Time that the service may take to answer at once."),
 ]
 
 

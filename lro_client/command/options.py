@@ -100,7 +100,9 @@ def _print_version(requested: bool) -> None:
 Version = Annotated[
     bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
 ]
-ApiVersion = Annotated[str | None, typer.Option("--api-version", help="Added to URLs that have none.")]
+ApiVersion = Annotated[
+    str | None, typer.Option("--api-version", metavar="VERSION", help="Added to URLs that have none.")
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 file that holds one."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from lro_client.client import LroClient
 from lro_client.command.options import Access, text_of
 from lro_client.command.running import Exit, Run, guarded
 from lro_client.command.settings import located, service
+from lro_client.errors import TamperedToken, UnknownTokenVersion
 from lro_client.model import Profile
 from lro_client.operation import Operation
 from lro_client.urls import is_absolute
@@ -40,7 +42,12 @@ class Found:
         Raises:
             TokenError, UnsafeUrl: it cannot be used.
         """
-        run.operation = client.resume(self.token) if self.token is not None else client.open(self.url or "")
+        try:
+            run.operation = client.resume(self.token) if self.token is not None else client.open(self.url or "")
+        except (TamperedToken, UnknownTokenVersion) as error:
+            where = f"The token is from {self.file}. " if self.file else ""
+            error.add_note(f"{where}No operation depends on a token: `lro list BASE` finds it, `lro wait URL` goes on.")
+            raise
         run.token_file = self.file
         return run.operation
 
@@ -60,12 +67,19 @@ def found_in(target: str) -> Found:
     if not os.path.exists(target):
         if service() is not None:
             return Found(url=located(target))
+        shown = target[:200]
+        advice = f"of an id write the monitor's URL, such as https://host/status/{shown}; " if _is_id(shown) else ""
         raise typer.BadParameter(
-            f"no http or https URL, no resume token, and no file: {target[:200]!r}; for a path, set LRO_ENDPOINT"
+            f"no http or https URL, no resume token, and no file: {shown!r}; {advice}for a path, set LRO_ENDPOINT"
         )
     file = Path(target)
     held = token_in(file)
     return Found(url=held) if is_absolute(held) else Found(token=held, file=file)
+
+
+def _is_id(target: str) -> bool:
+    """Whether it may be what `lro list` shows of an operation: no path, and no name of a file."""
+    return re.fullmatch(r"[\w-]+", target) is not None
 
 
 def token_in(file: Path) -> str:
@@ -77,7 +91,8 @@ def token_in(file: Path) -> str:
     try:
         return text_of(file.read_bytes()).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file}: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "no text"
+        raise typer.BadParameter(f"{file} cannot be read: {reason}") from None
 
 
 def on_target(

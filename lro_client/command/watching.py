@@ -32,7 +32,9 @@ def watch(
     base: Base,
     *,
     filter: Filter = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Operations shown, the newest ones.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=1000, metavar="NUMBER", help="Operations shown, the newest ones.")
+    ] = 20,
     interval: Annotated[
         float, typer.Option("--interval", min=0.2, metavar="SECONDS", help="Time between two looks.")
     ] = 2.0,

@@ -40,7 +40,9 @@ def read_json_object(request: Request, *, limit: int) -> dict[str, Any]:
         )
     except RequestError:
         raise
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise RequestError(400, "InvalidJson", "The body is nested too deeply.") from None
+    except ValueError as error:
         raise RequestError(400, "InvalidJson", f"The body is not JSON: {error}") from None
     if b"\\u" in request.body and not _is_unicode(value):
         raise RequestError(400, "InvalidJson", "The body escapes half a surrogate pair, which is no character.")

@@ -253,8 +253,8 @@ def test_versions(app_url: str) -> None:
 @pytest.mark.parametrize(
     ("line", "problem", "text"),
     [
-        (["--action", "trial/check:nowhere"], "start", "404"),
-        (["--action", "trial/check:wait", "--input", '{"seconds": "long"}'], "start", "400"),
+        (["--action", "trial/check:nowhere"], "start", "404 ActionNotFound: There is no such action"),
+        (["--action", "trial/check:wait", "--input", '{"seconds": "long"}'], "start", "(seconds: "),
         (["--action", "trial/check:echo"], "start", "without Operation-Location"),
         (["--action", "trial/check:fail"], "end", "TrialFailed"),
         (["--action", "trial/check:wait", "--timeout", "2"], "end", "when the time is up"),
@@ -267,6 +267,7 @@ def test_actions_that_do_not_fit(app_url: str, line: list[str], problem: str, te
     problems = found(done, "problem")
     assert (done.code, set(problems)) == (PROBLEMS, {problem}), done.out
     assert text in problems[problem]
+    assert "., " not in problems[problem]
     assert {"start", "monitor", "end", "result", "cancel", "delete"} <= {e["check"] for e in done.json["findings"]}
 
 

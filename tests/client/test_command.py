@@ -209,8 +209,12 @@ def test_targets_that_are_refused(tmp_path: Path, command: str) -> None:
     """What is neither a URL nor a file is said to be so, also where no file can have such a name; so are a file without
     a token and a folder. A token of any other origin than LRO_ENDPOINT is not followed."""
     (tmp_path / "text").write_text("no token")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\xfd")
+    (tmp_path / "other").write_text('{"a": 1}')
     for target, reason in (("nothing.json", "no file"), ("x" * 5000, "no file"), (tmp_path / "text", "not JSON"),
-                         (tmp_path, "directory")):  # fmt: skip
+                         (tmp_path, "directory"), (tmp_path / "bytes", "cannot be read: no text"),
+                         (tmp_path / "other", "it has no version"),
+                         ("7f3a-1", "of an id write the monitor's URL")):  # fmt: skip
         done = lro(command, target)
         assert (done.code, done.out, reason in done.err) == (USAGE, "", True), done.err
     with hostile(poll=b"") as server:
@@ -232,6 +236,7 @@ def test_tokens_that_are_refused(app_url: str, tmp_path: Path, harm: str) -> Non
     done = lro("resume", path, *(["--endpoint", "https://contoso.example"] if harm == "foreign" else []))
     assert (done.code, done.out) == (USAGE, "")
     assert {"changed": "was changed", "cut": "not whole", "foreign": "contoso.example"}[harm] in done.err
+    assert (f"The token is from {path}." in done.err) == (harm != "foreign")
 
 
 def test_version() -> None:

@@ -132,6 +132,7 @@ def test_delete(app_url: str) -> None:
     refused = lro("delete", f"{app_url}/status/{id}", "-o", "json")
     assert (refused.code, refused.json["error"]["code"]) == (1, "OperationNotFinished")
     assert "409 OperationNotFinished" in refused.err
+    assert ".." not in refused.err
     assert lro("cancel", f"{app_url}/status/{id}").code == 0
 
 

@@ -116,6 +116,7 @@ def test_no_tls(twins: Twins) -> None:
     finally:
         server.close()
     assert "could not be reached: no secure connection could be made: " in message
+    assert message.endswith("; perhaps it speaks http, and not https.")
 
 
 def test_no_connection_in_time(twins: Twins, full: str) -> None:

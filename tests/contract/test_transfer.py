@@ -172,6 +172,16 @@ def test_operations_go_on_at_the_new_place(tmp_path: Path, app_root: Path, accou
         assert ended(client, runs)["status"] == "Succeeded"
 
 
+def test_a_folder_without_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slip in DATA_DIR is told, and makes neither a store nor an empty export."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "nothing"))
+    assert transfer.main(["export", str(tmp_path / "out"), "--store", "sqlite"]) == 1
+    assert capsys.readouterr().err.startswith(f"transfer: there is no store in DATA_DIR '{tmp_path / 'nothing'}': ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_app_that_runs(tmp_path: Path) -> None:
     """One line says who uses the folder, and nothing is exported."""
     store = open_inventory(of_store("sqlite", tmp_path / "data", ""))

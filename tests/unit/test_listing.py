@@ -128,8 +128,13 @@ def test_nothing_is_left_out_beforehand(expression: tuple[str, str]) -> None:
         ("labels/all(l:l eq 'a')", 8, "write any("),
         ("labels/any(l:m eq 'a')", 14, "write l eq"),
         ("labels/any(l:l ne 'a')", 16, "write eq after l"),
-        ("kind eq 'a' & status eq 'Failed'", 13, "this cannot be read"),
-        ("kind eq 'it", 9, "this cannot be read"),
+        ("kind eq 'a' & status eq 'Failed'", 13, "and, or, or the end was expected"),
+        ("status = 'Failed'", 8, "write eq, ne or in after status"),
+        ('kind eq "a"', 9, "write a value in single quotes"),
+        ("kind eq 'it", 9, "close the value with a single quote"),
+        ("foo eq 1", 1, "write status"),
+        ("createdDateTime gt 2026", 20, "write a time such as"),
+        ("id eq 5", 7, "write a value in single quotes"),
     ],
 )
 def test_a_refusal_says_where_and_what_is_possible(text: str, position: int, possible: str) -> None:

@@ -264,11 +264,21 @@ def test_port_in_use() -> None:
 
 
 def test_broken_function_app(tmp_path: Path) -> None:
-    """Code that fails on import: its traceback, exit code 1. What is refused: one line."""
-    (tmp_path / "function_app.py").write_text("import nowhere_to_be_found\n")
-    ended = run_to_end("--app-root", str(tmp_path), "--port", "0")
-    assert ended.returncode == 1
-    assert "No module named 'nowhere_to_be_found'" in ended.stderr
+    """Code that fails on import: its traceback, and a line that says where and why; exit code 1. What is refused: one
+    line."""
+    for text, why in (
+        ("\nimport nowhere_to_be_found\n",
+         "line 2: ModuleNotFoundError: No module named 'nowhere_to_be_found'; "
+         "add the package that has it to requirements.txt"),
+        ("def broken(:\n", "line 1: SyntaxError: invalid syntax"),
+        ("import json\njson.loads('x')\n", "line 2: JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
+    ):  # fmt: skip
+        (tmp_path / "function_app.py").write_text("import mine\n")
+        (tmp_path / "mine.py").write_text(text)
+        ended = run_to_end("--app-root", str(tmp_path), "--port", "0")
+        assert ended.returncode == 1
+        assert "Traceback" in ended.stderr
+        assert ended.stderr.splitlines()[-1] == f"local_host: function_app.py could not be imported: mine.py, {why}"
     (tmp_path / "function_app.py").write_text("x = 1\n")
     ended = run_to_end("--app-root", str(tmp_path), "--port", "0")
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)

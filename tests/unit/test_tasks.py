@@ -52,6 +52,18 @@ def test_an_unknown_task() -> None:
     assert "no task 'frobnicate'" in tasks("frobnicate", code=2)
 
 
+def test_a_parameter_that_is_almost_one() -> None:
+    """A slip in a parameter's name starts nothing, by make and without it; names of other programs pass."""
+    for slip, meant in (("PROT=8080", "PORT"), ("port=8080", "PORT"), ("DATADIR=x", "DATA_DIR")):
+        assert f"did you mean {meant}=" in tasks("--dry-run", "run", slip, code=2)
+        if shutil.which("make"):
+            line = ("make", f"PYTHON={sys.executable}", "on-this-python", slip)
+            said = printed(*line, code=2)
+            assert f"did you mean {meant}=" in said
+            assert "is needed" not in said
+    tasks("--dry-run", "lint", "INTERLEAVINGS=3", "KILL_ROUNDS=2", "NO_INSTALL=1")
+
+
 def test_an_old_python_is_told_so() -> None:
     """Whatever Python there is reads the file as far as the line that says which is needed."""
     for path in (ROOT / "tasks.py", TEMPLATE / "tasks.py"):

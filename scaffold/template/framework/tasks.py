@@ -89,7 +89,10 @@ def package() -> None:
 def upgrade() -> None:
     installed.python()
     if not (Path(t["FROM"]) / "scaffold" / "__main__.py").is_file() or not t["FROM"]:
-        raise TaskError("upgrade: name a checkout of the framework's repository: make upgrade FROM=../its-checkout")
+        found = f"{t['FROM']} is none" if t["FROM"] else "none is named"
+        raise TaskError(
+            f"upgrade: FROM has to be a checkout of the framework, and {found}: make upgrade FROM=../its-checkout"
+        )
     more = {"PYTHONPATH": t["FROM"], "PYTHONDONTWRITEBYTECODE": "1"}
     force = ["--force"] if t["FORCE"] else []
     t.become(t.python, "-P", "-m", "scaffold", "upgrade", ".", *force, more=more)

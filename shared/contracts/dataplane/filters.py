@@ -67,8 +67,10 @@ def parse_filter(text: str) -> Selection:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            start = position + len(text[position:]) - len(text[position:].lstrip())
-            raise _invalid("this cannot be read; texts stand in single quotes", start + 1)
+            # The parser refuses it: it knows what would be possible there.
+            rest = text[position:].lstrip()
+            tokens.append(_Token("unreadable", rest, len(text) - len(rest) + 1))
+            break
         kind = match.lastgroup or ""
         tokens.append(_Token(kind, match[kind], match.start(kind) + (1 if kind != "text" else 0)))
         position = match.end()
@@ -223,7 +225,8 @@ class _Parser:
 
     def _text(self) -> str:
         if self._here.kind != "text":
-            self._refuse("write a value in single quotes")
+            is_open = self._here.kind == "unreadable" and self._here.text.startswith("'")
+            self._refuse("close the value with a single quote" if is_open else "write a value in single quotes")
         self._next += 1
         return self._tokens[self._next - 1].text.replace("''", "'")
 
