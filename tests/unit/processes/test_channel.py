@@ -28,7 +28,6 @@ def processes(lasting_world: World, tmp_path: Path) -> Processes:
     return Processes(lasting_world, tmp_path)
 
 
-
 async def test_context(processes: Processes) -> None:
     """It has what a context in a thread has; of the settings all but how the store is reached."""
     secret = {"OPERATIONS_STORAGE": "AccountKey=secret", "MAX_WAIT_SECONDS": "7", "WEBSITE_HOSTNAME": "a.example"}
