@@ -1,5 +1,6 @@
 """Fixtures for the whole suite, and the order of its files."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rank = LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
         places.setdefault(item.path, (rank, number))
     items.sort(key=lambda item: places[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """No collection of garbage looks through the thousands of tests again."""
+    gc.collect()
+    gc.freeze()

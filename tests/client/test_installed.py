@@ -246,17 +246,19 @@ def test_users_are_typed(installed: Installed, tmp_path: Path) -> None:
     """pyright in its strict mode finds nothing in a program that uses the installed package; and it does look. The type
     of a result is the one that was named, and Any where none was, from every client. A callback that would have to be
     awaited is refused, because nobody awaits it."""
-    path = tmp_path / "user.py"
-    found: list[list[str]] = []
     awaited = USER.replace("timeout=60, on_progress=show", "timeout=60, on_progress=later").replace(
         "\n\nwith DataPlaneClient", "\n\nasync def later(snapshot: Snapshot) -> None: ...\n\n\nwith DataPlaneClient", 1
     )
-    for text in (USER, USER.replace("title: str = operation", "title: int = operation"), awaited):
-        path.write_text(text)
-        line = [sys.executable, "-m", "pyright", "--pythonpath", str(installed.python), "--outputjson", str(path)]
-        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
-        found.append([part["rule"] for part in json.loads(done.stdout)["generalDiagnostics"]])
-    assert found == [[], ["reportAssignmentType"], ["reportArgumentType"]]
+    mistyped = USER.replace("title: str = operation", "title: int = operation")
+    texts = {"right.py": USER, "mistyped.py": mistyped, "awaited.py": awaited}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    line = [sys.executable, "-m", "pyright", "--pythonpath", str(installed.python), "--outputjson", *texts]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    report = json.loads(done.stdout)
+    assert report["summary"]["filesAnalyzed"] == len(texts)
+    found = [(Path(part["file"]).name, part["rule"]) for part in report["generalDiagnostics"]]
+    assert sorted(found) == [("awaited.py", "reportArgumentType"), ("mistyped.py", "reportAssignmentType")]
 
 
 def test_public_names() -> None:

@@ -122,7 +122,7 @@ def test_the_app_does_as_it_says(used: Used, version: str, tmp_path: Path) -> No
     """
     count = used.describe(version, tmp_path / "described.json")
     phases = "examples,coverage,fuzzing,stateful" if version == "3.1" else "examples,coverage"
-    line = ["--url", used.host.url, "--phases", phases, "--max-examples", "20"]
+    line = ["--url", used.host.url, "--phases", phases, "--max-examples", "10"]
     before = {each: used.host.log.count(each) for each in REACHED}
     done = schemathesis("described.json", *line, folder=tmp_path)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -498,11 +498,12 @@ class Watching(SilentAttempt):
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read from /proc")
-async def test_a_hundred_thousand(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
-    """100,000 books are loaded, and read in order, in memory that does not grow with their number."""
+async def test_bounded_memory(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Books are loaded, and read in order, in memory that does not grow with their number."""
+    books = 50_000
 
     async def stream() -> AsyncIterator[bytes]:
-        for piece in large(100_000):
+        for piece in large(books):
             yield piece
 
     file_id = await uploaded(storage, None)
@@ -511,7 +512,7 @@ async def test_a_hundred_thousand(storage: Storage, capsys: pytest.CaptureFixtur
     watch, began = Watching(), time.monotonic()
     result = await load(storage, file_id, attempt_state=watch)
     took = time.monotonic() - began
-    assert (result.record_count, result.book_count) == (100_000, 100_000)
+    assert (result.record_count, result.book_count) == (books, books)
     last, count = "", 0
     async for page in BookStore(storage).scan():
         watch.report(None)
@@ -519,9 +520,9 @@ async def test_a_hundred_thousand(storage: Storage, capsys: pytest.CaptureFixtur
         assert ids == sorted(ids)
         assert not ids or ids[0] > last
         last, count = ids[-1] if ids else last, count + len(ids)
-    assert count == 100_000
+    assert count == books
     with capsys.disabled():
         grown = f"{watch.most - watch.before:.0f} MB more at most"
-        print(f"\n100,000 books, {info.size / 2**20:.1f} MB of CSV: {took:.1f} s, {grown}")
+        print(f"\n{books:,} books, {info.size / 2**20:.1f} MB of CSV: {took:.1f} s, {grown}")
     # One book takes 1 to 2 KB as rows or models: all of them together would be far above this.
-    assert watch.most - watch.before < 64
+    assert watch.most - watch.before < 40

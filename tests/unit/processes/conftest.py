@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from pydantic_core import from_json
 
 from shared.actions.registry import discover
@@ -63,4 +64,13 @@ async def processes(tmp_path: Path) -> AsyncIterator[Processes]:
     async with sqlite(tmp_path / "store") as storage:
         world = World(FaultyStorage(storage, Faults()), *discover(computing).actions.values())
         yield Processes(world, tmp_path)
+        await world.processes.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lasting_world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One world for a file: its processes are used again, as an app's are. Its tests share its event loop."""
+    async with sqlite(tmp_path_factory.mktemp("store")) as storage:
+        world = World(FaultyStorage(storage, Faults()), *discover(computing).actions.values())
+        yield world
         await world.processes.aclose()

@@ -19,6 +19,14 @@ from tests.unit.runner.handlers import error_code
 
 __all__ = ["no_garbage_of_others"]
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def processes(lasting_world: World, tmp_path: Path) -> Processes:
+    """Processes of earlier tests run the handlers of later ones."""
+    return Processes(lasting_world, tmp_path)
+
 
 async def test_context(processes: Processes) -> None:
     """It has what a context in a thread has; of the settings all but how the store is reached."""
@@ -49,6 +57,7 @@ async def test_progress(processes: Processes) -> None:
 async def test_lines(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
     """Log lines and both streams arrive under the operation, each with its level, long ones in pieces."""
     caplog.set_level("INFO")
+    await processes.world.processes.aclose()  # a process is told at its start which levels are logged
     ended = await processes.run("numbers:talks", "writes_lines")
     about = f"operation_id={ended.id} action=numbers:talks attempt=1: "
     lines = {record.getMessage(): record for record in caplog.records}
@@ -156,6 +165,7 @@ async def test_the_store_itself_is_not_there(processes: Processes, does: str) ->
 @pytest.mark.parametrize("size", [0, 10, 3_000_000])
 async def test_blobs_by_name(processes: Processes, action: str, size: int) -> None:
     """They are read and written whole, in a process as in a thread."""
+    await processes.world.storage.container("things").delete("a/b")
     ended = await processes.run(action, "uses_blobs", size)
     assert ended.outcome is not None
     assert ended.outcome.body is not None
@@ -178,6 +188,8 @@ async def test_blobs_that_are_too_large(processes: Processes, action: str) -> No
 async def test_what_the_store_raises(processes: Processes) -> None:
     """It is raised in the handler by its type, and so the attempt has failed."""
     world = processes.world
+    await world.storage.container("things").delete("a/b")
+    world.faults.puts.clear()
     started = await processes.start("numbers:talks", "uses_blobs", 10)
     put = world.faults.puts
     world.faults.at, world.faults.fault = world.faults.writes + 2, "down"  # the claim is one more
@@ -222,6 +234,7 @@ async def test_spans(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_what_it_imports(processes: Processes) -> None:
     """The app's actions, and neither the function app nor an SDK of Azure."""
+    await processes.world.processes.aclose()  # no handler has run in the next one
     modules: list[str] = await processes.result("names_its_modules")
     assert "tests.support.computing.numbers" in modules
     heavy = {"azure", "function_app", "blueprints", "opentelemetry", "aiohttp", "sqlite3"}

@@ -1,5 +1,6 @@
 """How handlers in processes end, and what their ends make of the operation: as in a thread, and by dying."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,14 @@ from shared.model.operation import Status
 from tests.support.parts import World
 from tests.unit.processes.conftest import Processes
 from tests.unit.runner.handlers import error_code
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def processes(lasting_world: World, tmp_path: Path) -> Processes:
+    """Processes of earlier tests run the handlers of later ones."""
+    return Processes(lasting_world, tmp_path)
 
 
 async def test_result(processes: Processes) -> None:
@@ -92,6 +101,7 @@ async def test_what_must_not_run_twice_has_failed(processes: Processes) -> None:
 async def test_traces_of_a_crash(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
     """The log has where the interpreter was when the process crashed, beside the operation."""
     caplog.set_level("INFO")
+    await processes.world.processes.aclose()  # a process is told at its start which levels are logged
     failed = await processes.run("numbers:ends", "segfaults")
     lines = [each.getMessage() for each in caplog.records if each.__dict__.get("event") == "handler_output"]
     assert any("Segmentation fault" in line and f"operation_id={failed.id}" in line for line in lines)
@@ -159,5 +169,6 @@ async def test_an_action_that_the_process_does_not_know(processes: Processes, ca
         failed = await processes.run("numbers:other", "returns")
     finally:
         declared.name = declared_name
+        del world.actions["numbers:other"]
     assert (failed.last_error and failed.last_error.code) == "ActionError"
     assert "the process does not know numbers:other" in caplog.text
