@@ -126,12 +126,12 @@ async def test_small_calls_cross_to_no_thread(tmp_path: Path, readers: list[str]
     async with opened(tmp_path) as (table, calls):
         await asyncio.gather(*(table.write("p", [Insert(f"k{n}", {}), Insert(f"l{n}", {})]) for n in range(20)))
         assert calls.made == 1
-        assert await table.read("p", "k1") is await table.read("p", "k1")
+        assert await table.read("p", "k1") == await table.read("p", "k1")
         assert calls.made == 1
         await table.page("p", lower="k", upper="l")
         assert calls.made == 2
     async with opened(tmp_path) as (table, calls):
-        assert await table.read("p", "k1") is await table.read("p", "k1")
+        assert await table.read("p", "k1") == await table.read("p", "k1")
         assert calls.made == 1
     assert readers == ["MainThread"]
 
