@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -248,6 +249,10 @@ def stored_in_account(connection: str) -> tuple[set[tuple[str, ...]], list[str]]
     return rows, blobs
 
 
+ONE_LOOP = Lock()
+"""The Durable SDK has one HTTP session a process, and that belongs to one event loop."""
+
+
 def what_is_deleted_is_gone(folder: Path, store: str) -> None:
     """Two hosts die with everything under way, and all is deleted by the API.
 
@@ -275,7 +280,8 @@ def what_is_deleted_is_gone(folder: Path, store: str) -> None:
             "workorders",
         }
         assert {name for name, *_ in before} >= tables
-        asyncio.run(delete_everything(environment or {"OPERATIONS_STORE": "sqlite", "DATA_DIR": str(data)}))
+        with ONE_LOOP:
+            asyncio.run(delete_everything(environment or {"OPERATIONS_STORE": "sqlite", "DATA_DIR": str(data)}))
         rows, others = stored_in_account(connection) if connection else stored_in_folder(data)
     assert rows <= APP_ROWS, sorted(rows - APP_ROWS)
     assert others == []
