@@ -22,8 +22,7 @@ from tests.support.scenarios import Outcomes, Scenario, connected, on, outlastin
 
 pytestmark = pytest.mark.timeout(300)
 
-SLICES = {"sqlite": 8, "azurite": 3}
-"""On SQLite more deaths than an action may have losses by default."""
+SLICES = {"sqlite": 20, "azurite": 3}
 NAMESPACE = "kills"
 
 
