@@ -39,7 +39,6 @@ class Seen:
     """By operation: what was promised to a caller or to a handler, and has to stay so."""
 
     started: dict[str, Operation] = field(default_factory=dict[str, Operation])
-    canceled: set[str] = field(default_factory=set[str])
     saved: dict[str, int] = field(default_factory=dict[str, int])
     """The last checkpoint that was said to be stored."""
     steps: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
@@ -137,7 +136,6 @@ class Callers:
     async def cancel(self, process: Process, id: str) -> None:
         with suppress(RequestError):
             await process.world.service.cancel("", id)
-            self.seen.canceled.add(id)
 
     def something(self) -> None:
         """What one of them does next."""
