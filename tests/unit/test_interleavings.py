@@ -129,9 +129,10 @@ class Callers:
             found = await process.world.service.get("", id, HubOf(process, self.schedule.hub))
             if found.status.is_terminal:
                 outcome = found.outcome and found.outcome.body and found.outcome.body.text
-                assert self.seen.ended.setdefault(id, (found.status, outcome)) == (found.status, outcome)
-            else:
-                assert id not in self.seen.ended, "what has ended goes on"
+                if self.seen.ended.setdefault(id, (found.status, outcome)) != (found.status, outcome):
+                    self.seen.broken.append(f"{id} has ended twice")
+            elif id in self.seen.ended:
+                self.seen.broken.append(f"{id} has ended, and goes on")
 
     async def cancel(self, process: Process, id: str) -> None:
         with suppress(RequestError):
