@@ -161,6 +161,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
         yield Api(Application(registry, settings=settings(tmp_path), storage=storage))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", BODIES)
 async def test_bodies(api: Api, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     """As long a body as is taken, of each kind, on every route that takes one."""
