@@ -1,6 +1,7 @@
 """From the values of a package document to those of a book: which title, which date, what if there is none."""
 
 import re
+from calendar import monthrange
 
 from library.epub.book import Metadata, WarningCode, WarningLog
 from library.epub.errors import shown
@@ -44,10 +45,14 @@ def date_of(text: str) -> str | None:
     """`YYYY`, `YYYY-MM` or `YYYY-MM-DD` from a date in the wild; None if it names no year from 1000 to 2999.
 
     What precedes the time of day of an ISO 8601 date, with or without hyphens, or else the only year in the text
-    ("May 1998"). Some tools write the year 0101 for "unknown", which is none.
+    ("May 1998"). A day that its month does not have is left out. Some tools write the year 0101 for "unknown", which is
+    none.
     """
     if match := _ISO_DATE.match(text):
-        return "-".join(part for part in match.groups() if part)
+        parts = [part for part in match.groups() if part]
+        if len(parts) == len(("year", "month", "day")) and int(parts[2]) > monthrange(int(parts[0]), int(parts[1]))[1]:
+            del parts[2]
+        return "-".join(parts)
     years = set(_YEAR.findall(text))
     return years.pop() if len(years) == 1 else None
 

@@ -13,6 +13,8 @@ _DUBLIN_CORE = frozenset({"http://purl.org/dc/elements/1.1/", "http://purl.org/d
 _VALUES = frozenset({"title", "creator", "language", "identifier", "date", "publisher"})
 _MOST_IN_CHAIN = 8
 """Items of a chain of fallbacks."""
+_MOST_COVERS = 8
+"""Metas, and references of the guide, that name a cover."""
 _CONTROLS = dict.fromkeys(range(32), " ")
 
 
@@ -37,9 +39,9 @@ class Item:
 
 @dataclass(slots=True)
 class Package:
-    """`values`: by element name, in document order. `spine`: (idref, linear) pairs. `cover`: EPUB 2 meta, an item's id.
+    """`values`: by element name, in document order. `spine`: (idref, linear) pairs. `covers`: EPUB 2 metas, items' ids.
 
-    `cover_page`: href of the guide's reference to the cover (OPF 2.0.1 section 2.6), a document or an image.
+    `cover_pages`: hrefs of the guide's references to the cover (OPF 2.0.1 section 2.6), documents or images.
     `odd_namespace`: an element that matters is not in the namespace it should be in.
     """
 
@@ -47,8 +49,8 @@ class Package:
     values: dict[str, list[Value]] = field(default_factory=dict[str, list[Value]])
     items: dict[str, Item] = field(default_factory=dict[str, Item])
     spine: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
-    cover: str | None = None
-    cover_page: str | None = None
+    covers: list[str] = field(default_factory=list[str])
+    cover_pages: list[str] = field(default_factory=list[str])
     odd_namespace: bool = False
 
     def with_fallbacks(self, item: Item) -> Iterator[Item]:
@@ -144,8 +146,8 @@ class _PackageReader(MarkupReader):
             self._id = attributes.get("id")
             events = (attributes.get(key) for key in (f"{{{_OPF}}}event", "opf:event", "event"))
             self._event = next(filter(None, events), None)
-        elif name == "meta" and attributes.get("name", "").strip().lower() == "cover" and not self.package.cover:
-            self.package.cover = attributes.get("content", "").strip() or None
+        elif name == "meta" and attributes.get("name", "").strip().lower() == "cover":
+            _remember(self.package.covers, attributes.get("content"))
 
     def _keep(self, name: str) -> None:
         text = " ".join("".join(self._text).translate(_CONTROLS).split())[: self._limits.max_value_chars]
@@ -159,7 +161,7 @@ class _PackageReader(MarkupReader):
         item = Item(
             href=attributes.get("href", ""),
             media_type=attributes.get("media-type", "").partition(";")[0].strip().lower(),
-            properties=frozenset(attributes.get("properties", "").split()),
+            properties=frozenset(attributes.get("properties", "").lower().split()),
             fallback=attributes.get("fallback"),
         )
         self.package.items.setdefault(identifier, item)
@@ -168,12 +170,17 @@ class _PackageReader(MarkupReader):
 
     def _reference(self, attributes: Mapping[str, str]) -> None:
         kind = attributes.get("type", "").strip().lower()
-        if kind in {"cover", "other.ms-coverimage-standard"} and self.package.cover_page is None:
-            self.package.cover_page = attributes.get("href")
+        if "cover" in kind and "back" not in kind:
+            _remember(self.package.cover_pages, attributes.get("href"))
 
     def _check(self, namespace: str, expected: set[str] | frozenset[str]) -> None:
         if not self.as_html:
             self.package.odd_namespace = self.package.odd_namespace or namespace not in expected
+
+
+def _remember(covers: list[str], named: str | None) -> None:
+    if (text := (named or "").strip()) and len(covers) < _MOST_COVERS:
+        covers.append(text)
 
 
 def _too_many(what: str) -> EpubError:

@@ -272,7 +272,7 @@ def hostile_epubs() -> Iterator[BadEpub]:
     for label, path in (
         ("remote", "http://example.com/book.opf"),
         ("file", "file:///etc/passwd.opf"),
-        ("hides a separator", "OEBPS%2fbook.opf"),
+        ("hides a separator", "OEBPS%5cbook.opf"),
     ):
         container = CONTAINER.format(path=path).encode()
         yield BadEpub(f"rootfile {label}", make_epub(files={"META-INF/container.xml": container}), "unsafe-path")

@@ -21,9 +21,10 @@ from library.epub import (
 )
 from tests.support import epubs
 from tests.support.epubs import BadEpub, OddEpub, make_epub, package
+from tests.support.reported_epubs import reported_epubs
 
 BAD = [*epubs.broken_epubs(), *epubs.hostile_epubs()]
-ODD = list(epubs.deviating_epubs())
+ODD = [*epubs.deviating_epubs(), *reported_epubs()]
 
 
 def read(data: bytes, limits: EpubLimits | None = None) -> EpubBook:
