@@ -310,6 +310,12 @@ def test_what_is_refused(text: str, part: str) -> None:
         "cast(words, Edm.String) eq 'x'",
         "mood has 'sad'",
         "now() gt added",
+        "case(words gt 1:title,true:'x') eq 'x'",
+        "title in ['Dracula','Emma']",
+        'hassubset(creators,["A"])',
+        'cover eq {"size":1}',
+        "notes/$count($filter=weight gt 1) gt 0",
+        "geo.distance(title,geography'POINT(0 0)') lt 1",
     ],
 )
 def test_what_is_not_supported(text: str) -> None:
