@@ -216,7 +216,7 @@ def test_content_ids() -> None:
 
 
 def test_ids_of_another_change_set() -> None:
-    """In OData 4.0 an id is unique in its change set, and `$1` is the one of the same; each answer has its own id."""
+    """Each change set may begin its ids anew: `$1` is the one of the same, and each answer has the id that was sent."""
     again = patch("1"), patch("2", url="$1"), patch("3", url="/$1/x?$select=a"), patch("4", url="$10")
     batch = parse(parts(change_set(patch("1"), patch("10")), change_set(*again), change_set(patch("1"))))
     ids = [request.id for request in batch.requests]

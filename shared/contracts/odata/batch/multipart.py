@@ -121,8 +121,9 @@ class _Reading:
     def _tell_apart(self) -> None:
         """Gives each request of a change set another id where one before that change set has its id.
 
-        OData 4.0 has ids unique in their change set, and a reference leads to a request of the same one; since 4.01
-        they are unique in the batch (Protocol, section 11.7.7.1).
+        Ids are unique in a batch (Protocol, section 11.7.7.1). Microsoft's library asks that of a change set alone in
+        OData 4.0 (`ODataBatchWriter_DuplicateContentIDsNotAllowed`), so clients number each anew. A reference leads to
+        a request of the same change set.
         """
         first: dict[str, int | None] = {}
         renamed: dict[int, dict[str, str]] = {}
