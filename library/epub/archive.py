@@ -18,11 +18,12 @@ from library.epub.book import WarningCode, WarningLog
 from library.epub.entries import Entries
 from library.epub.errors import EpubError, EpubErrorCode, shown
 from library.epub.limits import EpubLimits
-from library.epub.local_headers import entries_by_headers
+from library.epub.local_headers import decoded_name, entries_by_headers
 
 _CHUNK = 64 * 1024
 _LOCAL_HEADER = struct.Struct("<4s22x2H")  # signature, length of name, length of extra; APPNOTE 6.3.10 section 4.3.7
 _HEADER_SIGNATURE = b"PK\3\4"
+_SOME = 8
 _FLAG_ENCRYPTED = 0x1
 _TAIL = 64 * 1024 + 1024  # the longest read of zipfile that is not the directory: end record and comment
 _END = struct.Struct("<4s16xH")  # signature of the end record, length of the comment; APPNOTE section 4.3.16
@@ -150,11 +151,10 @@ class Archive:
 
     def _unpacked(self, info: ZipInfo) -> Iterator[bytes]:
         """What an entry holds, checked against the directory. Its local header says only how long it is itself."""
-        self._file.seek(info.header_offset)
-        signature, name_length, extra_length = _LOCAL_HEADER.unpack(self._file.read(_LOCAL_HEADER.size))
-        if signature != _HEADER_SIGNATURE:
+        lengths = _local_header(self._file, info)
+        if lengths is None:
             raise BadZipFile("no local header")
-        self._file.seek(info.header_offset + _LOCAL_HEADER.size + name_length + extra_length)
+        self._file.seek(info.header_offset + _LOCAL_HEADER.size + sum(lengths))
         inflate = zlib.decompressobj(-zlib.MAX_WBITS) if info.compress_type == ZIP_DEFLATED else None
         left, size, crc, packed = info.compress_size, 0, 0, b""
         while (left or packed) and not (inflate and inflate.eof):
@@ -216,11 +216,32 @@ def _by_directory(file: _GuardedFile) -> _Listed:
     """What the directory lists; `BadZipFile` if that is damaged."""
     with _open_zip(file) as zip_file:
         entries = zip_file.infolist()
-        if entries:
-            file.seek(entries[0].header_offset)
-            if file.read(len(_HEADER_SIGNATURE)) != _HEADER_SIGNATURE:
-                raise BadZipFile("no local header where the directory has one")
+        # Some, since one may be damaged itself: downloads were seen whose first bytes are (readest, pull request 4321).
+        if entries and not any(_local_header(file, entry) for entry in entries[:_SOME]):
+            raise BadZipFile("no local header where the directory has one")
+        for entry in entries:
+            if "\0" in entry.orig_filename:
+                _take_local_name(file, entry)
         return _Listed(entries, zip_file.start_dir)
+
+
+def _local_header(file: _GuardedFile, entry: ZipInfo) -> tuple[int, int] | None:
+    """The lengths of the name and of what follows it in the header before an entry, where `file` is then; None if there
+    is no header."""
+    file.seek(entry.header_offset)
+    head = file.read(_LOCAL_HEADER.size)
+    if len(head) < _LOCAL_HEADER.size:
+        return None
+    signature, name_length, extra_length = _LOCAL_HEADER.unpack(head)
+    return (name_length, extra_length) if signature == _HEADER_SIGNATURE else None
+
+
+def _take_local_name(file: _GuardedFile, entry: ZipInfo) -> None:
+    """Shops have sold books whose directory has names that NULs fill up from the middle (Info-ZIP, support request 11);
+    the header before the entry has the whole name."""
+    lengths = _local_header(file, entry)
+    if lengths and (name := file.read(lengths[0])) and b"\0" not in name:
+        entry.flag_bits, entry.orig_filename = decoded_name(name, entry.flag_bits)
 
 
 def _by_headers(file: _GuardedFile, limits: EpubLimits) -> _Listed | None:

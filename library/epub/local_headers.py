@@ -56,7 +56,7 @@ def _entry(file: _File, at: int, header: tuple[bytes, *tuple[int, ...]]) -> tupl
             return None
         crc, packed, size, end = descriptor
     info = ZipInfo()
-    info.flag_bits, info.orig_filename = _named(name, flags)
+    info.flag_bits, info.orig_filename = decoded_name(name, flags)
     info.header_offset, info.compress_type, info.extra = at, method, extra
     info.CRC, info.compress_size, info.file_size = crc, packed, size
     return info, end
@@ -79,7 +79,7 @@ def _descriptor(file: _File, data_at: int) -> tuple[int, int, int, int] | None:
     return None
 
 
-def _named(name: bytes, flags: int) -> tuple[int, str]:
+def decoded_name(name: bytes, flags: int) -> tuple[int, str]:
     """The flags and the name, as `zipfile` has them: a name that is not the UTF-8 it is marked as is not marked."""
     if flags & _FLAG_UTF8:
         try:

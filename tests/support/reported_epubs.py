@@ -40,6 +40,9 @@ def _directories() -> Iterator[OddEpub]:
         ("with a name that is not UTF-8", make_epub(extra=[Entry(name=b"OEBPS/\xe9.txt", data=b"x")])),
     ):
         yield odd(f"directory {label}", data, "zip-directory")
+    yield odd("first bytes overwritten", b"\0" * 8 + sound[8:], "mimetype")
+    shortened = sound[:directory] + sound[directory:].replace(_C1.encode(), _C1.encode()[:9].ljust(len(_C1), b"\0"))
+    yield odd("directory with a name that NULs fill up", shortened)
     streamed = _streamed()
     cut = streamed[: streamed.index(b"PK\1\2")]
     yield odd("directory missing, sizes behind the files", cut, "zip-directory")

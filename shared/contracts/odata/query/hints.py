@@ -3,7 +3,7 @@ told."""
 
 import re
 
-_OLD_LITERAL = re.compile(r"(?:datetime|datetimeoffset|guid|time|binary)\Z", re.IGNORECASE)
+_OLD_LITERAL = re.compile(r"(?:date|datetime|datetimeoffset|guid|time|binary)\Z", re.IGNORECASE)
 _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]*(?![0-9:.]|Z|[ +-][0-9]{2}:)", re.IGNORECASE)
 _SUFFIXED = re.compile(r"[+-]?[0-9.]+[LMFD](?!\w)", re.IGNORECASE)
 
