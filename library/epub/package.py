@@ -146,7 +146,7 @@ class _PackageReader(MarkupReader):
             self._id = attributes.get("id")
             events = (attributes.get(key) for key in (f"{{{_OPF}}}event", "opf:event", "event"))
             self._event = next(filter(None, events), None)
-        elif name == "meta" and attributes.get("name", "").strip().lower() == "cover":
+        elif name == "meta" and "cover" in {attributes.get(key, "").strip().lower() for key in ("name", "property")}:
             _remember(self.package.covers, attributes.get("content"))
 
     def _keep(self, name: str) -> None:

@@ -167,8 +167,9 @@ def _cover_pages() -> Iterator[OddEpub]:
     yield odd("cover named: a page without an extension", make_epub(opf=package(manifest=marked), files=files))
     metas = '<meta name="cover" content="no"/><meta name="cover" content="x"/>'
     item = '<item id="x" href="a.jpg" media-type="image/jpeg"/>'
-    book = make_epub(opf=package(metadata=metas, manifest=item), files=files)
-    yield odd("cover named twice, first wrongly", book)
+    for label, names in (("twice, first wrongly", metas), ("by a property", '<meta property="cover" content="x"/>')):
+        book = make_epub(opf=package(metadata=names, manifest=item), files=files)
+        yield odd(f"cover named {label}", book)
     for kind, first in (("coverpage", "no.xhtml"), ("other.cover", "no.jpg"), ("cover", "")):
         guide = (
             f'</spine><guide><reference type="cover" href="{first}"/><reference type="{kind}" href="a.jpg"/></guide>'
