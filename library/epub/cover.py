@@ -25,7 +25,9 @@ _SIGNATURES = (
 )
 _TYPES = {"image/webp", *(media_type for _, media_type in _SIGNATURES)}
 _PAGES = (".xhtml", ".xht", ".html", ".htm", ".xml", ".svg")
-_WORDS = {"cover", "coverimage", "coverimg", "coverpage", "frontcover", "bookcover"}
+_WORDS = {"cover", "coverimage", "coverimagestandard", "coverimg", "coverpage", "frontcover", "bookcover"}
+_PROPERTIES = {"cover-image", "coverimage"}
+"""The second is what kindlegen asked for."""
 _MAX_PAGE_BYTES = 64 * 1024
 """A page that is nothing but the cover."""
 _UNSHOWN = {"head", "title", "desc", "style", "script"}
@@ -75,7 +77,7 @@ def _named_covers(book: OpenBook) -> Iterator[_Named]:
     item and its fallbacks the first that can be shown counts.
     """
     package, log = book.package, book.archive.log
-    items = [item for item in package.items.values() if "cover-image" in item.properties]
+    items = [item for item in package.items.values() if not _PROPERTIES.isdisjoint(item.properties)]
     items += [package.items[key] for key in package.covers if key in package.items]
     for item in dict.fromkeys(items):
         shown_as = next((each for each in package.with_fallbacks(item) if each.media_type in _TYPES), item)

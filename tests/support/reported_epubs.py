@@ -148,6 +148,7 @@ def _covers() -> Iterator[OddEpub]:
         ("img1", "Cover_1.jpeg"),
         ("my-cover-image", "a.jpg"),
         ("cover.jpg", "a.jpg"),
+        ("coverimagestandard", "a.jpg"),
         ("img1", "FrontCover.jpg"),
     ):
         item = f'<item id="{item_id}" href="{href}" media-type="image/jpg"/>'
@@ -165,6 +166,8 @@ def _cover_pages() -> Iterator[OddEpub]:
     files = {"OEBPS/a.jpg": JPEG, "OEBPS/p": chapter('<img src="data:image/png;base64,AA"/><img src="a.jpg" alt=""/>')}
     marked = '<item id="p" href="p" media-type="application/xhtml+xml" properties="Cover-Image"/>'
     yield odd("cover named: a page without an extension", make_epub(opf=package(manifest=marked), files=files))
+    kindle = '<item id="x" href="a.jpg" media-type="image/jpeg" properties="coverimage"/>'
+    yield odd("cover named by kindlegen's property", make_epub(opf=package(manifest=kindle), files=files))
     metas = '<meta name="cover" content="no"/><meta name="cover" content="x"/>'
     item = '<item id="x" href="a.jpg" media-type="image/jpeg"/>'
     for label, names in (("twice, first wrongly", metas), ("by a property", '<meta property="cover" content="x"/>')):
