@@ -79,7 +79,8 @@ def _named_covers(book: OpenBook) -> Iterator[_Named]:
     package, log = book.package, book.archive.log
     items = [item for item in package.items.values() if not _PROPERTIES.isdisjoint(item.properties)]
     items += [package.items[key] for key in package.covers if key in package.items]
-    for item in dict.fromkeys(items):
+    tried = dict.fromkeys(items)
+    for item in tried:
         shown_as = next((each for each in package.with_fallbacks(item) if each.media_type in _TYPES), item)
         if name := entry_of(book, shown_as):
             yield _Named(name, shown_as.media_type)
@@ -93,7 +94,7 @@ def _named_covers(book: OpenBook) -> Iterator[_Named]:
         if name := _located(book, book.base, page):
             yield _Named(name, "")
     for item in _called_cover(package):
-        if item not in items and (name := entry_of(book, item)):
+        if item not in tried and (name := entry_of(book, item)):
             log.add(WarningCode.COVER, f"The cover {shown(item.href)} is told by its name alone.")
             yield _Named(name, item.media_type)
 

@@ -14,6 +14,8 @@ _DESCRIPTOR_SIGNATURE = b"PK\7\x08"
 _FLAG_DESCRIPTOR = 0x8
 _FLAG_UTF8 = 0x800
 _CHUNK = 64 * 1024
+_MOST_MISSES = 1000
+"""Signatures in the data of one entry that are no descriptor's. Packed data has one in four thousand million bytes."""
 
 
 class _File(Protocol):
@@ -65,7 +67,7 @@ def _entry(file: _File, at: int, header: tuple[bytes, *tuple[int, ...]]) -> tupl
 def _descriptor(file: _File, data_at: int) -> tuple[int, int, int, int] | None:
     """Checksum, packed size and size by the next descriptor that is where it says, and where it ends."""
     file.seek(data_at)
-    at, window = data_at, b""
+    at, window, left = data_at, b"", _MOST_MISSES
     while chunk := file.read(_CHUNK):
         window += chunk
         position = window.find(_DESCRIPTOR_SIGNATURE)
@@ -73,6 +75,9 @@ def _descriptor(file: _File, data_at: int) -> tuple[int, int, int, int] | None:
             _, crc, packed, size = _DESCRIPTOR.unpack_from(window, position)
             if packed == at + position - data_at:
                 return crc, packed, size, data_at + packed + _DESCRIPTOR.size
+            left -= 1
+            if not left:
+                return None
             position = window.find(_DESCRIPTOR_SIGNATURE, position + 1)
         kept = min(len(window), _DESCRIPTOR.size - 1)
         at, window = at + len(window) - kept, window[len(window) - kept :]
