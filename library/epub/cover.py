@@ -78,7 +78,8 @@ def _named_covers(book: OpenBook) -> Iterator[_Named]:
     """
     package, log = book.package, book.archive.log
     items = [item for item in package.items.values() if not _PROPERTIES.isdisjoint(item.properties)]
-    items += [package.items[key] for key in package.covers if key in package.items]
+    for key in package.covers:
+        items += sorted(package.by_id(key)[:_TRIED], key=lambda item: not item.media_type.startswith("image/"))
     tried = dict.fromkeys(items)
     for item in tried:
         shown_as = next((each for each in package.with_fallbacks(item) if each.media_type in _TYPES), item)

@@ -20,12 +20,14 @@ def describe(package: Package, log: WarningLog) -> Metadata:
     """What the package says of the book, with a warning for each required value that it does not say.
 
     Required: title, language, identifier (EPUB 3.3 section 5.5.3). The title falls back to the first identifier,
-    then to "Untitled". Of several titles the first in the document is the main one (section 5.5.3.2).
+    then to "Untitled". Of several titles the first in the document is the main one (section 5.5.3.2), unless the book
+    calls another one that (appendix D.3.11, title-type), as calibre and Readium have it.
     """
     if package.odd_namespace:
         log.add(WarningCode.PACKAGE_NAMESPACE, "The package document does not use the namespaces of OPF.")
     identifiers = _identifiers(package, log)
-    titles = _texts(package, "title")
+    by_rank = sorted(package.values.get("title", []), key=lambda title: title.id not in package.main_titles)
+    titles = tuple(title.text for title in by_rank)
     if not titles:
         log.add(WarningCode.METADATA, "The book has no title; its identifier stands in for it.")
     languages = _texts(package, "language")

@@ -19,6 +19,8 @@ _DOCUMENTS = frozenset(
         "text/xml",
     }
 )
+_MOST_OF_AN_ID = 8
+"""Items of one id of which the first document is read."""
 _DOCUMENT_NAMES = (".xhtml", ".xhtm", ".xht", ".html", ".htm", ".shtml", ".xml")
 
 
@@ -99,14 +101,16 @@ def nothing_readable() -> EpubError:
 
 def _document(book: OpenBook, idref: str) -> Item | None:
     log = book.archive.log
-    item = book.package.items.get(idref)
-    if item is None:
+    items = book.package.by_id(idref)
+    if not items:
         log.add(WarningCode.SPINE_ITEM, f"The spine lists {shown(idref)}, which the manifest does not.")
         return None
-    document = _readable(book.package, item)
-    if document is None:
-        log.add(WarningCode.SPINE_ITEM, f"The spine item {shown(item.href)} is no text document and was left out.")
-    return document
+    if len(items) > 1:
+        log.add(WarningCode.SPINE_ITEM, f"The manifest lists several files as {shown(idref)}.")
+    documents = [found for found in (_readable(book.package, item) for item in items[:_MOST_OF_AN_ID]) if found]
+    if not documents:
+        log.add(WarningCode.SPINE_ITEM, f"The spine item {shown(items[0].href)} is no text document and was left out.")
+    return documents[0] if documents else None
 
 
 def _readable(package: Package, item: Item) -> Item | None:

@@ -69,7 +69,7 @@ def _streamed() -> bytes:
     with ZipFile(stream, "w", ZIP_DEFLATED) as archive:
         for name, data in plain_entries():
             archive.writestr(ZipInfo(name), data)
-        archive.writestr(ZipInfo("OEBPS/lure.bin"), b"PK\7\x08" * 30_000)
+        archive.writestr(ZipInfo("OEBPS/lure.bin"), b"PK\7\x08" * 500)
     return stream.getvalue()
 
 
@@ -138,6 +138,9 @@ def _spines() -> Iterator[OddEpub]:
     ):
         opf = package(documents=(name,)).replace(b"application/xhtml+xml", kind.encode())
         yield odd(f"{name} as {kind}", make_epub(opf=opf, files={_C1: None, f"OEBPS/{name}": _TEXT}))
+    twice = sound.replace("<manifest>", '<manifest><item id="i0" href="cover.jpg" media-type="image/jpeg"/>')
+    files = {"OEBPS/n.xhtml": b"", "OEBPS/cover.jpg": JPEG}
+    yield odd("a picture with the id of a chapter", make_epub(opf=twice.encode(), files=files), "spine-item", "cover")
     zipped = zlib.compress(_TEXT, wbits=31)
     yield odd("a gzip file as a chapter", make_epub(("one two three", zipped)), "empty-chapter")
 
@@ -154,6 +157,11 @@ def _covers() -> Iterator[OddEpub]:
         item = f'<item id="{item_id}" href="{href}" media-type="image/jpg"/>'
         book = make_epub(opf=package(manifest=item), files={f"OEBPS/{href}": JPEG})
         yield odd(f"cover named {item_id}, {href}", book, "cover")
+    both = (
+        '<item id="x" href="p" media-type="application/xhtml+xml"/><item id="x" href="a.jpg" media-type="image/jpeg"/>'
+    )
+    named = package(manifest=both, metadata='<meta name="cover" content="x"/>')
+    yield odd("cover named by an id of two", make_epub(opf=named, files={"OEBPS/a.jpg": JPEG, "OEBPS/p": _TEXT}))
     for item_id, href in (("img1", "discover.jpg"), ("back-cover", "a.jpg"), ("coverage", "recovered.jpg")):
         item = f'<item id="{item_id}" href="{href}" media-type="image/jpeg"/>'
         yield odd(

@@ -169,6 +169,28 @@ def test_title_fallbacks() -> None:
     assert read(make_epub(title=None, identifier=None)).title == "Untitled"
 
 
+@pytest.mark.parametrize(
+    ("kinds", "title"),
+    [
+        (("subtitle", "main"), "Two"),
+        (("collection", " Main\n"), "Two"),
+        (("main", "subtitle"), "One"),
+        (("main", "main"), "One"),
+        (("subtitle", "edition"), "One"),
+        ((None, "main"), "Two"),
+        ((None, None), "One"),
+    ],
+)
+def test_main_title(kinds: tuple[str | None, str | None], title: str) -> None:
+    """The first title is the main one, unless the book calls another one that; its kind is no title."""
+    metas = "".join(
+        f'<meta refines="#t{number}" property="title-type">{kind}</meta>' for number, kind in enumerate(kinds) if kind
+    )
+    titles = f'<dc:title id="t0">One</dc:title>{metas}<dc:title id="t1">Two</dc:title>'
+    book = read(make_epub(opf=package(title=None, metadata=titles)))
+    assert (book.title, book.warnings) == (title, ())
+
+
 def test_unique_identifier_first() -> None:
     """The identifier that the package names as unique comes first, whatever the order; none is listed twice."""
     more = "<dc:identifier>b</dc:identifier><dc:identifier>urn:x</dc:identifier><dc:identifier>b</dc:identifier>"
