@@ -167,11 +167,11 @@ class _Reader:
     def _add_record(self, cells: list[str], line: int) -> bool:
         if not any(cell.strip() for cell in cells):
             return self._pass_over(line)
-        names = [folded(cell) for cell in cells]
         if self._columns is None:
-            self._columns, self._names = _header(cells, line), names
+            self._columns, self._names = _header(cells, line), [folded(cell) for cell in cells]
             return False
-        if names == self._names:
+        # One cell tells of nearly all lines.
+        if folded(cells[0]) == self._names[0] and [folded(cell) for cell in cells] == self._names:
             return self._pass_over(line)
         self._records += 1
         if self._records > self._max_records:
