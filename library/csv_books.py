@@ -14,7 +14,7 @@ in many countries; a line `sep=;` in front may say so. Columns come in any order
 say of a book's EPUB (chapters, sizeBytes, sha256) is passed over; any other column is refused, so that a misspelled
 name does not lose its values. An empty cell is no value. Where an id comes twice the later line wins. A line ends with
 CRLF, LF or CR. Lines, and columns at the end, without anything in their cells are passed over: Excel leaves them where
-cells were cleared.
+cells were cleared. So is the line of names, and a byte order mark, where files were joined.
 """
 
 import asyncio
@@ -36,7 +36,10 @@ _LISTS = ("creators", "identifiers")
 _DERIVED = ("chapters", "sizeBytes", "sha256")
 MAX_RECORD_CHARS = 64 * 1024
 MAX_RECORDS = 1_000_000
-_NUMBER = re.compile(r"([0-9]{1,12})(?:\.0{1,6})?")
+_NUMBER = re.compile(r"([0-9]{1,12})(?:[.,](?:0{1,2}|0{4,6}))?")
+"""1.000 is a thousand in half of the world, and one in the other."""
+_TIMED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ][0-9:.]+(?:Z|[+-][0-9:]+)?|([0-9]{4})\.0{1,2}")
+"""A date as databases write it, and a year as data frames do: they know no dates and no whole numbers alone."""
 _BLANK = ",; \t\r\n\0\x1a\ufeff"
 """What says nothing: marks of UTF-8 from files that were joined, and what DOS ends a file with, among them."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -98,6 +101,7 @@ class _Reader:
         self._open_chars = 0
         self._bytes = self._records = self._blank = 0
         self._columns: tuple[str, ...] | None = None
+        self._names: list[str] = []  # as the line of names has them
         self._separator = ""  # until the line of names, or a line in front of it, tells
         self._books: list[Book] = []
 
@@ -140,6 +144,8 @@ class _Reader:
             return False
         first = self._first_line
         self._lines += 1
+        if not self._open:
+            text = text.lstrip("\ufeff")
         self._open.append(text)
         self._open_chars += len(text)
         _check_length(self._open_chars, first)
@@ -162,8 +168,11 @@ class _Reader:
         if not any(cell.strip() for cell in cells):
             return self._pass_over(line)
         if self._columns is None:
-            self._columns = _header(cells, line)
+            self._columns, self._names = _header(cells, line), [folded(cell) for cell in cells]
             return False
+        # One cell tells of nearly all lines.
+        if folded(cells[0]) == self._names[0] and [folded(cell) for cell in cells] == self._names:
+            return self._pass_over(line)
         self._records += 1
         if self._records > self._max_records:
             raise invalid(line, f"a file holds at most {self._max_records} books")
@@ -224,6 +233,8 @@ def _book(columns: tuple[str, ...], cells: list[str], line: int, neutralized: bo
         if number is None:
             raise invalid(line, "'words' is no number of at most 12 digits")
         values["words"] = number[1]
+    if match := _TIMED.fullmatch(str(values.get("published"))):
+        values["published"] = match[1] or match[2]
     try:
         return Book.model_validate(values, by_name=True)
     except ValidationError as error:

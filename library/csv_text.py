@@ -14,7 +14,7 @@ from shared.actions import ActionFailed
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _NAMED = re.compile(r'\ufeff*"?sep=(.)"?[,;\t]*[\r\n]*', re.IGNORECASE)
-_WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
+_WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0", b"\x1f\x8b\x08")
 _HEAD = len(_WORKBOOKS[0])
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 

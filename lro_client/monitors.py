@@ -125,7 +125,7 @@ def followed(track: Track, base: str, found: str) -> str:
 
 def unreadable(answer: Answer, what: str) -> UnexpectedAnswer | ServiceUnreachable:
     code = answer.status_code
-    if 300 <= code < 400:
+    if 300 <= code < 400 and code != 304:
         return UnexpectedAnswer(f"{what} answered {code}: redirects are not followed.", answer=answer)
     if code in (404, 410):
         return MonitorGone(f"{what} answered {code}: there is no such operation, or it has expired.", answer=answer)

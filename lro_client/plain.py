@@ -12,17 +12,17 @@ _LONGEST = 64 * 1024
 """Characters of a body that are looked at."""
 _HEAD = 1000
 """Those in which a page says that it is one."""
-_ELEMENT = r"<(?:\w{{1,20}}:)?{0}(?:\s[^<>]{{0,200}})?>\s*([^<>]{{1,2000}})"
-_CODE = re.compile(_ELEMENT.format("(?:error)?code"), re.IGNORECASE)
-_MESSAGE = re.compile(_ELEMENT.format("(?:message|errormessage)"), re.IGNORECASE)
-_HEADINGS = (re.compile(_ELEMENT.format("title"), re.IGNORECASE), re.compile(_ELEMENT.format("h1"), re.IGNORECASE))
+_ELEMENT = r"<(?:\w{{1,20}}:)?{0}(?:\s[^<>]{{0,200}})?>\s*(?:<!\[CDATA\[)?([^<>]{{1,2000}})"
+_CODE = re.compile(_ELEMENT.format("(?:error|fault)?code"), re.IGNORECASE)
+_MESSAGE = re.compile(_ELEMENT.format("(?:message|errormessage|faultstring)"), re.IGNORECASE)
+_HEADINGS = [re.compile(_ELEMENT.format(each), re.IGNORECASE) for each in ("title", "h1", "h2")]
 _CHALLENGE = re.compile(r'\b(error|error_description)\s*=\s*"((?:[^"\\]|\\.){1,2000})"', re.IGNORECASE)
 
 
 def plain_reason(answer: Answer) -> tuple[str | None, str | None]:
     """The code and the text of an error answer whose body is no JSON.
 
-    XML has both in elements of its own (Azure Storage, "Status and error codes"; OData Atom). Of a page its title
+    XML has both in elements of its own (Azure Storage, "Status and error codes"; OData Atom; SOAP). Of a page its title
     counts: `code` is any piece of code there. Text is the reason itself. Where the body says nothing,
     `WWW-Authenticate` may (RFC 6750, section 3).
     """
@@ -35,7 +35,7 @@ def plain_reason(answer: Answer) -> tuple[str | None, str | None]:
             code, message = _found(_CODE, text), _found(_MESSAGE, text)
         if code or message:
             return code, message
-    elif text and (kind == "text/plain" or (not kind and text.isprintable())):
+    elif text and (kind == "text/plain" or (kind in ("", "text/html") and text.isprintable())):
         return None, text
     parts = {name.lower(): value for name, value in _CHALLENGE.findall(answer.headers.get("www-authenticate", ""))}
     return parts.get("error"), parts.get("error_description")
@@ -52,4 +52,4 @@ def _is_page(kind: str, text: str) -> bool:
 
 def _found(pattern: re.Pattern[str], text: str) -> str | None:
     match = pattern.search(text)
-    return " ".join(html.unescape(match[1]).split()) or None if match else None
+    return " ".join(html.unescape(match[1].removesuffix("]]")).split()) or None if match else None

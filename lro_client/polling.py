@@ -90,7 +90,7 @@ def _monitor_header(profile: Profile, answer: Answer) -> tuple[Source, str | Non
         return Source.NONE, None
     order = [Source.OPERATION_LOCATION, Source.AZURE_ASYNC_OPERATION]
     for source in reversed(order) if profile is Profile.ARM else order:
-        if found := answer.headers.get(source.value):
+        if found := answer.headers.get(source.value, "").strip():
             return source, found
     return Source.NONE, None
 
@@ -116,7 +116,7 @@ def _first_monitor(track: Track, answer: Answer) -> Reading:
 
 
 def _accepted(track: Track, answer: Answer) -> Reading:
-    if (found := answer.headers.get("location")) is not None:
+    if found := answer.headers.get("location", "").strip():
         track = _pointed(track, Source.LOCATION, followed(track, answer.url, found))
         return Reading(track, Status.NOT_STARTED, body=answer.object())
     if track.method in ("PUT", "PATCH") and track.profile in (Profile.ARM, Profile.AUTO):

@@ -27,11 +27,11 @@ _LONGEST_JSON = 64 * 1024
 _ERROR = re.compile("error")
 _PARTS = ("details", "innererror", "errors", "modelstate")
 _FIELDS = {"errors", "modelstate"}
-_IN_ERROR = re.compile(r".*message|.*description|details?|reason|cause|msg")
-_CODE = re.compile(r".*(error|fail(ed|ure)?|fault|reason)code")
+_IN_ERROR = re.compile(r".*message|.*description|faultstring|details?|reason|cause|.*msg")
+_CODE = re.compile(r".*(err(or)?|fail(ed|ure)?|fault|reason)code")
 _PLACES = (
-    re.compile(r"(?!inner|on|has|ignore|max).*(error|failure|fault|exception)s?(info|details?|data|response)?"),
-    re.compile(r".*(stat(us|e)|error|fail(ed|ure)?).*messages?"),
+    re.compile(r"err|(?!inner|on|has|ignore|max).*(error|failure|fault|exception)s?(info|details?|data|response)?"),
+    re.compile(r".*(stat(us|e)|err(or)?|fail(ed|ure)?).*(messages?|msg)"),
     re.compile(r".*(stat(us|e)|error|fail(ed|ure)?).*(reason|cause|detail|description|text)s?"),
     re.compile(r"messages?"),
     re.compile(r"(reason|cause|detail)s?"),
@@ -90,11 +90,18 @@ def error_of(answer: Answer) -> ErrorDetail | None:
         return None
     body = answer.object()
     if body is not None:
-        found = _first(_at(_ERROR, body)) or _first([error_detail(body)]) or reason_of(body)
+        found = _first(_at(_ERROR, body)) or _first([error_detail(body)]) or reason_of(body) or _by_field(body)
     else:
         found = _first([error_detail(_other_json(answer))]) or _plain(answer)
     code = answer.headers.get("x-ms-error-code")
     return found or (ErrorDetail(code, None) if code else None)
+
+
+def _by_field(body: Fields) -> ErrorDetail | None:
+    """What validators say of each field and nothing beside it, in `errors` or outright (Rails, Django, ASP.NET)."""
+    errors = _lowered(body).get("errors")
+    parts = [_of_fields(cast("Fields", each)) for each in (errors, body) if isinstance(each, dict) and each]
+    return _first([error_detail(part) for part in parts if isinstance(part, list)])
 
 
 def _other_json(answer: Answer) -> Any:

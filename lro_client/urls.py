@@ -14,6 +14,8 @@ _SECRETS = frozenset(
     {"access_token", "api-key", "api_key", "apikey", "code", "key", "password", "sig", "subscription-key", "token"}
 )
 _PORTS = {"http": 80, "https": 443}
+_BETWEEN = re.compile(r"\s*,\s+|\s*,(?=https?://|/)", re.IGNORECASE)
+"""Between two values of a header that somebody joined. A comma alone may be part of a URL."""
 
 
 def check(url: str) -> str:
@@ -59,7 +61,7 @@ def resolve(base: str, found: str) -> str:
 
 
 def _once(found: str) -> str:
-    values = set(found.split(", "))
+    values = set(_BETWEEN.split(found))
     if len(values) > 1 and all(is_absolute(value) or value.startswith("/") for value in values):
         raise UnsafeUrl(f"there are {len(values)} URLs where there should be one: {_shown(found)}")
     return values.pop() if len(values) == 1 else found

@@ -11,16 +11,19 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
-from library.epub.book import WarningLog
+from library.epub.book import WarningCode, WarningLog
 from library.epub.entries import Entries
 from library.epub.errors import EpubError, EpubErrorCode, shown
 from library.epub.limits import EpubLimits
+from library.epub.local_headers import decoded_name, entries_by_headers
 
 _CHUNK = 64 * 1024
 _LOCAL_HEADER = struct.Struct("<4s22x2H")  # signature, length of name, length of extra; APPNOTE 6.3.10 section 4.3.7
+_HEADER_SIGNATURE = b"PK\3\4"
+_SOME = 8
 _FLAG_ENCRYPTED = 0x1
 _TAIL = 64 * 1024 + 1024  # the longest read of zipfile that is not the directory: end record and comment
 _END = struct.Struct("<4s16xH")  # signature of the end record, length of the comment; APPNOTE section 4.3.16
@@ -49,8 +52,8 @@ class _GuardedFile:
         self._end: int | None = None
         self.failure: OSError | None = None
 
-    def end_at(self, end: int) -> None:
-        """Leave out what comes from the byte `end` on."""
+    def end_at(self, end: int | None) -> None:
+        """Leave out what comes from the byte `end` on; None leaves out nothing."""
         self._end = end
 
     def read(self, size: int = -1, /) -> bytes:
@@ -86,16 +89,15 @@ class _GuardedFile:
 class Archive:
     """An open, checked ZIP, and what goes along with it: the bounds of what is read, and the warnings."""
 
-    def __init__(self, file: _GuardedFile, zip_file: ZipFile, limits: EpubLimits, log: WarningLog) -> None:
+    def __init__(self, file: _GuardedFile, listed: "_Listed", limits: EpubLimits, log: WarningLog) -> None:
         self._file = file
         self.limits = limits
         self.log = log
         self._left = limits.max_total_bytes
-        infos = zip_file.infolist()
-        if len(infos) > limits.max_entries:
+        if len(listed.entries) > limits.max_entries:
             raise _too_large("The number of files in the archive")
-        _refuse_overlaps(infos, zip_file.start_dir)
-        self.entries = Entries(infos, log)
+        _refuse_overlaps(listed.entries, listed.end)
+        self.entries = Entries(listed.entries, log)
 
     @property
     def exhausted(self) -> bool:
@@ -149,11 +151,10 @@ class Archive:
 
     def _unpacked(self, info: ZipInfo) -> Iterator[bytes]:
         """What an entry holds, checked against the directory. Its local header says only how long it is itself."""
-        self._file.seek(info.header_offset)
-        signature, name_length, extra_length = _LOCAL_HEADER.unpack(self._file.read(_LOCAL_HEADER.size))
-        if signature != b"PK\3\4":
+        lengths = _local_header(self._file, info)
+        if lengths is None:
             raise BadZipFile("no local header")
-        self._file.seek(info.header_offset + _LOCAL_HEADER.size + name_length + extra_length)
+        self._file.seek(info.header_offset + _LOCAL_HEADER.size + sum(lengths))
         inflate = zlib.decompressobj(-zlib.MAX_WBITS) if info.compress_type == ZIP_DEFLATED else None
         left, size, crc, packed = info.compress_size, 0, 0, b""
         while (left or packed) and not (inflate and inflate.eof):
@@ -189,17 +190,67 @@ def open_archive(source: str | Path | BinaryIO, limits: EpubLimits, log: Warning
         return
     guarded = _GuardedFile(source, limits.max_directory_bytes)
     try:
-        zip_file = _open_zip(guarded)
+        listed = _by_directory(guarded)
     except _BAD_ZIP as error:
         if guarded.failure is not None:
             raise guarded.failure from None
-        raise EpubError(
-            EpubErrorCode.NOT_A_ZIP,
-            "The file is not an EPUB: it is not a ZIP archive, or it is incomplete. "
-            "Check that it is an .epub file and download it again.",
-        ) from error
-    with zip_file:
-        yield Archive(guarded, zip_file, limits, log)
+        if (found := _by_headers(guarded, limits)) is None:
+            raise EpubError(
+                EpubErrorCode.NOT_A_ZIP,
+                "The file is not an EPUB: it is not a ZIP archive, or it is incomplete. "
+                "Check that it is an .epub file and download it again.",
+            ) from error
+        log.add(WarningCode.ZIP_DIRECTORY, "The archive's table of contents is damaged; its files were found without.")
+        listed = found
+    yield Archive(guarded, listed, limits, log)
+
+
+class _Listed(NamedTuple):
+    """The entries of an archive, and the byte before which they all end."""
+
+    entries: list[ZipInfo]
+    end: int
+
+
+def _by_directory(file: _GuardedFile) -> _Listed:
+    """What the directory lists; `BadZipFile` if that is damaged."""
+    with _open_zip(file) as zip_file:
+        entries = zip_file.infolist()
+        # Some, since one may be damaged itself: downloads were seen whose first bytes are (readest, pull request 4321).
+        if entries and not any(_local_header(file, entry) for entry in entries[:_SOME]):
+            raise BadZipFile("no local header where the directory has one")
+        for entry in entries:
+            if "\0" in entry.orig_filename:
+                _take_local_name(file, entry)
+        return _Listed(entries, zip_file.start_dir)
+
+
+def _local_header(file: _GuardedFile, entry: ZipInfo) -> tuple[int, int] | None:
+    """The lengths of the name and of what follows it in the header before an entry, where `file` is then; None if there
+    is no header."""
+    file.seek(entry.header_offset)
+    head = file.read(_LOCAL_HEADER.size)
+    if len(head) < _LOCAL_HEADER.size:
+        return None
+    signature, name_length, extra_length = _LOCAL_HEADER.unpack(head)
+    return (name_length, extra_length) if signature == _HEADER_SIGNATURE else None
+
+
+def _take_local_name(file: _GuardedFile, entry: ZipInfo) -> None:
+    """Shops have sold books whose directory has names that NULs fill up from the middle (Info-ZIP, support request 11);
+    the header before the entry has the whole name."""
+    lengths = _local_header(file, entry)
+    if lengths and (name := file.read(lengths[0])) and b"\0" not in name:
+        entry.flag_bits, entry.orig_filename = decoded_name(name, entry.flag_bits)
+
+
+def _by_headers(file: _GuardedFile, limits: EpubLimits) -> _Listed | None:
+    """What is there without a directory; None if that is no book."""
+    file.end_at(None)
+    found = entries_by_headers(file, limits.max_entries)
+    if found is None or not any(each.orig_filename.lower().endswith(".opf") for each in found[0]):
+        return None
+    return _Listed(*found)
 
 
 def _open_zip(file: _GuardedFile) -> ZipFile:

@@ -9,6 +9,7 @@ class WarningCode(StrEnum):
     """A way in which published books deviate and are read all the same. Stored: never renamed."""
 
     MIMETYPE = "mimetype"  # the `mimetype` entry is missing, not first, compressed, or says something else
+    ZIP_DIRECTORY = "zip-directory"  # the ZIP's table of contents is missing or damaged; nothing else of it is
     ENTRY_NAME = "entry-name"  # a ZIP entry is named twice, in a folder more, or not as the rules of paths say
     ROOTFILE = "rootfile"  # several package documents, one spelled differently, or one found by its name alone
     PACKAGE_NAMESPACE = "package-namespace"  # the package document or its metadata has no or another namespace

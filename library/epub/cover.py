@@ -1,9 +1,11 @@
 """The cover image: which of the book's files it is, and what its bytes are."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from library.epub.book import Cover, WarningCode
@@ -11,9 +13,9 @@ from library.epub.container import locate
 from library.epub.errors import EpubError, shown
 from library.epub.limits import EpubLimits
 from library.epub.markup import MarkupReader, read_document
-from library.epub.package import OpenBook
+from library.epub.package import Item, OpenBook, Package
 from library.epub.paths import UnusableHref, resolve
-from library.epub.spine import entry_of
+from library.epub.spine import entry_of, is_document
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -23,10 +25,19 @@ _SIGNATURES = (
 )
 _TYPES = {"image/webp", *(media_type for _, media_type in _SIGNATURES)}
 _PAGES = (".xhtml", ".xht", ".html", ".htm", ".xml", ".svg")
-_IDS = {"cover", "cover-image", "coverimage"}
+_WORDS = {"cover", "coverimage", "coverimagestandard", "coverimg", "coverpage", "frontcover", "bookcover"}
+_PROPERTIES = {"cover-image", "coverimage"}
+"""The second is what kindlegen asked for."""
+_MAX_PAGE_BYTES = 64 * 1024
+"""A page that is nothing but the cover."""
+_UNSHOWN = {"head", "title", "desc", "style", "script"}
 _TRIED = 8
 """Each may be as large as a cover, or a page, can be."""
-_PICTURES = {"img": ("src",), "image": ("href", "xlink:href", "{http://www.w3.org/1999/xlink}href")}
+_PICTURES = {
+    "img": ("src",),
+    "image": ("href", "xlink:href", "{http://www.w3.org/1999/xlink}href"),
+    "object": ("data",),
+}
 
 
 class _Named(NamedTuple):
@@ -44,10 +55,11 @@ def describe_cover(book: OpenBook) -> Cover | None:
     since it can carry scripts.
     """
     for named in islice(_named_covers(book), _TRIED):
-        picture = _picture_of(book, named) if named.entry.lower().endswith(_PAGES) else named
+        picture = _picture_of(book, named) if _is_page(named) else named
         if picture is not None and (cover := _described(book, picture)):
             return cover
-    return None
+    picture = _picture_of_the_first_page(book)
+    return picture and _described(book, picture)
 
 
 def image_type(head: bytes) -> str | None:
@@ -61,32 +73,67 @@ def _named_covers(book: OpenBook) -> Iterator[_Named]:
     """Each entry that the book names as its cover, an image or a page with one; the plainest word first.
 
     EPUB 3.3 section 5.6.2.1 and appendix D.3 (cover-image); EPUB 2 by convention: meta name="cover" has an item's id,
-    or, against the convention, its path; OPF 2.0.1 section 2.6 (guide); last, an item whose id is "cover". Of an item
-    and its fallbacks the first that can be shown counts.
+    or, against the convention, its path; OPF 2.0.1 section 2.6 (guide); last, images that are called a cover. Of an
+    item and its fallbacks the first that can be shown counts.
     """
     package, log = book.package, book.archive.log
-    items = [item for item in package.items.values() if "cover-image" in item.properties]
-    if package.cover in package.items:
-        items.append(package.items[package.cover])
-    for item in dict.fromkeys(items):
+    items = [item for item in package.items.values() if not _PROPERTIES.isdisjoint(item.properties)]
+    for key in package.covers:
+        items += sorted(package.by_id(key)[:_TRIED], key=lambda item: not item.media_type.startswith("image/"))
+    tried = dict.fromkeys(items)
+    for item in tried:
         shown_as = next((each for each in package.with_fallbacks(item) if each.media_type in _TYPES), item)
         if name := entry_of(book, shown_as):
             yield _Named(name, shown_as.media_type)
-    if package.cover is not None and package.cover not in package.items:
-        if name := _located(book, book.base, package.cover):
-            log.add(WarningCode.COVER, f"The cover is named by its path {shown(package.cover)} and not by its id.")
+    for path in (key for key in package.covers if key not in package.items):
+        if name := _located(book, book.base, path):
+            log.add(WarningCode.COVER, f"The cover is named by its path {shown(path)} and not by its id.")
             yield _Named(name, "")
         else:
-            log.add(WarningCode.COVER, f"The cover {shown(package.cover)} is not in the manifest.")
-    if package.cover_page is not None and (name := _located(book, book.base, package.cover_page)):
-        yield _Named(name, "")
-    tried = set(items)
-    for key, item in package.items.items():
-        if item.media_type not in _TYPES or key.lower() not in _IDS or item in tried:
-            continue
-        if name := entry_of(book, item):
-            log.add(WarningCode.COVER, f"The cover {shown(item.href)} is told by its id {shown(key)} alone.")
+            log.add(WarningCode.COVER, f"The cover {shown(path)} is not in the manifest.")
+    for page in package.cover_pages:
+        if name := _located(book, book.base, page):
+            yield _Named(name, "")
+    for item in _called_cover(package):
+        if item not in tried and (name := entry_of(book, item)):
+            log.add(WarningCode.COVER, f"The cover {shown(item.href)} is told by its name alone.")
             yield _Named(name, item.media_type)
+
+
+def _called_cover(package: Package) -> list[Item]:
+    """The images whose id, or the name of whose file, has the word in it; those that are called so and no more first.
+
+    Where nothing names a cover, thumbnailers and libraries of readers look for such a name (gnome-epub-thumbnailer,
+    booklore).
+    """
+    found: list[tuple[int, Item]] = []
+    for key, item in package.items.items():
+        if item.media_type.startswith("image/") and "svg" not in item.media_type:
+            stem = item.href.rpartition("/")[2].rpartition(".")[0]
+            words = [re.split(r"[^a-z]+", name.lower()) for name in (key, stem)]
+            if not _WORDS.isdisjoint(chain(*words)) and "back" not in chain(*words):
+                found.append((min(map(len, filter(_WORDS.intersection, words))), item))
+    return [item for _, item in sorted(found, key=itemgetter(0))]
+
+
+def _is_page(named: _Named) -> bool:
+    return named.entry.lower().endswith(_PAGES) or "html" in named.media_type
+
+
+def _picture_of_the_first_page(book: OpenBook) -> _Named | None:
+    """The picture of a first page that shows nothing else, which readers show as the cover (calibre, KOReader)."""
+    item = next((book.package.items.get(idref) for idref, _ in book.package.spine), None)
+    entry = item and is_document(item.media_type) and _located(book, book.base, item.href)
+    if not entry or entry in book.encrypted:
+        return None
+    with suppress(EpubError):
+        reader = read_document(book.archive, entry, _MAX_PAGE_BYTES, lambda: _PictureReader(book.archive.limits, entry))
+        if reader is not None and reader.picture and not reader.has_text:
+            name = _located(book, entry, reader.picture)
+            if name is not None and not name.lower().endswith(_PAGES):
+                book.archive.log.add(WarningCode.COVER, f"The cover {shown(name)} is told by the first page alone.")
+                return _Named(name, "")
+    return None
 
 
 def _located(book: OpenBook, base: str, href: str) -> str | None:
@@ -116,15 +163,25 @@ def _picture_of(book: OpenBook, page: _Named) -> _Named | None:
 
 
 class _PictureReader(MarkupReader):
-    """`picture`: the address of the first image, as it is written."""
+    """`picture`: the address of the first image of the book, as it is written. `has_text`: whether there are words."""
 
     def __init__(self, limits: EpubLimits, name: str) -> None:
         super().__init__(limits, name)
         self.picture: str | None = None
+        self.has_text = False
+        self._in_head = 0
 
     def opened(self, name: str, namespace: str, attributes: Mapping[str, str]) -> None:
+        self._in_head += name in _UNSHOWN
         if self.picture is None:
-            self.picture = next(filter(None, map(attributes.get, _PICTURES.get(name, ()))), None)
+            found = next(filter(None, map(attributes.get, _PICTURES.get(name, ()))), None)
+            self.picture = None if found is None or found.lstrip().lower().startswith("data:") else found
+
+    def closed(self, name: str) -> None:
+        self._in_head -= name in _UNSHOWN
+
+    def text(self, text: str) -> None:
+        self.has_text = self.has_text or not (self._in_head or text.isspace())
 
 
 def _described(book: OpenBook, named: _Named) -> Cover | None:

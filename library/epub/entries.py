@@ -3,6 +3,8 @@
 Rules: EPUB 3.3 section 4.2.3 (file paths and file names), and what tools write that do not know them.
 """
 
+import struct
+import zlib
 from collections.abc import Iterable
 from zipfile import ZipInfo
 
@@ -12,8 +14,15 @@ from library.epub.paths import entry_path, folded
 
 _CONTAINER = "META-INF/container.xml"
 _FLAG_UTF8 = 0x800
-# Of the computers on which books are packed: Western, Central European, Russian, Chinese, Japanese, Korean.
-_CODE_PAGES = ("cp1252", "cp850", "cp1250", "cp852", "cp866", "cp1251", "gb18030", "cp932", "big5", "cp949")
+_UNICODE_PATH = struct.Struct("<HHBI")  # id and size of the field, version, CRC-32 of the name; APPNOTE section 4.6.9
+_UNICODE_PATH_ID = 0x7075
+# Of the computers on which books are packed: Western, Central European, Russian and Greek, Turkish, Hebrew, Arabic,
+# Baltic, Vietnamese, Thai, Chinese and Japanese, Korean.
+_CODE_PAGES = (
+    *("cp1252", "cp850", "mac_roman", "cp1250", "cp852", "cp866", "cp1251", "koi8_u", "cp1253", "cp737", "cp1254"),
+    *("cp857", "cp1255", "cp862", "cp1256", "cp720", "cp1257", "cp775", "cp1258", "cp874", "gb18030", "cp932"),
+    *("euc_jp", "big5", "cp949"),
+)
 
 
 class Entries:
@@ -71,14 +80,29 @@ def _by_path(infos: Iterable[ZipInfo], log: WarningLog) -> dict[str, ZipInfo]:
 
 
 def _true_name(info: ZipInfo) -> str:
-    """The entry's name: UTF-8 always (section 4.2.3), also where flag bit 11 does not say so."""
+    """The entry's name: UTF-8 always (section 4.2.3), also where flag bit 11 does not say so.
+
+    Older tools write the name in the code page of their computer, and beside it, in an extra field, in UTF-8.
+    """
     # orig_filename, since `filename` is cut at a NUL, which would hide the rest from the checks.
     if info.flag_bits & _FLAG_UTF8:
         return info.orig_filename
+    raw = info.orig_filename.encode("cp437", "replace")
     try:
-        return info.orig_filename.encode("cp437").decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeError:
-        return info.orig_filename
+        return _unicode_path(info.extra, raw) or info.orig_filename
+
+
+def _unicode_path(extra: bytes, raw: bytes) -> str | None:
+    """The name in the extra field "Info-ZIP Unicode Path", if that was written for the name `raw`."""
+    at = 0
+    while at + _UNICODE_PATH.size <= len(extra):
+        kind, size, version, crc = _UNICODE_PATH.unpack_from(extra, at)
+        if kind == _UNICODE_PATH_ID and version == 1 and crc == zlib.crc32(raw):
+            return extra[at + _UNICODE_PATH.size : at + 4 + size].decode("utf-8", "replace")
+        at += 4 + size
+    return None
 
 
 def _without_folder(entries: dict[str, ZipInfo], log: WarningLog) -> dict[str, ZipInfo]:

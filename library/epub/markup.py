@@ -24,8 +24,8 @@ _SIGNS = re.compile(r"<(?![\s!?/])|>|=\s*[\"']|[\"']|[\s/]+")
 
 R = TypeVar("R", bound="MarkupReader")
 
-# PDF, ZIP, old Word, JPEG, PNG, GIF, WebP: what would otherwise be read as text of strange words.
-_OTHER_FILES = (b"%PDF-", b"PK\3\4", b"\xd0\xcf\x11\xe0", b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")
+# PDF, ZIP, gzip, old Word, JPEG, PNG, GIF, WebP: what would otherwise be read as text of strange words.
+_OTHER_FILES = (b"%PDF-", b"PK\3\4", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")
 
 
 class NotWellFormed(ValueError):

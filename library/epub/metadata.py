@@ -1,6 +1,7 @@
 """From the values of a package document to those of a book: which title, which date, what if there is none."""
 
 import re
+from calendar import monthrange
 
 from library.epub.book import Metadata, WarningCode, WarningLog
 from library.epub.errors import shown
@@ -19,12 +20,14 @@ def describe(package: Package, log: WarningLog) -> Metadata:
     """What the package says of the book, with a warning for each required value that it does not say.
 
     Required: title, language, identifier (EPUB 3.3 section 5.5.3). The title falls back to the first identifier,
-    then to "Untitled". Of several titles the first in the document is the main one (section 5.5.3.2).
+    then to "Untitled". Of several titles the first in the document is the main one (section 5.5.3.2), unless the book
+    calls another one that (appendix D.3.11, title-type), as calibre and Readium have it.
     """
     if package.odd_namespace:
         log.add(WarningCode.PACKAGE_NAMESPACE, "The package document does not use the namespaces of OPF.")
     identifiers = _identifiers(package, log)
-    titles = _texts(package, "title")
+    by_rank = sorted(package.values.get("title", []), key=lambda title: title.id not in package.main_titles)
+    titles = tuple(title.text for title in by_rank)
     if not titles:
         log.add(WarningCode.METADATA, "The book has no title; its identifier stands in for it.")
     languages = _texts(package, "language")
@@ -44,10 +47,14 @@ def date_of(text: str) -> str | None:
     """`YYYY`, `YYYY-MM` or `YYYY-MM-DD` from a date in the wild; None if it names no year from 1000 to 2999.
 
     What precedes the time of day of an ISO 8601 date, with or without hyphens, or else the only year in the text
-    ("May 1998"). Some tools write the year 0101 for "unknown", which is none.
+    ("May 1998"). A day that its month does not have is left out. Some tools write the year 0101 for "unknown", which is
+    none.
     """
     if match := _ISO_DATE.match(text):
-        return "-".join(part for part in match.groups() if part)
+        parts = [part for part in match.groups() if part]
+        if len(parts) == len(("year", "month", "day")) and int(parts[2]) > monthrange(int(parts[0]), int(parts[1]))[1]:
+            del parts[2]
+        return "-".join(parts)
     years = set(_YEAR.findall(text))
     return years.pop() if len(years) == 1 else None
 

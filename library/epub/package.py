@@ -11,8 +11,11 @@ from library.epub.markup import MarkupReader, malformed, read_document
 _OPF = "http://www.idpf.org/2007/opf"
 _DUBLIN_CORE = frozenset({"http://purl.org/dc/elements/1.1/", "http://purl.org/dc/elements/1.0/"})
 _VALUES = frozenset({"title", "creator", "language", "identifier", "date", "publisher"})
+_TITLE_TYPE = "title-type"
 _MOST_IN_CHAIN = 8
 """Items of a chain of fallbacks."""
+_MOST_COVERS = 8
+"""Metas, and references of the guide, that name a cover."""
 _CONTROLS = dict.fromkeys(range(32), " ")
 
 
@@ -37,19 +40,27 @@ class Item:
 
 @dataclass(slots=True)
 class Package:
-    """`values`: by element name, in document order. `spine`: (idref, linear) pairs. `cover`: EPUB 2 meta, an item's id.
+    """`values`: by element name, in document order. `spine`: (idref, linear) pairs. `covers`: EPUB 2 metas, items' ids.
 
-    `cover_page`: href of the guide's reference to the cover (OPF 2.0.1 section 2.6), a document or an image.
+    `again`: what has the id of an earlier one of `items`. `main_titles`: ids of titles that are called the main one.
+    `cover_pages`: hrefs of the guide's references to the cover (OPF 2.0.1 section 2.6), documents or images.
     `odd_namespace`: an element that matters is not in the namespace it should be in.
     """
 
     unique_id: str | None = None
     values: dict[str, list[Value]] = field(default_factory=dict[str, list[Value]])
     items: dict[str, Item] = field(default_factory=dict[str, Item])
+    again: dict[str, list[Item]] = field(default_factory=dict[str, list[Item]])
+    main_titles: set[str] = field(default_factory=set[str])
     spine: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
-    cover: str | None = None
-    cover_page: str | None = None
+    covers: list[str] = field(default_factory=list[str])
+    cover_pages: list[str] = field(default_factory=list[str])
     odd_namespace: bool = False
+
+    def by_id(self, identifier: str) -> list[Item]:
+        """The items of this id: one, but in books where a page and its picture, say, have the same."""
+        first = self.items.get(identifier)
+        return [] if first is None else [first, *self.again.get(identifier, [])]
 
     def with_fallbacks(self, item: Item) -> Iterator[Item]:
         """`item`, its fallback, and so on, each once (EPUB 3.3 section 3.5.1, manifest fallbacks); a few of them.
@@ -95,6 +106,8 @@ class _PackageReader(MarkupReader):
         self._section: str | None = None
         self._collections = 0
         self._value: str | None = None
+        self._element = ""
+        self._doubles = 0
         self._text: list[str] = []
         self._id: str | None = None
         self._event: str | None = None
@@ -125,8 +138,8 @@ class _PackageReader(MarkupReader):
     def closed(self, name: str) -> None:
         if name == "collection" and self._collections:
             self._collections -= 1
-        elif name == self._value:
-            self._keep(name)
+        elif name == self._element and self._value is not None:
+            self._keep(self._value)
         elif name == self._section:
             self._section = None
 
@@ -137,19 +150,27 @@ class _PackageReader(MarkupReader):
 
     def _metadata(self, name: str, namespace: str, attributes: Mapping[str, str]) -> None:
         if name in _VALUES:
-            if self._value is not None:  # it was never closed
-                self._keep(self._value)
             self._check(namespace, _DUBLIN_CORE)
-            self._value, self._text = name, []
-            self._id = attributes.get("id")
+            self._begin(name, name, attributes.get("id"))
             events = (attributes.get(key) for key in (f"{{{_OPF}}}event", "opf:event", "event"))
             self._event = next(filter(None, events), None)
-        elif name == "meta" and attributes.get("name", "").strip().lower() == "cover" and not self.package.cover:
-            self.package.cover = attributes.get("content", "").strip() or None
+        elif name == "meta" and attributes.get("property", "").strip() == _TITLE_TYPE and "refines" in attributes:
+            self._begin(_TITLE_TYPE, name, attributes["refines"].strip().removeprefix("#"))
+        elif name == "meta" and "cover" in {attributes.get(key, "").strip().lower() for key in ("name", "property")}:
+            _remember(self.package.covers, attributes.get("content"))
+
+    def _begin(self, value: str, element: str, id: str | None) -> None:
+        if self._value is not None:  # it was never closed
+            self._keep(self._value)
+        self._value, self._element, self._id, self._text = value, element, id, []
 
     def _keep(self, name: str) -> None:
         text = " ".join("".join(self._text).translate(_CONTROLS).split())[: self._limits.max_value_chars]
         self._value = None
+        if name == _TITLE_TYPE:
+            if text.lower() == "main" and self._id and len(self.package.main_titles) < self._limits.max_values:
+                self.package.main_titles.add(self._id)
+            return
         values = self.package.values.setdefault(name, [])
         if text and len(values) < self._limits.max_values:
             values.append(Value(text, self._id, self._event))
@@ -159,21 +180,28 @@ class _PackageReader(MarkupReader):
         item = Item(
             href=attributes.get("href", ""),
             media_type=attributes.get("media-type", "").partition(";")[0].strip().lower(),
-            properties=frozenset(attributes.get("properties", "").split()),
+            properties=frozenset(attributes.get("properties", "").lower().split()),
             fallback=attributes.get("fallback"),
         )
-        self.package.items.setdefault(identifier, item)
-        if len(self.package.items) > self._limits.max_manifest_items:
+        if self.package.items.setdefault(identifier, item) != item:
+            self._doubles += 1
+            self.package.again.setdefault(identifier, []).append(item)
+        if len(self.package.items) + self._doubles > self._limits.max_manifest_items:
             raise _too_many("files")
 
     def _reference(self, attributes: Mapping[str, str]) -> None:
         kind = attributes.get("type", "").strip().lower()
-        if kind in {"cover", "other.ms-coverimage-standard"} and self.package.cover_page is None:
-            self.package.cover_page = attributes.get("href")
+        if "cover" in kind and "back" not in kind:
+            _remember(self.package.cover_pages, attributes.get("href"))
 
     def _check(self, namespace: str, expected: set[str] | frozenset[str]) -> None:
         if not self.as_html:
             self.package.odd_namespace = self.package.odd_namespace or namespace not in expected
+
+
+def _remember(covers: list[str], named: str | None) -> None:
+    if (text := (named or "").strip()) and len(covers) < _MOST_COVERS:
+        covers.append(text)
 
 
 def _too_many(what: str) -> EpubError:

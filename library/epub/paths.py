@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from library.epub.errors import EpubError, EpubErrorCode, shown
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
-_DRIVE = re.compile(r"[A-Za-z]:")
+_DRIVE = re.compile(r"[A-Za-z]:(?=/)")
 _SPACE = "".join(map(chr, range(33)))  # "C0 control or space" of url.spec.whatwg.org, section 4.4
 _LONGEST = 3 * 65_535
 """Characters, all escaped, of the longest name of an entry (APPNOTE 6.3.10, section 4.4.10)."""
@@ -35,18 +35,18 @@ def entry_path(name: str) -> str:
     """The container path of a ZIP entry called `name`; "" for the container itself.
 
     Backslashes become slashes, since some Windows tools write them; `./`, a second slash and one in front say nothing,
-    as in any path of the container, whose root is `/`. A name that has a drive letter or a `..` segment, or holds a
-    NUL, cannot come from a tool that packs a directory: `EpubError(unsafe-path)`.
+    as in any path of the container, whose root is `/`; a `..` leads to the folder above. A name that leads above the
+    root or to a drive, or holds a NUL, cannot come from a tool that packs a directory: `EpubError(unsafe-path)`.
     Rule: EPUB 3.3 section 4.2.3 (file paths and file names), stricter only in refusing instead of reporting.
     """
-    path = name.replace("\\", "/")
-    if _DRIVE.match(path) or ".." in path.split("/") or "\0" in path:
+    joined, inside = _joined("", name.replace("\\", "/").lstrip("/"))
+    if not inside or _DRIVE.match(name.replace("\\", "/")) or "\0" in name:
         raise EpubError(
             EpubErrorCode.UNSAFE_PATH,
             f"The archive holds an entry named {shown(name)}, which points outside the book. "
             "Export the book again with another tool.",
         )
-    return "/".join(part for part in path.split("/") if part not in {"", "."})
+    return joined
 
 
 def resolve(base: str, href: str) -> Paths:
@@ -56,8 +56,9 @@ def resolve(base: str, href: str) -> Paths:
     are dropped, as are query and fragment; a slash in front is the root, and no `..` leads above it. The likeliest path
     is percent-decoded. The others are as written, with and without what looks like a query or fragment, decoded as
     Latin-1, and decoded twice: for entries that were named by the escaped form, and hrefs that were escaped by no rule.
-    `UnusableHref` if it is empty, too long, remote or on a drive, names the root, or hides a separator in an escape
-    (`%2f`).
+    A slash in an escape is one, as calibre and ebooklib have it.
+    `UnusableHref` if it is empty, too long, remote or on a drive, names the root, or hides a dot segment, a backslash
+    or a NUL in an escape (`..%2f`).
     """
     if len(href) > _LONGEST:
         raise UnusableHref("it is longer than the name of a file in an archive")
@@ -65,7 +66,7 @@ def resolve(base: str, href: str) -> Paths:
     bare = text.partition("#")[0].partition("?")[0].replace("\\", "/")
     if not bare:
         raise UnusableHref("it is empty")
-    if _DRIVE.match(bare) and bare[2:3] == "/" and bare[3:4] != "/":
+    if _DRIVE.match(bare) and bare[3:4] != "/":
         raise UnusableHref("it names a drive of a computer")
     if _SCHEME.match(bare) or bare.startswith("//"):
         raise UnusableHref("it points to another place than the book")
@@ -75,7 +76,7 @@ def resolve(base: str, href: str) -> Paths:
     found = dict.fromkeys(each for each in (path, *(_joined(base, other)[0] for other in others)) if each)
     if not path:
         raise UnusableHref("it names a directory")
-    return Paths(tuple(found), valid=inside and not bare.startswith("/"))
+    return Paths(tuple(found), valid=inside and not bare.startswith("/") and bare.count("/") == decoded.count("/"))
 
 
 def folded(path: str) -> str:
@@ -94,7 +95,7 @@ def _decoded(segment: str) -> str:
         plain = unquote(segment, errors="strict")
     except UnicodeDecodeError:
         return segment
-    if "/" in plain or "\\" in plain or "\0" in plain:
+    if "\\" in plain or "\0" in plain or ("/" in plain and not {"", ".", ".."}.isdisjoint(plain.split("/"))):
         raise UnusableHref("it hides a separator in an escape")
     return plain
 

@@ -19,7 +19,9 @@ _DOCUMENTS = frozenset(
         "text/xml",
     }
 )
-_DOCUMENT_NAMES = (".xhtml", ".xht", ".html", ".htm", ".xml")
+_MOST_OF_AN_ID = 8
+"""Items of one id of which the first document is read."""
+_DOCUMENT_NAMES = (".xhtml", ".xhtm", ".xht", ".html", ".htm", ".shtml", ".xml")
 
 
 def entry_of(book: OpenBook, item: Item) -> str | None:
@@ -42,7 +44,8 @@ def entry_of(book: OpenBook, item: Item) -> str | None:
 def plan_chapters(book: OpenBook) -> tuple[str, ...]:
     """The entries to read, in reading order, each once (EPUB 3.3 section 5.7: an item is listed at most once).
 
-    Items with linear="no" are left out (section 5.7.2.1), unless there are no others.
+    Items with linear="no" are left out (section 5.7.2.1), unless there are no others. Where the spine has nothing that
+    the manifest knows, the documents of the manifest are read in its order.
     What is encrypted is left out. `EpubError(encrypted)` if that is more than is not: a book under DRM, of which a
     title page is often in the clear. `EpubError(nothing-readable)` if there are none.
     """
@@ -51,6 +54,9 @@ def plan_chapters(book: OpenBook) -> tuple[str, ...]:
     if not listed and spine:
         log.add(WarningCode.SPINE_ITEM, "The spine has no linear item; all of its items are read.")
         listed = [idref for idref, _ in spine]
+    if book.package.items.keys().isdisjoint(listed) and (documents := _documents(book.package)):
+        log.add(WarningCode.SPINE_ITEM, "The spine lists nothing of the manifest; all documents in that are read.")
+        listed = documents
     chapters: dict[str, None] = {}
     encrypted: set[str] = set()
     # Each look takes as long as an href is, and the spine may list one thousands of times.
@@ -75,6 +81,16 @@ def plan_chapters(book: OpenBook) -> tuple[str, ...]:
     return tuple(chapters)
 
 
+def _documents(package: Package) -> list[str]:
+    """The ids of all documents but the one that navigates."""
+    return [key for key, item in package.items.items() if is_document(item.media_type) and "nav" not in item.properties]
+
+
+def is_document(media_type: str) -> bool:
+    """Whether this type, which may be misspelled (`text/xhtml`, `application/html`), is one of text documents."""
+    return media_type in _DOCUMENTS or "html" in media_type
+
+
 def nothing_readable() -> EpubError:
     return EpubError(
         EpubErrorCode.NOTHING_READABLE,
@@ -85,20 +101,22 @@ def nothing_readable() -> EpubError:
 
 def _document(book: OpenBook, idref: str) -> Item | None:
     log = book.archive.log
-    item = book.package.items.get(idref)
-    if item is None:
+    items = book.package.by_id(idref)
+    if not items:
         log.add(WarningCode.SPINE_ITEM, f"The spine lists {shown(idref)}, which the manifest does not.")
         return None
-    document = _readable(book.package, item)
-    if document is None:
-        log.add(WarningCode.SPINE_ITEM, f"The spine item {shown(item.href)} is no text document and was left out.")
-    return document
+    if len(items) > 1:
+        log.add(WarningCode.SPINE_ITEM, f"The manifest lists several files as {shown(idref)}.")
+    documents = [found for found in (_readable(book.package, item) for item in items[:_MOST_OF_AN_ID]) if found]
+    if not documents:
+        log.add(WarningCode.SPINE_ITEM, f"The spine item {shown(items[0].href)} is no text document and was left out.")
+    return documents[0] if documents else None
 
 
 def _readable(package: Package, item: Item) -> Item | None:
     """`item`, or the first of its fallbacks that is a text document."""
     for each in package.with_fallbacks(item):
-        if each.media_type in _DOCUMENTS:
+        if is_document(each.media_type):
             return each
     # A wrong media type is common; the name is then the better witness. Without either it is what a spine lists.
     name = item.href.partition("#")[0].lower()

@@ -117,7 +117,8 @@ class DocumentText:
     def _sniff(self) -> tuple[str, int]:
         """Codec and offset of the first character: BOM, then UTF-16 by its look, XML declaration, meta charset.
 
-        Order after XML 1.0 appendix F and, for the last, HTML: chapters converted from HTML say it there only.
+        Order after XML 1.0 appendix F and, for the last, HTML: chapters converted from HTML say it there only. XML
+        parsers do not look there, so that a wrong one is often not noticed: what is UTF-8 is read as that.
         """
         for bom, codec in _BOMS:
             if self._raw.startswith(bom):
@@ -127,14 +128,25 @@ class DocumentText:
         if self._raw.startswith(b"\0<"):
             return "utf-16-be", 0
         head = self._raw[:_HEAD].decode("latin-1")
-        label = _DECLARED.search(head) or _META_CHARSET.search(head)
-        if label is None:
+        declared = _DECLARED.search(head)
+        label = declared or _META_CHARSET.search(head)
+        if label is None or (declared is None and self._is_utf8()):
             return "utf-8", 0
         codec = _codec(label[1])
         # Without a BOM and with ASCII in single bytes the document cannot be the UTF-16 that it declares.
         if codec is None and not label[1].lower().startswith("utf-16"):
             self.label_unknown = label[1]
         return codec or "utf-8", 0
+
+    def _is_utf8(self) -> bool:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        view = memoryview(self._raw)
+        try:
+            for start in range(0, len(view), _CHUNK):
+                decoder.decode(view[start : start + _CHUNK], start + _CHUNK >= len(view))
+        except UnicodeDecodeError:
+            return False
+        return True
 
 
 def _character(match: re.Match[str]) -> str:

@@ -245,7 +245,10 @@ def _json_text(data: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"{source} is not JSON: {error if text.strip() else 'it is empty'}") from None
+        # cmd.exe passes single quotes on, and it and PowerShell take double quotes away.
+        taken = "{" in text and '"' not in text and source == "-d"
+        hint = "; if the shell has taken its quotes, put it in a file: -d @FILE" if taken else ""
+        raise typer.BadParameter(f"{source} is not JSON: {error if text.strip() else 'it is empty'}{hint}") from None
     return text
 
 

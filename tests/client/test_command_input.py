@@ -76,6 +76,16 @@ def test_text_with_a_mark(server: Kept) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "hint"), [("'{a: 1}'", True), ("{a: 1}", True), ("{'a': 1}", True), ('{"a": 1', False), ("a=1", False)]
+)
+def test_quotes_that_a_shell_has_taken(text: str, hint: bool) -> None:
+    """cmd.exe hands on single quotes, and PowerShell no double ones: the error says how to do without quotes."""
+    done = lro("start", "POST", "http://127.0.0.1:1/x", "-d", text)
+    shown = " ".join(done.err.replace("│", " ").split())
+    assert (done.code, "is not JSON" in shown, "put it in a file: -d @FILE" in shown) == (USAGE, True, hint)
+
+
+@pytest.mark.parametrize(
     ("raw", "reason"),
     [
         (TEXT.replace("\N{GREEK CAPITAL LETTER OMEGA} \U0001f4d6", "").encode("latin-1"), "save it as UTF-8"),

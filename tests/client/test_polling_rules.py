@@ -33,6 +33,15 @@ def test_header_names_in_any_case(name: str) -> None:
     assert first("POST", Reply(202, headers={name.upper(): "/x"})).track.poll_url == f"{HOME}/x"
 
 
+@pytest.mark.parametrize("name", [OL, AAO, LOC])
+def test_headers_without_a_value(name: str) -> None:
+    """A header that says nothing names no monitor: of an ARM PUT the resource is polled, a POST cannot be watched."""
+    put = first("PUT", Reply(202, headers={name: " "}), Profile.ARM)
+    assert (put.track.source, put.track.poll_url) == (Source.RESOURCE, THING)
+    with pytest.raises(UnexpectedAnswer, match="named no URL to watch it at"):
+        first("POST", Reply(202, headers={name: " "}))
+
+
 @pytest.mark.parametrize("status", [200, 201, 202])
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
 def test_monitor_headers_count_on_every_success(method: str, status: int) -> None:

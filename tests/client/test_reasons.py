@@ -127,6 +127,14 @@ def page(content_type: str, text: str) -> Reply:
         (Reply(413, body=TEXT.encode()), TEXT),
         (Reply(400, headers={"Content-Type": "application/json"}, body=f'"{TEXT}"'.encode()), TEXT),
         (Reply(400, [ERROR]), BOTH),
+        (Reply(422, {"errors": {"name": [TEXT, "other"], "age": ["low"]}}), TEXT),
+        (Reply(400, {"success": False, "errors": {"name": [TEXT]}}), TEXT),
+        (Reply(400, {"name": [TEXT]}), TEXT),
+        (Reply(400, {"tags": [TEXT], "count": 2}), None),
+        (Reply(401, {"fault": {"faultstring": TEXT, "detail": {"errorcode": "Quota"}}}), TEXT),
+        (Reply(400, {"errcode": 40013, "errmsg": TEXT}), TEXT),
+        (Reply(400, {"error_code": "Quota", "error_msg": TEXT}), BOTH),
+        (Reply(400, {"err": TEXT}), TEXT),
         (
             page("application/xml", f"<?xml version='1.0'?><Error><Code>C</Code><Message>{TEXT}</Message></Error>"),
             f"C: {TEXT}",
@@ -138,6 +146,19 @@ def page(content_type: str, text: str) -> Reply:
         (page("text/html", "<html><head><title>502 Bad &amp; Gateway\n</title></head></html>"), "502 Bad & Gateway"),
         (page("text/html", "<html><title>Blocked</title><body>See <code>curl</code>"), "Blocked"),
         (page("", "<!doctype html><html><body><h1 class='a'>Request blocked</h1>"), "Request blocked"),
+        (
+            page("text/html", "<html><style>b{}</style><h2>Our services are not available</h2>"),
+            "Our services are not available",
+        ),
+        (page("text/html", "The service is unavailable."), "The service is unavailable."),
+        (page("text/html", "\x01\x02"), None),
+        (
+            page(
+                "text/xml", f"<s:Envelope><s:Fault><faultcode>C</faultcode><faultstring>{TEXT}</faultstring></s:Fault>"
+            ),
+            f"C: {TEXT}",
+        ),
+        (page("application/xml", f"<xml><message> <![CDATA[{TEXT}]]></message></xml>"), TEXT),
         (
             Reply(401, headers={"WWW-Authenticate": f'Bearer error="invalid_token", error_description="{TEXT}"'}),
             f"invalid_token: {TEXT}",

@@ -112,8 +112,10 @@ def test_references() -> None:
     assert resolve(base, "//b.example/q") == "https://b.example/q"
     assert resolve("http://a.example/", "https://a.example/") == "https://a.example/"
     assert resolve(base, "/q w?r s") == "https://a.example/q%20w?r%20s"
-    assert resolve(base, "https://a.example/q, https://a.example/q") == "https://a.example/q"
-    for two in ("https://a.example/q, https://b.example/q", "/q, /r"):
+    for twice in ("https://a.example/q, https://a.example/q", "https://a.example/q,https://a.example/q", "/q ,/q"):
+        assert resolve(base, twice) == "https://a.example/q"
+    assert resolve(base, "/q(a='1',b='1')") == "https://a.example/q(a='1',b='1')"
+    for two in ("https://a.example/q, https://b.example/q", "/q, /r", "https://a.example/q,https://b.example/q"):
         with pytest.raises(UnsafeUrl, match="2 URLs"):
             resolve(base, two)
 

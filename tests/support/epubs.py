@@ -272,7 +272,7 @@ def hostile_epubs() -> Iterator[BadEpub]:
     for label, path in (
         ("remote", "http://example.com/book.opf"),
         ("file", "file:///etc/passwd.opf"),
-        ("hides a separator", "OEBPS%2fbook.opf"),
+        ("hides a separator", "OEBPS%5cbook.opf"),
     ):
         container = CONTAINER.format(path=path).encode()
         yield BadEpub(f"rootfile {label}", make_epub(files={"META-INF/container.xml": container}), "unsafe-path")
@@ -587,6 +587,13 @@ def _odd_chapters() -> Iterator[OddEpub]:
     yield odd("UTF-16 with BOM", make_epub((latin.replace("utf-8", "utf-16").encode("utf-16"),)), words=5)
     yield odd("UTF-16 without BOM", make_epub((latin.replace("utf-8", "utf-16").encode("utf-16-be"),)), words=5)
     yield odd("UTF-8 declared as UTF-16", make_epub((latin.replace("utf-8", "utf-16").encode(),)), words=5)
+    for label in ("macintosh", "windows-1251", "no-such"):
+        said = latin.replace('<?xml version="1.0" encoding="utf-8"?>', "").replace(
+            "<head>", f'<head><meta charset="{label}"/>'
+        )
+        yield odd(f"UTF-8 with a meta of {label}", make_epub((said.encode(),)), words=5)
+    russian = '<html><head><meta charset="windows-1251"/></head><body>Война и мир</body></html>'
+    yield odd("a meta of windows-1251 that holds", make_epub((russian.encode("cp1251"),)), "encoding", words=3)
     for label in ("utf-7", "zlib_codec", "unicode_escape", "idna", "x" * 30):
         yield odd(
             f"hostile encoding {label}", make_epub((latin.replace("utf-8", label).encode(),)), "encoding", words=5

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.contracts.http import Response, json_response
 from shared.contracts.odata.batch.multipart import parse_multipart, render_multipart
 from shared.contracts.odata.batch.parts import Batch, BatchLimits, BatchRequest, BatchResponse
+from shared.contracts.odata.batch.references import entity_reference, etag_references
 from shared.errors import RequestError
 
 TYPE = "multipart/mixed; boundary=b"
@@ -184,7 +185,9 @@ def test_bad_boundaries(content_type: str) -> None:
         (parts(patch("*1")), "Content-ID"),
         (parts(HTTP + b"Content-ID: \r\n\r\nGET Books HTTP/1.1\r\n"), "Content-ID"),
         (parts(patch("1"), patch("1")), "unique"),
-        (parts(change_set(patch("1")), change_set(patch("1"), boundary="d")), "unique"),
+        (parts(change_set(patch("1"), patch("1"))), "unique"),
+        (parts(change_set(patch("1")), change_set(patch("1"), patch("1"))), "have the id '1'"),
+        (parts(change_set(patch("1")), patch("1")), "unique"),
         (parts(HTTP + b"Content-ID: 1\r\n\r\nGET Books HTTP/1.1\r\nContent-ID: 2\r\n"), "different Content-IDs"),
         (parts(change_set(GET)), "GET in a group"),
         (parts(change_set(patch("1"), change_set(patch("2"), boundary="d"))), "Part 1.2: a change set holds requests"),
@@ -210,6 +213,34 @@ def test_content_ids() -> None:
         )
     )
     assert [(r.id, dict(r.headers)) for r in batch.requests] == [("1", {}), ("two", {}), ("3", {}), ("*4", {})]
+
+
+def test_ids_of_another_change_set() -> None:
+    """Each change set may begin its ids anew: `$1` is the one of the same, and each answer has the id that was sent."""
+    again = patch("1"), patch("2", url="$1"), patch("3", url="/$1/x?$select=a"), patch("4", url="$10")
+    batch = parse(parts(change_set(patch("1"), patch("10")), change_set(*again), change_set(patch("1"))))
+    ids = [request.id for request in batch.requests]
+    urls = [request.url for request in batch.requests]
+    assert len(set(ids)) == len(ids) == 7
+    assert urls[2:6] == ["Books('1')", f"${ids[2]}", f"/${ids[2]}/x?$select=a", "$10"]
+    assert entity_reference(urls[3]) == (ids[2], "")
+    answers = [BatchResponse(id=each, response=Response(status=204)) for each in ids]
+    shown = cast("list[Message]", read_back(answers).get_payload())
+    assert [part["Content-ID"] for part in shown] == ["1", "10", "1", "2", "3", "4", "1"]
+
+
+def test_conditions_of_another_change_set() -> None:
+    """An ETag that is referred to is that of the same change set."""
+    with_condition = patch("2").replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nIf-Match: $1\r\n")
+    batch = parse(parts(change_set(patch("1")), change_set(patch("1"), with_condition)))
+    assert etag_references(batch.requests[2].headers) == {"if-match": batch.requests[1].id}
+
+
+@pytest.mark.parametrize("blank", [b" ", b"\r\n \t\r\n", b"\r\n\r\n\r\n"])
+def test_blanks_are_no_body(blank: bytes) -> None:
+    """Templates leave lines of spaces behind a request that has no body."""
+    batch = parse(parts(GET + blank, GET))
+    assert [(request.method, request.body) for request in batch.requests] == [("GET", b"")] * 2
 
 
 def test_names_of_change_sets_are_no_ids() -> None:

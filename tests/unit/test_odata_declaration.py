@@ -227,11 +227,21 @@ def test_targets(path: str, kind: Kind, more: dict[str, str]) -> None:
         ("/odata/Songs('x')/Music.Play/more", 404),
         ("/odata//Songs", 404),
         ("/odata/$async", 404),
+        ("/odata/$all", 501),
+        ("/odata/$entity", 501),
+        ("/odata/$crossjoin(Songs,Songs)", 501),
+        ("/odata/Songs/$ref", 501),
+        ("/odata/Songs('x')/$ref", 501),
+        ("/odata/Songs/$filter(title%20eq%20'x')/$count", 501),
+        ("/odata/Songs/$each", 501),
+        ("/odata/Songs/$query", 501),
+        ("/odata/Songs(@key)", 501),
+        ("/odata/Songs(id=@key)", 501),
         ("/other/Songs", 404),
     ],
 )
 def test_no_target(path: str, status: int) -> None:
-    """What is not there is 404, a key that is none 400."""
+    """What is not there is 404, a key that is none 400, what OData has and this has not 501."""
     with pytest.raises(RequestError) as refused:
         resolve(service(), path)
     assert refused.value.status == status

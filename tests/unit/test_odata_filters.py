@@ -273,6 +273,7 @@ REFUSED = [
     ("price lt 9.5m", "a number has no suffix"),
     ("added gt 2024-01-01T00:00:00", "a date with a time ends in Z or in an offset such as +01:00"),
     ("added gt datetime'2024-01-01T00:00:00'", "OData 4 writes dates and GUIDs bare"),
+    ("born eq date'2024-01-01'", "OData 4 writes dates and GUIDs bare"),
     ("guid eq Guid'01234567-89ab-cdef-0123-456789abcdef'", "OData 4 writes dates and GUIDs bare"),
     ("substringof('x', title)", "there is no function 'substringof'; OData 4 has contains(text, part), at position 1"),
     ("title eq", "it ends too early"),
@@ -310,6 +311,12 @@ def test_what_is_refused(text: str, part: str) -> None:
         "cast(words, Edm.String) eq 'x'",
         "mood has 'sad'",
         "now() gt added",
+        "case(words gt 1:title,true:'x') eq 'x'",
+        "title in ['Dracula','Emma']",
+        'hassubset(creators,["A"])',
+        'cover eq {"size":1}',
+        "notes/$count($filter=weight gt 1) gt 0",
+        "geo.distance(title,geography'POINT(0 0)') lt 1",
     ],
 )
 def test_what_is_not_supported(text: str) -> None:

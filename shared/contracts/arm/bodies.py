@@ -4,7 +4,6 @@ Azure Resource Manager RPC, "Put Resource" and "Patch Resource"; the envelope is
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -67,7 +66,8 @@ def _envelope(
     """The location and the writable properties that a request gives, everything else checked.
 
     Read-only and immutable members are ignored where they are null or repeat what is stored, and 400 where they differ.
-    A null says as much as nothing (Azure REST API Guidelines: as a field that is not present).
+    A null says as much as nothing (Azure REST API Guidelines: as a field that is not present). So does `systemData`,
+    which ARM sends in a header (RPC, "System Metadata for all Azure resources"): every write makes a client's copy old.
     """
     for name, value in raw.items():
         if name not in _MEMBERS and not (value is None and name in _MEMBERS_OF_OTHERS):
@@ -76,8 +76,6 @@ def _envelope(
     for name, value in fixed.items():
         if raw.get(name) is not None and str(raw[name]).lower() != value.lower():
             raise _refused("ReadOnly", name, f"{name} is what the URL says; leave it out.")
-    if raw.get("systemData") is not None and _times(raw["systemData"]) != _times(stored and stored.body.system_data):
-        raise _refused("ReadOnly", "systemData", "systemData is set by the provider; leave it out.")
     given: Any = raw.get("properties")
     if given is not None and not isinstance(given, dict):
         raise _refused("InvalidValue", "properties", "properties is an object.")
@@ -148,19 +146,6 @@ def _sized(body: Body) -> Body:
     if not fits({"tags": body.tags, "properties": body.properties}):
         raise RequestError(413, "ResourceTooLarge", "The resource has more than 30 KiB.")
     return body
-
-
-def _times(value: Any) -> Any:
-    """System data with its times as times: clients write them their own way."""
-    if not isinstance(value, dict):
-        return value
-    found: _Json = {}
-    for name, each in cast(_Json, value).items():
-        try:
-            found[name] = datetime.fromisoformat(each) if name.endswith("At") else each
-        except (TypeError, ValueError):
-            found[name] = each
-    return found
 
 
 def _below_properties(error: RequestError) -> RequestError:

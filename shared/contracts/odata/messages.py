@@ -187,8 +187,8 @@ def _body(method: str, headers: dict[str, str], rest: bytes, where: str) -> byte
         raise invalid(f"{where}: a request in a batch has no Transfer-Encoding; send its body as it is")
     length = headers.pop("content-length", None)
     if length is None:
-        # Clients put one more line end, or two, behind a request that has no body.
-        body = rest if rest.strip(b"\r\n") else b""
+        # Clients put one more line end, or two, and templates a line of spaces, behind a request that has no body.
+        body = rest if rest.strip(b" \t\r\n" if method in WITHOUT_BODY else b"\r\n") else b""
     elif not re.fullmatch(r"[0-9]{1,15}", length) or len(rest) < int(length) or rest[int(length) :].strip(b"\r\n"):
         raise invalid(f"{where}: Content-Length is not the length of the body in bytes; correct it or leave it out")
     else:

@@ -11,6 +11,8 @@ from shared.contracts.odata.urls import read_key, service_root
 from shared.errors import RequestError
 from shared.frozen import frozen
 
+_BEYOND = frozenset({"$all", "$crossjoin", "$each", "$entity", "$filter", "$query", "$ref"})
+"""Segments of URL Conventions 4.01, section 4, that lead nowhere here."""
 _SEGMENT = re.compile(r"(?P<name>\$?[A-Za-z_][A-Za-z0-9_.]*)(?P<parentheses>\((?P<inside>.*)\))?", re.DOTALL)
 
 
@@ -46,11 +48,13 @@ class Target:
 def resolve(service: ODataService, path: str) -> Target:
     """The target of an encoded path, `/odata/...`. Names are compared with case.
 
-    Raises RequestError 404 for what is not there, 400 for a key that is none.
+    Raises RequestError 404 for what is not there, 400 for a key that is none, 501 for what OData has and this has not.
     """
     segments = [unquote(segment) for segment in path.strip("/").split("/")]
     if segments[0].lower() != ROOT:
         raise _not_found()
+    if beyond := next((name for name in (each.partition("(")[0] for each in segments) if name in _BEYOND), None):
+        raise RequestError(501, "PathNotSupported", f"The path segment {beyond} is not supported.", target=beyond)
     match segments[1:]:
         case []:
             return Target(kind=Kind.SERVICE, allow=READ)

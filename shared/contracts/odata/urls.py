@@ -12,6 +12,7 @@ from shared.actions.odata.service import EntitySet
 from shared.errors import RequestError
 
 _KEY = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)\s*=\s*)?'((?:[^']|'')*)'\s*")
+_ALIAS = re.compile(r"\s*(?:[A-Za-z_][A-Za-z0-9_]*\s*=\s*)?@[A-Za-z_][A-Za-z0-9_]*\s*")
 
 
 def service_root(base: str) -> str:
@@ -41,9 +42,13 @@ def quoted(text: str) -> str:
 def read_key(entity_set: EntitySet, text: str) -> str:
     """The key within the parentheses of `Books('moby-dick')` or `Books(id='moby-dick')`, percent-decoded already.
 
-    Raises RequestError 400 InvalidKey for anything else.
+    Raises RequestError 501 for a parameter alias, which a key may be since OData 4.01, and 400 InvalidKey for anything
+    else.
     """
     name = entity_set.key.name
+    if _ALIAS.fullmatch(text):
+        message = "A parameter alias is not supported as a key; write the key itself."
+        raise RequestError(501, "PathNotSupported", message, target=entity_set.name)
     match = _KEY.fullmatch(text)
     if match is None or match[1] not in (None, name):
         message = f"A key is a string in single quotes: {entity_set.name}('...') or {entity_set.name}({name}='...')."

@@ -21,9 +21,10 @@ from library.epub import (
 )
 from tests.support import epubs
 from tests.support.epubs import BadEpub, OddEpub, make_epub, package
+from tests.support.reported_epubs import reported_epubs
 
 BAD = [*epubs.broken_epubs(), *epubs.hostile_epubs()]
-ODD = list(epubs.deviating_epubs())
+ODD = [*epubs.deviating_epubs(), *reported_epubs()]
 
 
 def read(data: bytes, limits: EpubLimits | None = None) -> EpubBook:
@@ -166,6 +167,28 @@ def test_title_fallbacks() -> None:
     """Without a title the identifier stands in, and without either the book is Untitled."""
     assert read(make_epub(title=None)).title == "urn:isbn:9780000000002"
     assert read(make_epub(title=None, identifier=None)).title == "Untitled"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "title"),
+    [
+        (("subtitle", "main"), "Two"),
+        (("collection", " Main\n"), "Two"),
+        (("main", "subtitle"), "One"),
+        (("main", "main"), "One"),
+        (("subtitle", "edition"), "One"),
+        ((None, "main"), "Two"),
+        ((None, None), "One"),
+    ],
+)
+def test_main_title(kinds: tuple[str | None, str | None], title: str) -> None:
+    """The first title is the main one, unless the book calls another one that; its kind is no title."""
+    metas = "".join(
+        f'<meta refines="#t{number}" property="title-type">{kind}</meta>' for number, kind in enumerate(kinds) if kind
+    )
+    titles = f'<dc:title id="t0">One</dc:title>{metas}<dc:title id="t1">Two</dc:title>'
+    book = read(make_epub(opf=package(title=None, metadata=titles)))
+    assert (book.title, book.warnings) == (title, ())
 
 
 def test_unique_identifier_first() -> None:

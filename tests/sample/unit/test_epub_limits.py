@@ -100,6 +100,23 @@ def test_many_creators() -> None:
     assert len(read_epub(io.BytesIO(make_epub(opf=opf))).creators) == 100
 
 
+def test_many_lures_without_a_directory() -> None:
+    """Where sizes are looked for behind the data, data that is made of what is looked for is given up."""
+    header = b"PK\3\4\x14\0\x08\0" + b"\0" * 18 + b"\x01\0\0\0" + b"a"
+    looked_at = 0
+
+    class Counted(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            nonlocal looked_at
+            looked_at += 1
+            return super().read(size)
+
+    with pytest.raises(EpubError) as refused:
+        read_epub(Counted(header + b"PK\7\x08" * 2_000_000))
+    assert refused.value.code == "not-a-zip"
+    assert looked_at < 150
+
+
 @pytest.mark.parametrize(("broken", "found"), [(3, True), (20, False)])
 def test_many_covers(broken: int, found: bool) -> None:
     """A few that cannot be shown are passed over. Each that is tried may cost as much as the largest picture."""

@@ -91,6 +91,10 @@ async def test_no_books() -> None:
         (b'id,title\nb1,"T\n\nU"\nb/2,T\n', 5, "'id' does not fit"),
         (b"id,title,words\nb1,T,many\n", 2, "'words'"),
         (b"id,title,words\nb1,T,-1\n", 2, "'words'"),
+        (b"id;title;words\nb1;T;1.000\n", 2, "'words'"),
+        (b'id,title,words\nb1,T,"1,000"\n', 2, "'words'"),
+        (b"id,title,published\nb1,T,1998-05-17 noon\n", 2, "'published'"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", 1, "another archive; save the sheet as CSV"),
         ("id,title,words\nb1,T,٣\n".encode(), 2, "'words'"),
         (b"id,title,published\nb1,T,May 1998\n", 2, "'published'"),
         (b"id,title,creators\nb1,T," + b";".join([b"A"] * 26) + b"\n", 2, "'creators'"),
@@ -174,6 +178,35 @@ async def test_what_tools_add() -> None:
     """Names in another case, marks of UTF-8 of joined files, DOS's end of file, NULs, and the integers of pandas."""
     text = "\ufeff\ufeffID, Title ,SIZEBYTES,Words\nb1,A,7,1200.0\n\ufeff\nb2,B,,\n\0\0\n\x1a"
     assert [(book.id, book.words) for book in await books(text)] == [("b1", 1200), ("b2", 0)]
+
+
+@pytest.mark.parametrize("chunk", [1, 1000])
+async def test_joined_files(chunk: int) -> None:
+    """Each file brings its mark and its line of names, which is no book, in whatever case; a mark in a cell is text."""
+    one, two = "\ufeffid;Title;words\r\nb1;A;1\r\n", '\ufeff"ID";title;Words\r\n\ufeffb2;\ufeffB;2\r\n'
+    found = await books(one + two + one.replace("b1", "id"), chunk=chunk)
+    assert [(book.id, book.title) for book in found] == [("b1", "A"), ("b2", "\ufeffB"), ("id", "A")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "read"),
+    [
+        ("1998-05-17 00:00:00", "1998-05-17"),
+        ("1998-05-17T10:20:30.5Z", "1998-05-17"),
+        ("1998-05-17T10:20:30+02:00", "1998-05-17"),
+        ("1998.0", "1998"),
+        ("1998.00", "1998"),
+    ],
+)
+async def test_dates_of_databases(cell: str, read: str) -> None:
+    """A time of day says nothing of a book, and data frames make a number of a year."""
+    assert [book.published for book in await books(f"id,title,published\nb1,A,{cell}\n")] == [read]
+
+
+@pytest.mark.parametrize(("cell", "read"), [("5,0", 5), ("5,00", 5), ("5.00", 5), ("1000,0000", 1000)])
+async def test_decimal_marks(cell: str, read: int) -> None:
+    """Whole numbers with decimals, as half of the world writes them and as the other."""
+    assert [book.words for book in await books(f"id;title;words\nb1;A;{cell}\n")] == [read]
 
 
 async def test_cleared_cells() -> None:

@@ -154,8 +154,8 @@ def _body(value: Any, headers: dict[str, str], where: str) -> bytes:
 
 def _answer(answer: parts.BatchResponse) -> bytes:
     entry: dict[str, Any] = {}
-    if not answer.id.startswith(parts.MADE_UP):
-        entry["id"] = answer.id
+    if (shown := parts.shown_id(answer.id)) is not None:
+        entry["id"] = shown
     if answer.group is not None:
         entry["atomicityGroup"] = answer.group
     response = answer.response

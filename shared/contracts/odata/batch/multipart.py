@@ -6,7 +6,7 @@ deep as they go before anybody could count them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 from shared.contracts.bodies import check_codings
@@ -18,6 +18,8 @@ from shared.frozen import replace
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _ENCODINGS = frozenset({"binary", "7bit", "8bit"})
+_REFERENCE = re.compile(r"((?:[^?]*/)?(?:\$|%24))([A-Za-z0-9._~-]+)(?=[/?]|\Z)(.*)", re.DOTALL)
+_CONDITION = re.compile(r"(\s*\$)([A-Za-z0-9._~-]+)(\s*)")
 
 
 def parse_multipart(body: bytes, content_type: str, limits: parts.BatchLimits | None = None) -> parts.Batch:
@@ -105,6 +107,7 @@ class _Reading:
         self._requests.append((request, change_set))
 
     def batch(self) -> parts.Batch:
+        self._tell_apart()
         ids = {request.id for request, _ in self._requests}
         prefix = "changeset"
         while any(name.startswith(prefix) for name in ids):
@@ -114,6 +117,38 @@ class _Reading:
             for request, change_set in self._requests
         )
         return parts.check_structure(parts.Batch(requests=requests, is_json=False))
+
+    def _tell_apart(self) -> None:
+        """Gives each request of a change set another id where one before that change set has its id.
+
+        Ids are unique in a batch (Protocol, section 11.7.7.1). Microsoft's library asks that of a change set alone in
+        OData 4.0 (`ODataBatchWriter_DuplicateContentIDsNotAllowed`), so clients number each anew. A reference leads to
+        a request of the same change set.
+        """
+        first: dict[str, int | None] = {}
+        renamed: dict[int, dict[str, str]] = {}
+        for number, (request, change_set) in enumerate(self._requests):
+            first.setdefault(request.id, change_set)
+            if change_set is None:
+                continue
+            names = renamed.setdefault(change_set, {})
+            referring = _referring(request, names)
+            if first[request.id] != change_set:
+                names[request.id] = f"{request.id}{parts.AGAIN}{change_set}"
+            self._requests[number] = (replace(referring, id=names.get(request.id, request.id)), change_set)
+
+
+def _referring(request: parts.BatchRequest, names: Mapping[str, str]) -> parts.BatchRequest:
+    """The request with its references to `names` by their other names."""
+    if not names:
+        return request
+    headers = dict(request.headers)
+    for header in ("if-match", "if-none-match"):
+        if (match := _CONDITION.fullmatch(headers.get(header, ""))) and match[2] in names:
+            headers[header] = f"{match[1]}{names[match[2]]}{match[3]}"
+    match = _REFERENCE.fullmatch(request.url)
+    url = f"{match[1]}{names[match[2]]}{match[3]}" if match and match[2] in names else request.url
+    return replace(request, url=url, headers=headers)
 
 
 def _parts(body: bytes, content_type: str, where: str, limit: int) -> list[bytes]:
@@ -161,8 +196,8 @@ def _too_many(limit: int) -> RequestError:
 def _http_part(answer: parts.BatchResponse) -> bytes:
     # Readers in use want these two headers just so.
     lines = ["Content-Type: application/http", "Content-Transfer-Encoding: binary"]
-    if not answer.id.startswith(parts.MADE_UP):
-        lines.append(f"Content-ID: {answer.id}")
+    if (shown := parts.shown_id(answer.id)) is not None:
+        lines.append(f"Content-ID: {shown}")
     return "\r\n".join([*lines, "", ""]).encode() + messages.write_message(answer.response)
 
 

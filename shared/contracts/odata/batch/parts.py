@@ -19,6 +19,9 @@ from shared.frozen import frozen
 MADE_UP = "*"
 """How an id begins that a multipart part without a Content-ID is given: no `$` reference can name it."""
 
+AGAIN = "!"
+"""What parts the id of a multipart request from a number, where another change set has had that id before."""
+
 _FROM_THE_BATCH = frozenset(
     {"authorization", "proxy-authorization", "cookie", "host", "forwarded", "client-ip", "disguised-host"}
 )
@@ -72,6 +75,11 @@ class BatchResponse:
     group: str | None = None
 
 
+def shown_id(id: str) -> str | None:
+    """The id as the client has it; None where it has given none."""
+    return None if id.startswith(MADE_UP) else id.partition(AGAIN)[0]
+
+
 Unit = tuple[BatchRequest, ...]
 """What is done at once: one request, or the members of a group."""
 
@@ -98,7 +106,7 @@ def check_structure(batch: Batch) -> Batch:
     groups = {request.group for request in batch.requests if request.group is not None}
     if len(ids) != len(batch.requests):
         seen: set[str] = set()
-        twice = next(r.id for r in batch.requests if r.id in seen or seen.add(r.id))
+        twice = next(r.id for r in batch.requests if r.id in seen or seen.add(r.id)).partition(AGAIN)[0]
         raise _invalid(f"two requests have the id {twice!r}; an id is unique in its batch", twice)
     if both := groups & ids.keys():
         name = min(both)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import unquote
 
 from shared.contracts.http import Response
-from shared.contracts.odata.batch.parts import Batch, BatchRequest, succeeded
+from shared.contracts.odata.batch.parts import AGAIN, Batch, BatchRequest, succeeded
 from shared.contracts.odata.messages import header, invalid
 from shared.errors import RequestError
 from shared.frozen import frozen
@@ -17,8 +17,9 @@ from shared.frozen import frozen
 SYSTEM_RESOURCES = frozenset({"all", "async", "batch", "crossjoin", "entity", "id", "metadata", "root"})
 """Names behind `$` at the service root: they come before a request's id of the same name."""
 
-_REFERENCE = re.compile(r"(?:\$|%24)([A-Za-z0-9._~-]+)(?=[/?]|\Z)")
-_ETAG_REFERENCE = re.compile(r"\s*\$([A-Za-z0-9._~-]+)\s*")
+_ID = f"[A-Za-z0-9._~-]+(?:{AGAIN}[0-9]+)?"
+_REFERENCE = re.compile(rf"(?:\$|%24)({_ID})(?=[/?]|\Z)")
+_ETAG_REFERENCE = re.compile(rf"\s*\$({_ID})\s*")
 _ABSOLUTE = re.compile(r"(https?)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONDITIONS = ("if-match", "if-none-match")

@@ -1,10 +1,29 @@
-"""A second sentence for an expression that cannot be read: how it is meant to be written, where that can be told."""
+"""For an expression that cannot be read: how it is meant to be written, or which part of OData it is, where that can be
+told."""
 
 import re
 
-_OLD_LITERAL = re.compile(r"(?:datetime|datetimeoffset|guid|time|binary)\Z", re.IGNORECASE)
+_OLD_LITERAL = re.compile(r"(?:date|datetime|datetimeoffset|guid|time|binary)\Z", re.IGNORECASE)
 _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]*(?![0-9:.]|Z|[ +-][0-9]{2}:)", re.IGNORECASE)
 _SUFFIXED = re.compile(r"[+-]?[0-9.]+[LMFD](?!\w)", re.IGNORECASE)
+
+_CASE = re.compile(r"(?<!\w)case\s*\(", re.IGNORECASE)
+_COUNT = re.compile(r"/\$count\Z", re.IGNORECASE)
+_GEO = re.compile(r"(?<!\w)(?:geography|geometry)\Z", re.IGNORECASE)
+
+
+def unsupported(text: str, at: int) -> str | None:
+    """The part of OData that stands at `at` and is not in the grammar (URL Conventions 4.01, section 5.1.1)."""
+    before, sign = text[:at], text[at : at + 1]
+    if sign in ("[", "{"):
+        return "A list or an object in JSON"
+    if sign == ":" and _CASE.search(before):
+        return "The function 'case'"
+    if sign == "(" and _COUNT.search(before):
+        return "$count with options"
+    if sign == "'" and _GEO.search(before):
+        return "A geographic literal"
+    return None
 
 
 def hint(text: str, at: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, cast
 
 from shared.contracts.odata.limits import MAX_LENGTH
 from shared.contracts.odata.query import nodes
-from shared.contracts.odata.query.hints import hint
+from shared.contracts.odata.query.hints import hint, unsupported
 from shared.contracts.odata.query.lalr import EndsEarly, Unexpected, Unreadable, parser
 from shared.contracts.odata.query.literals import read_literal
 from shared.errors import RequestError
@@ -56,13 +56,19 @@ def _parse(start: str, text: str, option: str) -> object:
         invalid(option, str(error))
     except Unreadable as error:
         at = error.position
-        problem = f"it cannot be read at position {at + 1}, before {text[at : at + 20]!r}"
-        invalid(option, problem + hint(text, at))
+        _unread(option, text, at, f"it cannot be read at position {at + 1}, before {text[at : at + 20]!r}")
     except Unexpected as error:
-        problem = f"{error.found[:40]!r} was not expected at position {error.position + 1}"
-        invalid(option, problem + hint(text, error.position))
+        at = error.position
+        _unread(option, text, at, f"{error.found[:40]!r} was not expected at position {at + 1}")
     except EndsEarly:
         invalid(option, "it ends too early")
+
+
+def _unread(option: str, text: str, at: int, problem: str) -> NoReturn:
+    if (part := unsupported(text, at)) is not None:
+        message = f"{part} is not supported, at position {at + 1}."
+        raise RequestError(501, "ExpressionNotSupported", message, target=option)
+    invalid(option, problem + hint(text, at))
 
 
 class _TooDeep(Exception):
