@@ -385,7 +385,7 @@ class World:
         self.live = LiveAttempts(**time)
         self.records = OperationRecords(storage, **time, held_here=self.live.runs)
         self.room = WaitingRoom(**time)
-        self.threads = HandlerThreads(2, self.room)
+        self.threads = HandlerThreads(2, self.room, **time)
         self.actions = {action.name: action for action in actions}
         self.locks = Locks(storage, self.records, **time)
         self.site = Site(storage, "testhubname", site or SiteName("local", "Production", "TestHubName"), **time)
