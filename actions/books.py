@@ -3,11 +3,24 @@
 A sample to start from: replace it, together with `library/`, by your own.
 """
 
+import os
 from datetime import datetime
 
 from library import leftovers, shelves
 from library.books import BookStore
-from library.models import Book, BookList, BookRef, ListBooks, PlaceBook, UploadFinish, UploadStart, UploadStarted
+from library.counting import count_words_of_book
+from library.models import (
+    Book,
+    BookList,
+    BookRef,
+    CountWords,
+    ListBooks,
+    PlaceBook,
+    UploadFinish,
+    UploadStart,
+    UploadStarted,
+    WordCounts,
+)
 from library.placing import not_read_yet, place_book, remove_book, with_changes
 from library.uploading import finish_upload, start_upload
 from library.uploads import UploadStore
@@ -19,6 +32,7 @@ from shared.actions import (
     RequestContext,
     RequestError,
     Retry,
+    SyncActionContext,
     action,
     read,
     sweep,
@@ -104,6 +118,26 @@ async def delete_book(context: ActionContext, request: BookRef) -> None:
 @delete_book.precondition
 async def book_is_there(context: RequestContext, request: BookRef) -> None:
     await _found(request.id, context.storage)
+
+
+@action(
+    "book:count-words",
+    post="book/{id}:count-words",
+    # Windows, for development, has no such processes.
+    isolation="thread" if os.name == "nt" else "process",
+    timeout="5m",
+    retry=Retry(max_attempts=3),
+)
+def count_words(context: SyncActionContext, request: CountWords) -> WordCounts:
+    """Count the words of a book's text: the most frequent ones."""
+    return count_words_of_book(context, request)
+
+
+@count_words.precondition
+async def file_is_the_books(context: RequestContext, request: CountWords) -> None:
+    book = await _found(request.id, context.storage)
+    if book.sha256 != request.sha256.lower():
+        raise RequestError(409, "BookChanged", "The book has no such file; read it for its sha256.", target="sha256")
 
 
 @read("book:get", get="book/{id}")

@@ -14,7 +14,7 @@ from library.reading import save
 from library.search_words import parts_of
 from library.shielding import finish_then_cancel
 from shared.actions import ActionContext, ActionFailed, ContinueLater, Model
-from shared.storage import Storage
+from shared.storage import Storage, StorageConflict
 
 _RESERVE = timedelta(seconds=45)
 """A slice that has less time left ends: the longest book takes some seconds."""
@@ -49,7 +49,7 @@ async def rebuild_index(context: ActionContext, request: RebuildIndex, storage: 
 async def _build(context: ActionContext, books: BookStore, state: _State, slice_books: int) -> _State:
     """Go on behind the last checkpoint. What a lost attempt has stored there goes first: its books may be gone now."""
     if not await books.search.begin(context.run_id):
-        raise ActionFailed("IndexGivenUp", "Another index was begun meanwhile; start again.")
+        raise _given_up()
     await books.search.forget_beyond(context.run_id, state.after)
     total = await context.once("count", books.count)
     in_slice = 0
@@ -79,11 +79,18 @@ async def _index(context: ActionContext, books: BookStore, book: Book) -> None:
             number = 0
             # A thread that goes on after a cancel would meet closed files.
             while rows := await finish_then_cancel(asyncio.to_thread(next, parts, None)):
-                await books.search.put(context.run_id, book.id, number, rows)
+                try:
+                    await books.search.put(context.run_id, book.id, number, rows)
+                except StorageConflict:
+                    raise _given_up() from None
                 number += 1
     if book_of(await books.rows.read(PARTITION, book.id)) is None:
         # Removed meanwhile, maybe before there was anything of it here.
         await books.search.forget(book.id)
+
+
+def _given_up() -> ActionFailed:
+    return ActionFailed("IndexGivenUp", "The index was given up, or finished, by another attempt or run; start again.")
 
 
 async def _file_of(context: ActionContext, books: BookStore, book: Book, folder: Path) -> Path | None:

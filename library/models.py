@@ -155,6 +155,29 @@ class RebuiltIndex(Model):
     books: int
 
 
+class CountWords(Model):
+    """Which words of a book are the most frequent. `sha256` is that of the book, in hex: the file that is meant."""
+
+    id: str
+    sha256: str = Field(pattern=r"^[0-9a-fA-F]{64}$")
+    top: int = Field(20, ge=1, le=1000)
+
+
+class WordCount(Model):
+    """A word, as it is searched for, and how often it occurs."""
+
+    word: str
+    count: int
+
+
+class WordCounts(Model):
+    """How many words the text has, how many different ones, and the most frequent of these."""
+
+    total: int
+    distinct: int
+    words: list[WordCount]
+
+
 class BookRef(Model):
     """One book, by its id."""
 

@@ -2,9 +2,12 @@
 
     search   indexes    {run}                         state: being built, the one that is searched, or going
     search   {run}      {bucket}!{book}!{part}        words: positions of the words of that bucket, as JSON
+    search   {run}      !open                         while rows may be written
 
 An index is named by the run that builds it, beside the one before, and takes its place in one write. A part of a book
-is one transaction: its rows are there or not. Names of columns and states are stored: never renamed.
+is one transaction: its rows are there or not. It touches the row `!open`, which goes before the index is searched, or
+with the first rows of one that is given up: an attempt that was taken for lost writes nothing more then, which nobody
+would find. Names of columns and states are stored: never renamed.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -27,6 +30,8 @@ from shared.storage import (
 
 _INDEXES = "indexes"
 _BUILDING, _CURRENT, _GOING = "building", "current", "going"
+_OPEN = "!open"
+"""The first row of an index, in the order of the keys."""
 _TRIES = 8
 
 
@@ -41,7 +46,7 @@ class SearchIndex:
         return next((run_id for run_id, row in (await self._indexes()).items() if _state(row) == _CURRENT), None)
 
     async def begin(self, run_id: str) -> bool:
-        """Note a new index; others that are being built are given up. False where this one was given up before."""
+        """Note a new index, and open it; others being built are given up. False where this one was given up."""
         indexes = await self._indexes()
         if run_id in indexes and _state(indexes[run_id]) == _GOING:
             return False
@@ -50,7 +55,13 @@ class SearchIndex:
         if run_id not in indexes:
             with suppress(StorageConflict):
                 await write_once(self._rows, _INDEXES, [Insert(run_id, {"state": _BUILDING})])
-        return True
+        await write_once(self._rows, run_id, [Upsert(_OPEN, {})])
+        # Opened too late perhaps: given up, and removed, since it was read.
+        row = (await self._indexes()).get(run_id)
+        is_building = row is not None and _state(row) == _BUILDING
+        if not is_building:
+            await self._close(run_id)
+        return is_building
 
     async def finish(self, run_id: str) -> None:
         """Have this index searched from now on; the one before goes."""
@@ -59,6 +70,7 @@ class SearchIndex:
             before = [row for row in indexes.values() if _state(row) == _CURRENT]
             if [row.key for row in before] == [run_id]:
                 return
+            await self._close(run_id)
             changes = [Merge(row.key, {"state": _GOING}, if_match=row.etag) for row in before]
             own = Merge(run_id, {"state": _CURRENT}, if_match=indexes[run_id].etag)
             with suppress(StorageConflict):
@@ -74,9 +86,10 @@ class SearchIndex:
                 await write_once(self._rows, _INDEXES, [Merge(run_id, {"state": _GOING}, if_match=row.etag)])
 
     async def put(self, run_id: str, book_id: str, part: int, rows: Sequence[str]) -> None:
-        """Store a part of a book: its rows by bucket."""
+        """Store a part of a book: its rows by bucket. Raises StorageConflict where the index is not open."""
         named = [(_key(bucket, book_id, part), words) for bucket, words in enumerate(rows)]
-        await write_once(self._rows, run_id, [Upsert(key, {"words": words}) for key, words in named])
+        changes = [Upsert(key, {"words": words}) for key, words in named]
+        await write_once(self._rows, run_id, [Merge(_OPEN, {}), *changes])
 
     async def forget(self, book_id: str) -> None:
         """Remove a book from every index that is, or will be, searched."""
@@ -129,6 +142,9 @@ class SearchIndex:
         async for rows in self.pages(run_id, 0, lower=lower, upper=upper):
             for book_id, part, _ in rows:
                 await self._delete(run_id, [Delete(_key(bucket, book_id, int(part))) for bucket in range(BUCKETS)])
+
+    async def _close(self, run_id: str) -> None:
+        await self._delete(run_id, [Delete(_OPEN)])
 
     async def _delete(self, partition: str, changes: Sequence[Delete]) -> None:
         # A conflict: somebody else has removed them.

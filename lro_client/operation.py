@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, Unpack
+from uuid import uuid4
 
 from lro_client.cancellation import CancellationToken
 from lro_client.downloads import Download, RemoteFile, download_of, file_in
 from lro_client.errors import (
     CancelRefused,
+    InvalidRequest,
     LroError,
     MonitorGone,
     NotFinished,
@@ -21,10 +23,11 @@ from lro_client.messages import Answer
 from lro_client.model import NOTHING, Profile, Snapshot, Status
 from lro_client.reasons import ErrorDetail, error_of
 from lro_client.saving import SavedFile
+from lro_client.starting import Starter
 from lro_client.steps import Steps, awaited, blocking, drive, drive_async
 from lro_client.tokens import dump, dump_dotnet
 from lro_client.tracker import Tracker, WatchOptions
-from lro_client.urls import last_segment
+from lro_client.urls import append_to_path, last_segment, with_api_version
 from lro_client.values import T, value_of
 
 
@@ -221,6 +224,18 @@ class OperationState(Generic[T]):
             message = f"The service does not delete this operation: {reason}."
             raise StartRefused(message, monitor_url=self.monitor_url, answer=answer)
 
+    def _run_again(self, operation_id: str | None, timeout: float | None) -> Steps[Tracker]:
+        """The start of a new operation in the place of this one: POST to the monitor's `:retry`."""
+        if self.monitor_url is None:
+            raise InvalidRequest("the service answered at once, and no monitor can be asked to run it again")
+        tracker = self._tracker
+        url = with_api_version(append_to_path(self.monitor_url, ":retry"), tracker.track.start_url)
+        starter = Starter(tracker.home, self.profile, tracker.settings)
+        # With an id, a start whose answer is lost can be sent again.
+        id = operation_id or str(uuid4())
+        started, _ = yield from starter.start("POST", url, {"operation_id": id}, tracker.deadline(timeout))
+        return started
+
     @property
     def file(self) -> RemoteFile | None:
         """The file that the result is; None where it is none, or where the operation has not succeeded."""
@@ -253,6 +268,27 @@ class Operation(OperationState[T]):
     cancel = blocking(OperationState[T]._cancel)
     try_cancel = blocking(OperationState[T]._try_cancel)
     delete = blocking(OperationState[T]._delete)
+
+    def retry(
+        self,
+        *,
+        operation_id: str | None = None,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> "Operation[T]":
+        """Have the service run an operation again that has failed or was canceled, with the input it has stored (the
+        `:retry` of this app's monitors, data plane). Returns the new operation; this one stays as it is.
+
+        `operation_id` is the new one's, one of ours without it.
+
+        Raises:
+            StartRefused: nothing runs; 409 `OperationNotFailed` or `RetryNotSupported`, 404 where there is no such way.
+            InvalidRequest: the service answered at once, so there is no monitor.
+            WaitCanceled: the token was used; the service may have taken it all the same.
+            ServiceUnreachable, UnexpectedAnswer, UnsafeUrl: as `LroClient.start`.
+        """
+        tracker = drive(self._run_again(operation_id, timeout), self._sender, cancellation)
+        return Operation(tracker, self._sender, self._kind, self._interval)
 
     def download(
         self,
@@ -306,6 +342,17 @@ class AsyncOperation(OperationState[T]):
     cancel = awaited(OperationState[T]._cancel)
     try_cancel = awaited(OperationState[T]._try_cancel)
     delete = awaited(OperationState[T]._delete)
+
+    async def retry(
+        self,
+        *,
+        operation_id: str | None = None,
+        timeout: float | None = None,
+        cancellation: CancellationToken | None = None,
+    ) -> "AsyncOperation[T]":
+        """As `Operation.retry`."""
+        tracker = await drive_async(self._run_again(operation_id, timeout), self._sender, cancellation)
+        return AsyncOperation(tracker, self._sender, self._kind, self._interval)
 
     async def download(
         self,

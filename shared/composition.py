@@ -242,7 +242,9 @@ class Application:
 
     @cached_property
     def threads(self) -> "parts.HandlerThreads":
-        return parts.HandlerThreads(self.settings.sync_handler_threads, self.waiting_room)
+        return parts.HandlerThreads(
+            self.settings.sync_handler_threads, self.waiting_room, clock=self.clock, timing=self.timing
+        )
 
     @cached_property
     def processes(self) -> "parts.HandlerProcesses":

@@ -22,7 +22,6 @@ from lro_client.command.running import Exit, begun, show
 from lro_client.command.targets import Target, found_in, on_target, with_target
 from lro_client.model import Profile
 from lro_client.operation import Operation
-from lro_client.urls import append_to_path
 
 
 @flat
@@ -76,12 +75,11 @@ def retry(context: typer.Context, target: Target, *, wait: Wait = False, manner:
     run, found = begun(context, manner), found_in(target)
 
     def work(client: LroClient, operation: Operation[Any]) -> Exit:
-        url = append_to_path(operation.monitor_url or "", ":retry")
         # From here on it is about the new one.
         run.operation, run.token_file = None, None
 
-        def send(client: LroClient) -> Operation[Any]:
-            return client.start("POST", url, timeout=run.left, cancellation=run.token)
+        def send(_: LroClient) -> Operation[Any]:
+            return operation.retry(timeout=run.left, cancellation=run.token)
 
         return started(run, client, send, wait=wait)
 

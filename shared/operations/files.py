@@ -7,7 +7,7 @@ and in any case with the record: where a result is a file, all blobs of its run 
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -29,7 +29,6 @@ from shared.actions.files import (
 )
 from shared.errors import ActionFailed, RequestError, StorageError
 from shared.model.operation import Operation, Payload
-from shared.operations.handler_threads import in_own_thread
 from shared.operations.off_loop import off_loop
 from shared.operations.records import OperationRecords
 
@@ -39,6 +38,10 @@ MAX_ANSWERED_FILE = 32 * 1024 * 1024
 
 _PIECE = 1024 * 1024
 """Bytes that are handed over at once: few enough for many files at a time, many enough for a thread."""
+
+
+Read = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Calls what reads of a content, in a thread that nobody else waits for."""
 
 
 class ResultFiles(FileUploads):
@@ -64,14 +67,14 @@ class ResultFiles(FileUploads):
         self._begun.append(upload)
         return upload
 
-    async def store(self, file: File, *, check: Callable[[], object]) -> Payload:
+    async def store(self, file: File, *, check: Callable[[], object], read: Read) -> Payload:
         """What a handler has returned, as it is stored. `check` raises where the operation was asked to stop.
 
         Raises ActionFailed, ActionCanceled, and what its content raises.
         """
         if file.stored is not None and any(each.stored is file.stored for each in self._begun):
             return file.stored
-        return await written(file, self, check=check)
+        return await written(file, self, check=check, read=read)
 
     async def tidy(self, kept: Payload | None) -> None:
         """Remove all files of the claim but the one that the record names; and with that those of earlier claims."""
@@ -240,14 +243,14 @@ def _prefix(operation: Operation) -> str:
     return f"{operation.run_id}/file-"
 
 
-async def written(file: File, uploads: FileUploads, *, check: Callable[[], object]) -> Payload:
+async def written(file: File, uploads: FileUploads, *, check: Callable[[], object], read: Read) -> Payload:
     """The content of a file, as it is stored. `check` raises where the operation was asked to stop."""
     if isinstance(file, WrittenFile):
         # Not whole, or of another operation: then it goes with that one's record.
         raise unfinished()
     upload = await uploads.begin(file)
     try:
-        async for piece in pieces(file.content):
+        async for piece in pieces(file.content, read):
             check()
             await upload.write(piece)
         await upload.finish()
@@ -258,29 +261,25 @@ async def written(file: File, uploads: FileUploads, *, check: Callable[[], objec
     return upload.stored
 
 
-async def pieces(content: FileContent) -> AsyncIterator[bytes]:
+async def pieces(content: FileContent, read: Read) -> AsyncIterator[bytes]:
     """The content, piece by piece, of any sizes; what would hold up the event loop comes from a thread."""
     if isinstance(content, bytes | bytearray | memoryview):
         yield bytes(content)
     elif isinstance(content, Path):
-        file: BinaryIO = await _read_apart(partial(content.open, "rb"))
+        file: BinaryIO = await read(partial(content.open, "rb"))
         try:
-            while piece := await _read_apart(partial(file.read, _PIECE)):
+            while piece := await read(partial(file.read, _PIECE)):
                 yield piece
         finally:
-            await _read_apart(file.close)
+            await read(file.close)
     elif isinstance(content, AsyncIterable):
         async for piece in content:
             yield piece
     else:
         iterator = iter(content)
-        while found := await _read_apart(partial(_some, iterator)):
+        while found := await read(partial(_some, iterator)):
             for piece in found:
                 yield piece
-
-
-def _read_apart(read: Callable[[], Any]) -> asyncio.Future[Any]:
-    return in_own_thread(read, name="content of a file")
 
 
 def _some(iterator: Iterator[Any]) -> list[bytes]:

@@ -180,7 +180,7 @@ class HandlerRuns:
         attempt.has_begun = True
         if action.is_async:
             with contained(), self._span(action):
-                return await _kept(action, attempt, context, await action.handler(*arguments))
+                return await self._kept(action, attempt, context, await action.handler(*arguments))
 
         def unless_stopped() -> Any:
             # asyncio's cancellation does not reach what waits to start.
@@ -190,7 +190,14 @@ class HandlerRuns:
 
         value = await self._threads.run(unless_stopped, operation=attempt.operation)
         with contained():
-            return await _kept(action, attempt, context, value)
+            return await self._kept(action, attempt, context, value)
+
+    async def _kept(self, action: Action, attempt: LiveAttempt, context: AttemptContext, value: Any) -> Any:
+        """The value; a file that the action declares as it is stored, within the time and the lease of its attempt."""
+        if not action.returns_file or not isinstance(value, File):
+            return value
+        read = partial(self._threads.read, operation=attempt.operation)
+        return await attempt.files.store(value, check=context.raise_if_canceled, read=read)
 
     async def _call_in_process(self, process: ProcessPlace, job: ProcessJob) -> ResultJson | Payload:
         job.attempt.has_begun = True
@@ -240,13 +247,6 @@ class HandlerRuns:
         seconds = action.timeout.total_seconds()
         error = ErrorBody("AttemptTimedOut", f"The attempt did not end within {seconds:g} seconds.")
         return self._ends.retry_or_fail(action, error)
-
-
-async def _kept(action: Action, attempt: LiveAttempt, context: AttemptContext, value: Any) -> Any:
-    """The value; a file that the action declares as it is stored, within the time and the lease of its attempt."""
-    if not action.returns_file or not isinstance(value, File):
-        return value
-    return await attempt.files.store(value, check=context.raise_if_canceled)
 
 
 def _interrupt(action: Action, place: Place, task: asyncio.Task[Any]) -> None:

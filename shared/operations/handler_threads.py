@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 from shared.model.operation import Operation
-from shared.model.timing import Clock
+from shared.model.timing import Clock, Timing
 from shared.operations import measures
 from shared.operations.containment import Escaped
 from shared.operations.handler_places import Places, WaitingRoom
@@ -31,8 +31,11 @@ class HandlerAbandoned(Exception):
 class HandlerThreads:
     """Where sync handlers run: at most `limit` attempts at a time."""
 
-    def __init__(self, limit: int, room: WaitingRoom) -> None:
+    def __init__(self, limit: int, room: WaitingRoom, *, clock: Clock, timing: Timing) -> None:
         self._places = Places(limit, room)
+        self._clock = clock
+        self._timing = timing
+        self._left = set[asyncio.Task[None]]()
         self.abandoned = 0
         """Threads given up since the process started."""
 
@@ -48,11 +51,34 @@ class HandlerThreads:
             return await done
         except asyncio.CancelledError:
             if not done.done() or done.cancelled():
-                self.abandoned += 1
-                measures.ABANDONED.add(1, {measures.ACTION: operation.action})
-                line = about(_log, operation, "handler_abandoned")
-                line.error("Abandoned a handler's thread that did not stop", extra={"abandoned": self.abandoned})
+                self._abandon(operation)
             raise
+
+    async def read(self, function: Callable[[], Any], *, operation: Operation) -> Any:
+        """Call `function`, which reads of a file that the handler of `operation` has returned, in a thread of its own.
+
+        A cancelled caller does not wait for its end. It is abandoned where it has not ended after a grace period: most
+        reads are short.
+        """
+        done = in_own_thread(function, name="content of a file")
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            if not done.done():
+                left = asyncio.create_task(self._see_end(done, operation), name="end of a read")
+                self._left.add(left)
+                left.add_done_callback(self._left.discard)
+            raise
+
+    async def _see_end(self, done: asyncio.Future[Any], operation: Operation) -> None:
+        if not await ends_within(done, self._timing.cancel_grace, self._clock):
+            self._abandon(operation)
+
+    def _abandon(self, operation: Operation) -> None:
+        self.abandoned += 1
+        measures.ABANDONED.add(1, {measures.ACTION: operation.action})
+        line = about(_log, operation, "handler_abandoned")
+        line.error("Abandoned a handler's thread that did not stop", extra={"abandoned": self.abandoned})
 
 
 def in_own_thread(function: Callable[[], Any], *, name: str) -> asyncio.Future[Any]:

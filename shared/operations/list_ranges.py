@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 
 from shared.model.ids import PARTITIONS
-from shared.operations import rows
-from shared.operations.records import readable_rows
-from shared.operations.rows import ListRow
+from shared.operations import list_rows
+from shared.operations.due_rows import readable_rows
+from shared.operations.list_rows import ListRow
 from shared.storage.ports import Table
 
 
@@ -25,11 +25,11 @@ async def newest_first(
 
     `size` rows of each partition are read at a time.
     """
-    lower = prefix + rows.inverted(until) if until else prefix
+    lower = prefix + list_rows.inverted(until) if until else prefix
     if position:
         # `!` sorts below every character of an id, so this is the first key after `position`.
         lower = max(lower, f"{prefix}{position}!")
-    upper = f'{prefix}{rows.inverted(since)}"' if since else f'{prefix[:-1]}"'
+    upper = f'{prefix}{list_rows.inverted(since)}"' if since else f'{prefix[:-1]}"'
     if lower >= upper:
         return
     ranges = [_Range(table, partition, lower, upper, size) for partition in PARTITIONS]
@@ -68,7 +68,7 @@ class _Range:
                 limit=self._size,
                 continuation=self._continuation,
             )
-            self._rows, self._next = list(readable_rows(page.rows, rows.read_list_row)), 0
+            self._rows, self._next = list(readable_rows(page.rows, list_rows.read_list_row)), 0
             self._continuation = page.continuation
             if self._rows or self._continuation is None:
                 return

@@ -14,10 +14,10 @@ from itertools import product, starmap
 from shared.frozen import frozen, replace
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.operation import TERMINAL, Status
-from shared.operations import rows
+from shared.operations import list_rows, rows
+from shared.operations.due_rows import readable_rows
 from shared.operations.list_ranges import newest_first
-from shared.operations.records import readable_rows
-from shared.operations.rows import ListRow
+from shared.operations.list_rows import ListRow
 from shared.storage.pages import row_pages
 from shared.storage.ports import Storage
 
@@ -185,7 +185,7 @@ class OperationLists:
             async for page in row_pages(self._table, partition, lower=f"{prefix}!", upper=f'{prefix}"'):
                 for locator, created in readable_rows(page, rows.read_active_row):
                     if selection.spans(created):
-                        found.append((rows.list_position(locator, created, for_all=for_all), locator))
+                        found.append((list_rows.list_position(locator, created, for_all=for_all), locator))
             return found
 
         kinds = product(PARTITIONS, ("a", "p"))
@@ -198,8 +198,8 @@ class OperationLists:
 
         async def read(locator: Locator) -> ListRow | None:
             async with at_once:
-                row = await self._table.read(locator.partition, locator.record_key, columns=rows.LIST_COLUMNS)
-            return rows.list_row(rows.from_row(row), for_all=for_all) if row else None
+                row = await self._table.read(locator.partition, locator.record_key, columns=list_rows.LIST_COLUMNS)
+            return list_rows.list_row(rows.from_row(row), for_all=for_all) if row else None
 
         return list(await asyncio.gather(*map(read, locators)))
 

@@ -14,7 +14,7 @@ from shared.actions.files import File, Upload, unfinished
 from shared.errors import ActionCanceled
 from shared.model.operation import Payload, Progress
 from shared.operations.attempt import LiveAttempt
-from shared.operations.log_lines import about
+from shared.operations.log_lines import OperationLogger, about
 from shared.operations.off_loop import off_loop
 from shared.operations.process_errors import describe
 from shared.operations.process_frames import PART, Frame
@@ -80,10 +80,18 @@ class ProcessCalls:
             await asyncio.wait(tasks)
 
     def _write_line(self, head: Mapping[str, Any]) -> None:
-        log = logging.getLogger(head["name"])
-        if log.isEnabledFor(head["level"]):
-            line = about(log, self._attempt.operation, "handler")
-            line.log(head["level"], "%s", head["text"], extra=_free_names(head["extra"]))
+        """One of a run before, whose thread goes on, is about that one's operation."""
+        log: logging.Logger | OperationLogger = logging.getLogger(head["name"])
+        if not log.isEnabledFor(head["level"]):
+            return
+        fields, of = _free_names(head["extra"]), head["of"]
+        if of is None:
+            fields = {"event": "handler", **fields}
+        elif of["run"] == self._run:
+            log = about(log, self._attempt.operation, "handler")
+        else:
+            log = OperationLogger(log, {"event": "handler"} | {name: of[name] for name in of if name != "run"})
+        log.log(head["level"], "%s", head["text"], extra=fields)
 
     async def _answer(self, frame: Frame, call: Callable[[Frame], Coroutine[Any, Any, Answer]]) -> None:
         number, content = frame.head["id"], b""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
@@ -24,7 +24,8 @@ from shared.operations.process_context import GIVEN, ProcessAttempt, services_in
 from shared.operations.process_errors import InputMisfit, describe, describe_raised
 from shared.operations.process_files import ProcessFiles
 from shared.operations.process_frames import Channel, Frame
-from shared.operations.process_link import LinesToApp, Link, RunLink
+from shared.operations.process_lines import HandlerLogger, LinesToApp
+from shared.operations.process_link import Link, RunLink
 from shared.operations.results import declared_json_now
 from shared.settings import Settings
 from shared.system_clock import SystemClock
@@ -37,7 +38,8 @@ def serve(channel: Channel, hello: Mapping[str, Any]) -> None:
     link = Link(channel)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # pyright: ignore - of io
-    logging.basicConfig(handlers=[LinesToApp(link)], level=hello["log_level"], format="%(message)s")
+    lines = LinesToApp(link)
+    logging.basicConfig(handlers=[lines], level=hello["log_level"], format="%(message)s")
     clock = SystemClock()
     try:
         actions = discover(import_module(hello["package"])).runnable
@@ -46,7 +48,7 @@ def serve(channel: Channel, hello: Mapping[str, Any]) -> None:
         _mark(hello["mark"])
         link.send("end", error=describe_raised(error))
         raise SystemExit(1) from error
-    handlers = _Handlers(link, actions, settings, clock)
+    handlers = _Handlers(link, lines, actions, settings, clock)
     _mark(hello["mark"])
     link.send("ready")
     while True:
@@ -60,8 +62,11 @@ def serve(channel: Channel, hello: Mapping[str, Any]) -> None:
 
 
 class _Handlers:
-    def __init__(self, link: Link, actions: Mapping[str, Action], settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, link: Link, lines: LinesToApp, actions: Mapping[str, Action], settings: Settings, clock: Clock
+    ) -> None:
         self._link = link
+        self._lines = lines
         self._actions = actions
         self._settings = settings
         self._clock = clock
@@ -69,11 +74,12 @@ class _Handlers:
     def run(self, job: Frame, saved: Any) -> tuple[dict[str, Any], bytes]:
         """Its end as the frame has it, and the result as JSON: empty where there is none."""
         try:
-            return {}, self._result(job, saved)
+            with self._lines.of_run(job.head) as logger:
+                return {}, self._result(job, saved, logger)
         except BaseException as error:  # whatever user code raises ends the run, not the process
             return {"error": _described(error)}, b""
 
-    def _result(self, job: Frame, saved: Any) -> bytes:
+    def _result(self, job: Frame, saved: Any, logger: HandlerLogger) -> bytes:
         head = job.head
         action = self._actions.get(head["action"])
         if action is None:
@@ -83,7 +89,7 @@ class _Handlers:
             )
         arguments = _arguments(action, job.content, head["input_version"])
         link = RunLink(self._link, head["run"])
-        context = self._context(head, saved, link)
+        context = self._context(head, saved, link, logger)
         with telemetry.continued(head["traceparent"]):
             value = action.handler(context, *arguments)
             if action.returns_file:
@@ -93,10 +99,10 @@ class _Handlers:
             return b""
         return declared_json_now(action.output, value, limit=self._settings.max_result_bytes)
 
-    def _context(self, head: Mapping[str, Any], saved: Any, link: RunLink) -> SyncActionContext:
+    def _context(self, head: Mapping[str, Any], saved: Any, link: RunLink, logger: HandlerLogger) -> SyncActionContext:
         return SyncActionContext(
             services=services_in_process(link, self._settings, self._clock),
-            logger=_HandlerLogger(logging.getLogger("shared.actions.handler"), {}),
+            logger=logger,
             deadline=datetime.fromisoformat(head["deadline"]),
             attempt_state=ProcessAttempt(
                 link,
@@ -107,13 +113,6 @@ class _Handlers:
             ),
             **{name: head[name] for name in GIVEN},
         )
-
-
-class _HandlerLogger(logging.LoggerAdapter[logging.Logger]):
-    """Leaves lines as they are: the app says whose they are."""
-
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return msg, kwargs
 
 
 def _arguments(action: Action, content: bytes, version: int) -> tuple[Any, ...]:

@@ -1,11 +1,13 @@
 """Files of a handler in a process: their bytes go to the app, which stores them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from shared.actions.files import File, FileUploads, Upload, is_bytes, not_bytes
 from shared.model.operation import Payload
 from shared.operations.files import written
+from shared.operations.handler_threads import in_own_thread
 from shared.operations.process_frames import PART
 from shared.operations.process_link import RunLink
 from shared.operations.results import no_file
@@ -28,7 +30,9 @@ class ProcessFiles(FileUploads):
         """
         if not isinstance(value, File):
             raise no_file(value)
-        stored = value.stored or await written(value, self, check=check)
+        # A thread that hangs ends with the process.
+        read = partial(in_own_thread, name="content of a file")
+        stored = value.stored or await written(value, self, check=check, read=read)
         self._link.call("return_file", blob=stored.blob)
 
 

@@ -1,6 +1,5 @@
 """The process's end of the channel, while handlers run: calls to the app, its answers, and its word to stop."""
 
-import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -12,16 +11,10 @@ from typing import Any
 
 from shared.model.operation import Progress
 from shared.operations.process_errors import error_of
-from shared.operations.process_frames import MAX_TEXT, Channel, Frame
+from shared.operations.process_frames import Channel, Frame
 
 _PACE = 0.1
 """Seconds between two reports of progress: the store takes one a second, and the event loop reads each."""
-
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every record of a log line has."""
-
-_MAX_FIELDS = 20
-"""Of its own."""
 
 
 class Link:
@@ -143,24 +136,3 @@ def _checked(answer: Frame) -> Frame:
     if (error := answer.head.get("error")) is not None:
         raise error_of(error)
     return answer
-
-
-class LinesToApp(logging.Handler):
-    """Has log lines written by the app, which says whose they are."""
-
-    def __init__(self, link: Link) -> None:
-        super().__init__()
-        self._link = link
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = self.format(record)[:MAX_TEXT]
-            own = [name for name in record.__dict__ if name not in _STANDARD][:_MAX_FIELDS]
-            extra = {name[:100]: _field(record.__dict__[name]) for name in own}
-            self._link.send("log", level=record.levelno, name=record.name[:200], text=text, extra=extra)
-        except Exception:
-            self.handleError(record)
-
-
-def _field(value: Any) -> str | int | float | bool:
-    return value if isinstance(value, int | float | bool) else str(value)[:200]

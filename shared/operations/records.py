@@ -1,25 +1,22 @@
 """Operations in a store: one table of rows, one container for large payloads."""
 
-import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from functools import partial
 from hashlib import sha256
 from io import BytesIO
-from typing import Generic, TypeVar
 from uuid import uuid4
 
 from shared.errors import FenceLost, StorageConflict, StorageUnavailable
 from shared.frozen import replace
 from shared.model.files import attachment
-from shared.model.ids import PARTITIONS, Locator
+from shared.model.ids import Locator
 from shared.model.leases import Leases, by_nobody
 from shared.model.lifecycle import Transition
 from shared.model.operation import Operation, Payload
 from shared.model.timing import Clock, Timing
 from shared.operations import measures, rows
+from shared.operations.due_rows import DueRows
 from shared.operations.off_loop import off_loop
 from shared.operations.recent import Recent
 from shared.operations.remains import Remains, postponement, result_name
@@ -27,15 +24,11 @@ from shared.operations.rows import Look
 from shared.operations.verdict_clock import VerdictClock
 from shared.storage.contention import backoff
 from shared.storage.pages import row_pages
-from shared.storage.ports import BlobReader, Change, Container, Delete, Insert, Page, Row, Storage, Table
+from shared.storage.ports import BlobReader, Change, Container, Delete, Insert, Row, Storage, Table
 from shared.storage.writes import write_once
 
 INLINE_LIMIT = 30 * 1024
 """Bytes kept in the row; Azure Tables holds 32 Ki UTF-16 units a string, and a byte is at most one unit."""
-
-_log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
 
 _REMOVED = 90
 """Rows that one transaction removes: below its limit of 100."""
@@ -367,51 +360,3 @@ def _inline(content_type: str, content: bytes, digest: str = "") -> Payload | No
     except UnicodeDecodeError:
         return None
     return Payload(content_type, len(content), digest or _digest(content), text=text)
-
-
-def readable_rows(found: Iterable[Row], read: Callable[[Row], _T]) -> Iterator[_T]:
-    """Without rows that cannot be read: one of them must keep neither a pass nor a list from all others."""
-    for row in found:
-        try:
-            each = read(row)
-        except (ValueError, KeyError, TypeError) as error:
-            line = "A row of the table of operations cannot be read and is passed over: %r (%s)"
-            _log.error(line, row.key, error, extra={"event": "row_unreadable"})
-        else:
-            yield each
-
-
-def _rotated(found: Sequence[_T], first: int) -> Sequence[_T]:
-    return [*found[first:], *found[:first]]
-
-
-class DueRows(Generic[_T]):
-    """Rows of all partitions between two keys. Read when it is first gone through; later ones re-use the first pages.
-
-    `start`, 0 up to 1, is where it begins: at a partition, and at a row of each page; the rest follows. Who breaks off
-    before the end, and begins somewhere else the next time, gets to each of them in the end.
-    """
-
-    def __init__(self, table: Table, lower: str, upper: str, read: Callable[[Row], _T], start: float) -> None:
-        first, self._part = divmod(start * len(PARTITIONS), 1)
-        self._partitions = _rotated(PARTITIONS, int(first))
-        self._page = partial(table.page, lower=lower, upper=upper)
-        self._read = read
-        self._firsts: Sequence[tuple[list[_T], str | None]] | None = None
-
-    async def __aiter__(self) -> AsyncIterator[_T]:
-        if self._firsts is None:
-            pages = await asyncio.gather(*(self._page(partition) for partition in self._partitions))
-            self._firsts = [(self._found(page), page.continuation) for page in pages]
-        for partition, (firsts, first_end) in zip(self._partitions, self._firsts, strict=True):
-            for each in firsts:
-                yield each
-            continuation = first_end
-            while continuation is not None:
-                page = await self._page(partition, continuation=continuation)
-                for each in self._found(page):
-                    yield each
-                continuation = page.continuation
-
-    def _found(self, page: Page) -> list[_T]:
-        return list(readable_rows(_rotated(page.rows, int(self._part * len(page.rows))), self._read))

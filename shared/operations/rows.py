@@ -22,8 +22,7 @@ version keep loading (tests/unit/test_rows.py holds frozen ones).
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, cast
 
@@ -33,6 +32,7 @@ from shared.model.attempts import AttemptOutcome, AttemptRecord, Attempts
 from shared.model.ids import Locator
 from shared.model.operation import SCHEMA_VERSION, Operation, Outcome, Progress, Status
 from shared.model.times import read_time, write_time
+from shared.operations.list_rows import label_columns, list_columns, list_keys, read_labels
 from shared.operations.payload_columns import (
     described,
     dump_json,
@@ -85,44 +85,12 @@ _EXPIRE, _LOOK = "expire", "look"
 _NEVER_UNSET = frozenset(("keep", "profile", "start_status", "input_version"))
 """Their defaults are something: nothing is a value of its own there."""
 
-LIST_COLUMNS = (
-    *("v", "id", "owner", "action", "status", "created", "changed", "deadline", "started", "attempt", "labels"),
-    *("progress", "outcome"),
-)
-"""All a list needs of a record that it reads itself."""
-
-_MAX_TICKS = 10**16
-"""Microseconds from the year 1 to beyond the year 300; an inverted time has as many digits."""
-
 
 @frozen
 class Look:
     """A parked operation whose time has come."""
 
     locator: Locator
-
-
-@frozen
-class ListRow:
-    """One operation as a list shows it, and where the list goes on after it."""
-
-    owner_hash: str
-    id: str
-    kind: str
-    status: Status
-    created: datetime
-    changed: datetime
-    """When its status last changed; of a terminal one, its end."""
-    position: str
-    error_code: str = ""
-    attempt: int = 0
-    """Of a row that is not terminal as it was at the last change of its status."""
-    started: datetime | None = None
-    """When its first attempt began."""
-    labels: tuple[str, ...] = ()
-    percent: float | None = None
-    is_read_itself: bool = False
-    """Whether it comes from the record, with how far that is."""
 
 
 def to_columns(operation: Operation) -> dict[str, Scalar]:
@@ -161,7 +129,7 @@ def from_row(row: Row) -> Operation:
         start_status=int(values.get("start_status", 202)),
         profile_state=load_json(values, "profile_state") or {},
         traceparent=str(values.get("traceparent", "")),
-        labels=_read_labels(values),
+        labels=read_labels(values),
         input_version=int(values.get("input_version", 1)),
         retry_of=str(values.get("retry_of", "")),
         listed_for_all=bool(values.get("listed_for_all", False)),
@@ -184,7 +152,7 @@ def insertions(operation: Operation) -> list[Change]:
     return [
         Insert(operation.locator.record_key, to_columns(operation)),
         *_inserted(_found_by(operation)),
-        *(Insert(key, _list_columns(operation)) for key in _list_keys(operation)),
+        *(Insert(key, list_columns(operation)) for key in list_keys(operation)),
     ]
 
 
@@ -193,7 +161,7 @@ def updates(old: Operation, new: Operation) -> list[Change]:
     locator = new.locator
     changes: list[Change] = [Merge(locator.record_key, _changed_columns(old, new), if_match=old.etag)]
     if new.status is not old.status or new.look_at != old.look_at:
-        changes += [Merge(key, _list_columns(new)) for key in _list_keys(new)]
+        changes += [Merge(key, list_columns(new)) for key in list_keys(new)]
         found, finds = _found_by(old), _found_by(new)
         changes += [Delete(key) for key in found if key not in finds]
         changes += _inserted({key: values for key, values in finds.items() if key not in found})
@@ -218,26 +186,10 @@ def removal(operation: Operation, remains: Remains) -> list[Change]:
     """What takes a terminal operation out of sight, and leaves a row that tells what it has left."""
     return [
         Delete(operation.locator.record_key, if_match=operation.etag),
-        *map(Delete, _list_keys(operation)),
+        *map(Delete, list_keys(operation)),
         Delete(expiry_key(operation)),
         Insert(remains.key, remains.columns),
     ]
-
-
-def list_position(locator: Locator, created: datetime, *, for_all: bool = False) -> str:
-    """Where an operation stands in its owner's list, or in the one of all owners."""
-    return f"{inverted(created)}!{locator if for_all else locator.id}"
-
-
-def _list_keys(operation: Operation) -> list[str]:
-    own = list_key(operation)
-    if not operation.listed_for_all:
-        return [own]
-    return [own, f"g!{list_position(operation.locator, operation.created, for_all=True)}"]
-
-
-def list_key(operation: Operation) -> str:
-    return f"l!{operation.locator.owner_hash}!{inverted(operation.created)}!{operation.id}"
 
 
 def expiry_key(operation: Operation) -> str:
@@ -268,82 +220,6 @@ def read_due_row(row: Row) -> Look | Locator | Remains:
 def read_active_row(row: Row) -> tuple[Locator, datetime]:
     """Which operation is not terminal, and when it was created. Raises ValueError or KeyError."""
     return Locator.parse(row.key[2:]), read_time(str(row.values["created"]))
-
-
-def read_list_row(row: Row) -> ListRow:
-    """Of the owner's list or of that of all owners. Raises ValueError or KeyError."""
-    kind, *rest = row.key.split("!")
-    owner_hash, moment, id = rest if kind == "l" else (rest[1], rest[0], rest[2])
-    values = row.values
-    return ListRow(
-        owner_hash=owner_hash,
-        id=id,
-        kind=str(values["kind"]),
-        status=Status(str(values["status"])),
-        created=read_time(str(values["created"])),
-        changed=read_time(str(values["changed"])),
-        position=f"{moment}!{id}" if kind == "l" else row.key[2:],
-        error_code=str(values.get("error_code", "")),
-        attempt=int(values.get("attempt", 0)),
-        started=read_time(str(values["started"])) if values.get("started") else None,
-        labels=_read_labels(values),
-    )
-
-
-def list_row(operation: Operation, *, for_all: bool = False) -> ListRow:
-    """What a list shows of a record that was read itself, with how far it is."""
-    return ListRow(
-        owner_hash=operation.locator.owner_hash,
-        id=operation.id,
-        kind=operation.action,
-        status=operation.status,
-        created=operation.created,
-        changed=operation.changed,
-        position=list_position(operation.locator, operation.created, for_all=for_all),
-        error_code=_error_code(operation),
-        attempt=operation.attempt,
-        started=operation.started,
-        labels=operation.labels,
-        percent=operation.progress.percent if operation.progress else None,
-        is_read_itself=True,
-    )
-
-
-def _list_columns(operation: Operation) -> dict[str, Scalar]:
-    columns: dict[str, Scalar] = {
-        "kind": operation.action,
-        "status": operation.status.value,
-        "created": write_time(operation.created),
-        "changed": write_time(operation.changed),
-        "attempt": operation.attempt,
-    }
-    if operation.started is not None:
-        columns["started"] = write_time(operation.started)
-    if code := _error_code(operation):
-        columns["error_code"] = code
-    return columns | _label_columns(operation.labels)
-
-
-def _error_code(operation: Operation) -> str:
-    error = operation.outcome.error if operation.outcome else None
-    return error.code if error and operation.status is not Status.SUCCEEDED else ""
-
-
-def _label_columns(labels: tuple[str, ...]) -> dict[str, Scalar]:
-    """No label has a comma."""
-    return {"labels": ",".join(labels)} if labels else {}
-
-
-def _read_labels(values: Mapping[str, Scalar]) -> tuple[str, ...]:
-    text = str(values.get("labels", ""))
-    return tuple(text.split(",")) if text else ()
-
-
-@lru_cache(maxsize=512)
-def inverted(moment: datetime) -> str:
-    """A time in the keys of lists: the later, the smaller."""
-    microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-    return f"{_MAX_TICKS - microseconds:017d}"
 
 
 def _as_is(name: str, value: Any) -> dict[str, Scalar]:
@@ -409,7 +285,7 @@ _WRITERS: Mapping[str, Callable[[str, Any], dict[str, Scalar]]] = {
     "outcome": _outcome_columns,
     **dict.fromkeys(("external", "secret_hash", "listed_for_all", "traceparent", "retry_of"), _if_set),
     "input_version": lambda name, version: {name: version} if version != 1 else {},
-    "labels": lambda _, labels: _label_columns(labels),
+    "labels": lambda _, labels: label_columns(labels),
 }
 """The columns of each field. No two fields have one in common, so what did not change is not written."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from shared.model.timing import Clock
 
 
-async def ends_within(task: asyncio.Task[Any], seconds: float | None, clock: Clock) -> bool:
+async def ends_within(task: asyncio.Future[Any], seconds: float | None, clock: Clock) -> bool:
     """Whether the task has ended after at most so many seconds, None for any number. One that has not goes on.
 
     Never raises what the task raises.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from dataclasses import field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -287,7 +288,8 @@ class Run:
     async def _kept(self, context: AttemptContext, value: Any) -> Any:
         """The value; a file that the action declares is stored, as the app does it."""
         if self._target.action.returns_file and isinstance(value, File):
-            self._file = await self.files.store(value, check=context.raise_if_canceled)
+            read = partial(self._threads.read, operation=self._operation)
+            self._file = await self.files.store(value, check=context.raise_if_canceled, read=read)
         return value
 
     def _check_open(self) -> None:

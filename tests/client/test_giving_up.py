@@ -94,7 +94,7 @@ def test_note_of_a_cancel_that_hangs() -> None:
 
 
 def test_every_call_can_be_stopped() -> None:
-    """Start, cancel, delete and lists take a cancellation token too."""
+    """Start, cancel, delete, retry and lists take a cancellation token too."""
     token = CancellationToken()
     _, operation = started(RUNNING)
     token.cancel()
@@ -105,6 +105,7 @@ def test_every_call_can_be_stopped() -> None:
         lambda: operation.cancel(cancellation=token),
         lambda: operation.try_cancel(cancellation=token),
         lambda: operation.delete(cancellation=token),
+        lambda: operation.retry(cancellation=token),
     ):
         with pytest.raises(WaitCanceled):
             call()

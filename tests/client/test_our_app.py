@@ -193,16 +193,28 @@ def test_run_again(client: Any) -> None:
     """A canceled operation is run again with its stored input: a new one, whose value is waited for. One that has ended
     well is refused."""
     due = datetime.now(UTC) + timedelta(hours=1)
-    old = client.start("POST", "trial/again:wait", json={"seconds": 0.05}, not_before=due)
+    old = client.start("POST", "trial/again:wait", json={"seconds": 0.05}, not_before=due, result=Waited)
     old.cancel()
     assert old.status is Status.CANCELED
-    new = client.start("POST", f"status/{old.id}:retry", result=Waited)
+    new = old.retry()
     assert new.wait(timeout=20) == Waited(seconds=0.05, attempt=1)
     assert new.id != old.id
     assert new.response.json()["retryOf"] == old.id
+    assert client.open(old.monitor_url).retry(operation_id="mine").id == "mine"
     with pytest.raises(StartRefused) as caught:
-        client.start("POST", f"status/{new.id}:retry")
+        new.retry()
     assert (caught.value.status_code, caught.value.code) == (409, "OperationNotFailed")
+
+
+def test_run_again_what_a_put_has_started(client: Any) -> None:
+    """Only operations of a POST can be run again; the service's code says so."""
+    method, path, body = start_of("put", "fail")
+    old = client.start(method, path, json=body)
+    with pytest.raises(OperationFailed):
+        old.wait(timeout=20)
+    with pytest.raises(StartRefused) as caught:
+        old.retry()
+    assert (caught.value.status_code, caught.value.code) == (409, "RetryNotSupported")
 
 
 def test_run_again_and_fail_again(client: Any) -> None:
@@ -211,7 +223,7 @@ def test_run_again_and_fail_again(client: Any) -> None:
     with pytest.raises(OperationFailed):
         old.wait(timeout=20)
     with pytest.raises(OperationFailed) as caught:
-        client.run("POST", f"status/{old.id}:retry", timeout=20)
+        old.retry().wait(timeout=20)
     assert caught.value.code == "TrialFailed"
     assert caught.value.monitor_url != old.monitor_url
     assert old.update_status().status is Status.FAILED

@@ -14,7 +14,7 @@ from shared.model import lifecycle
 from shared.model.ids import PARTITIONS, Locator
 from shared.model.operation import Operation, Outcome, Progress, Status
 from shared.model.timing import Timing
-from shared.operations import rows
+from shared.operations import list_rows, rows
 from shared.operations.lists import ALL, ListPage, OperationLists, Selection
 from shared.operations.records import OperationRecords
 from shared.storage.ports import Insert, Page, Row, Storage, Table
@@ -125,7 +125,7 @@ async def fill(storage: Storage, owner: str, count: int, **columns: Any) -> None
             **{"created": rows.write_time(operation.created), "changed": rows.write_time(operation.created)},
             **columns,
         }
-        by_partition.setdefault(operation.locator.partition, []).append(Insert(rows.list_key(operation), values))
+        by_partition.setdefault(operation.locator.partition, []).append(Insert(list_rows.list_key(operation), values))
     table = storage.table("operations")
     for partition, inserts in by_partition.items():
         for first in range(0, len(inserts), 100):

@@ -13,7 +13,7 @@ from shared.model import lifecycle
 from shared.model.ids import Locator
 from shared.model.operation import Operation, Outcome, Progress, Status
 from shared.model.timing import Timing
-from shared.operations import rows
+from shared.operations import list_rows, rows
 from shared.operations.records import OperationRecords
 from shared.operations.remains import Remains
 from shared.storage.ports import Merge, Storage
@@ -84,7 +84,7 @@ async def stored(records: OperationRecords, operation: Operation) -> Operation:
 async def check_rows(storage: Storage, operation: Operation) -> None:
     """The rows beside the record say what it says: list row, active marker until terminal, expiry row after."""
     table, partition = storage.table("operations"), operation.locator.partition
-    listed = await table.read(partition, rows.list_key(operation))
+    listed = await table.read(partition, list_rows.list_key(operation))
     assert listed is not None
     assert listed.values["status"] == operation.status.value
     active = await table.read(partition, operation.locator.active_key)
@@ -223,7 +223,7 @@ async def test_remove(records: OperationRecords, faulty: FaultyStorage, other: O
     assert remains is not None
     assert await other.read(ended.locator) is None
     table, partition = faulty.inner.table("operations"), ended.locator.partition
-    for key in (rows.list_key(ended), rows.expiry_key(ended)):
+    for key in (list_rows.list_key(ended), rows.expiry_key(ended)):
         assert await table.read(partition, key) is None
     assert await records.remove(ended) is None
     later = remains.removed + timedelta(microseconds=1)

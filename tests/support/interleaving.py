@@ -17,8 +17,9 @@ from shared.actions.declaration import Action
 from shared.engine.port import Work
 from shared.errors import EngineError, StorageAnswerLost, StorageError
 from shared.model.timing import Timing
-from shared.storage.ports import BlobReader, Change, Container, Page, Row, Storage, Table
+from shared.storage.ports import Change, Container, Page, Row, Storage, Table
 from tests.support.clock import ManualClock
+from tests.support.containers import ContainerBehind
 from tests.support.parts import Killed, World
 
 T = TypeVar("T")
@@ -179,38 +180,26 @@ class _Table:
 
 
 @dataclass(frozen=True)
-class _Container:
-    inner: Container
+class _Container(ContainerBehind):
     process: Process
 
-    async def put(self, name: str, data: Any, **arguments: Any) -> Any:
-        self.process.schedule.blobs.add(name)
-        return await self.process.request(f"put {name}", lambda: self.inner.put(name, data, **arguments))
+    async def change(self, what: str, do: Callable[[], Awaitable[T]]) -> T:
+        return await self.process.request(what, do)
 
-    async def info(self, name: str) -> Any:
-        return await self.process.request(f"info {name}", lambda: self.inner.info(name))
+    async def look(self, what: str, do: Callable[[], Awaitable[T]]) -> T:
+        return await self.process.request(what, do)
 
     @asynccontextmanager
-    async def open(self, name: str, *, if_match: str | None = None) -> AsyncGenerator[BlobReader | None]:
+    async def reading(self, name: str) -> AsyncGenerator[None]:
         async def nothing() -> None:
             pass
 
         await self.process.request(f"open {name}", nothing)
         with self.process.schedule.underway():
-            async with self.inner.open(name, if_match=if_match) as reader:
-                yield reader
+            yield
 
-    async def delete(self, name: str) -> bool:
-        return await self.process.request(f"delete {name}", lambda: self.inner.delete(name))
-
-    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
-        return await self.process.request(f"list {prefix}", lambda: self.inner.list(prefix, limit=limit))
-
-    async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
-        return await self.inner.upload_url(name, lifetime_seconds=lifetime_seconds)
-
-    async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
-        return await self.inner.download_url(name, lifetime_seconds=lifetime_seconds, disposition=disposition)
+    def put_is_asked(self, name: str) -> None:
+        self.process.schedule.blobs.add(name)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import (
-    AsyncIterable,
+    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -50,9 +50,10 @@ from shared.resources.operations import ResourcesById
 from shared.resources.service import Resources
 from shared.settings import Settings
 from shared.storage.factory import open_storage
-from shared.storage.ports import BlobInfo, BlobReader, Change, Container, Page, Row, Storage, Table
+from shared.storage.ports import Change, Container, Page, Row, Storage, Table
 from shared.system_clock import SystemClock
 from tests.support.clock import T0, ManualClock, carried_out
+from tests.support.containers import ContainerBehind
 
 __all__ = ["T0"]
 
@@ -252,40 +253,23 @@ class FaultyTable:
 
 
 @dataclass(frozen=True)
-class FaultyContainer:
-    inner: Container
+class FaultyContainer(ContainerBehind):
     faults: Faults
 
-    async def put(
-        self, name: str, data: bytes | AsyncIterable[bytes], *, content_type: str, overwrite: bool = True
-    ) -> BlobInfo:
-        self.faults.puts.append(name)
-        return await self.faults.around(
-            lambda: self.inner.put(name, data, content_type=content_type, overwrite=overwrite)
-        )
+    async def change(self, what: str, do: Callable[[], Awaitable[_T]]) -> _T:
+        return await self.faults.around(do)
 
-    async def info(self, name: str) -> BlobInfo | None:
+    async def look(self, what: str, do: Callable[[], Awaitable[_T]]) -> _T:
         with self.faults.request():
-            return await self.inner.info(name)
+            return await do()
 
     @asynccontextmanager
-    async def open(self, name: str, *, if_match: str | None = None) -> AsyncIterator[BlobReader | None]:
+    async def reading(self, name: str) -> AsyncGenerator[None]:
         with self.faults.request():
-            async with self.inner.open(name, if_match=if_match) as reader:
-                yield reader
+            yield
 
-    async def delete(self, name: str) -> bool:
-        return await self.faults.around(lambda: self.inner.delete(name))
-
-    async def list(self, prefix: str, *, limit: int = 1000) -> Sequence[str]:
-        with self.faults.request():
-            return await self.inner.list(prefix, limit=limit)
-
-    async def upload_url(self, name: str, *, lifetime_seconds: int) -> str:
-        return await self.inner.upload_url(name, lifetime_seconds=lifetime_seconds)
-
-    async def download_url(self, name: str, *, lifetime_seconds: int, disposition: str) -> str:
-        return await self.inner.download_url(name, lifetime_seconds=lifetime_seconds, disposition=disposition)
+    def put_is_asked(self, name: str) -> None:
+        self.faults.puts.append(name)
 
 
 @dataclass(frozen=True)
@@ -385,7 +369,7 @@ class World:
         self.live = LiveAttempts(**time)
         self.records = OperationRecords(storage, **time, held_here=self.live.runs)
         self.room = WaitingRoom(**time)
-        self.threads = HandlerThreads(2, self.room)
+        self.threads = HandlerThreads(2, self.room, **time)
         self.actions = {action.name: action for action in actions}
         self.locks = Locks(storage, self.records, **time)
         self.site = Site(storage, "testhubname", site or SiteName("local", "Production", "TestHubName"), **time)

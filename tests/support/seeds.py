@@ -12,7 +12,7 @@ from shared.errors import ErrorBody, ErrorDetail
 from shared.model import lifecycle
 from shared.model.operation import Operation, Outcome, Payload
 from shared.model.times import write_time
-from shared.operations import rows
+from shared.operations import list_rows, rows
 from shared.storage.factory import open_storage
 from shared.storage.limits import MAX_CHANGES
 from shared.storage.ports import Change, Insert
@@ -100,6 +100,6 @@ def _listed(operation: Operation) -> Change:
     error = operation.outcome.error if operation.outcome else None
     columns = {"kind": operation.action, "status": operation.status.value, "attempt": operation.attempt, **times}
     return Insert(
-        rows.list_key(operation),
+        list_rows.list_key(operation),
         columns | {"error_code": error.code if error else "", "labels": ",".join(operation.labels)},
     )

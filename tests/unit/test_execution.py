@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,11 @@ from tests.support.parts import make_operation
 
 
 def handler_threads() -> HandlerThreads:
-    return HandlerThreads(1, WaitingRoom(clock=ManualClock(), timing=Timing()))
+    return threads_by(ManualClock(), 1)
+
+
+def threads_by(clock: ManualClock, limit: int) -> HandlerThreads:
+    return HandlerThreads(limit, WaitingRoom(clock=clock, timing=Timing()), clock=clock, timing=Timing())
 
 
 async def test_result_and_error() -> None:
@@ -39,7 +44,7 @@ async def test_errors_a_future_cannot_hold(error: BaseException) -> None:
 async def test_bounded() -> None:
     """At most `limit` attempts have a place at a time; the others wait for it, a few of them and a while."""
     clock = ManualClock()
-    threads = HandlerThreads(2, WaitingRoom(clock=clock, timing=Timing()))
+    threads = threads_by(clock, 2)
     leave, entered = asyncio.Event(), list[bool]()
 
     async def attempt(*, stays: bool = True) -> None:
@@ -85,6 +90,26 @@ async def test_places_are_waited_for_together() -> None:
     for task in (*tasks, late):
         task.cancel()
     await asyncio.gather(*tasks, late, return_exceptions=True)
+
+
+async def test_abandoned_reads_are_counted() -> None:
+    """A cancelled call leaves its thread: counted where that has not ended after the grace period, and not before."""
+    clock = ManualClock()
+    threads, release = threads_by(clock, 1), [threading.Event(), threading.Event()]
+    reads = [asyncio.create_task(threads.read(partial(each.wait, 5), operation=make_operation())) for each in release]
+    await asyncio.sleep(0.02)
+    for read in reads:
+        read.cancel()
+    await asyncio.gather(*reads, return_exceptions=True)
+    release[0].set()
+    while len(threads._left) > 1:  # noqa: ASYNC110 - what is waited for is in a thread
+        await asyncio.sleep(0.005)
+    await clock.run_for(seconds=Timing().cancel_grace - 0.1)
+    assert threads.abandoned == 0
+    await clock.run_for(seconds=0.2)
+    assert threads.abandoned == 1
+    release[1].set()
+    await asyncio.sleep(0.02)
 
 
 async def test_abandoned_thread_is_counted() -> None:

@@ -16,7 +16,7 @@ from shared.errors import RequestError
 from shared.model.ids import ID_PATTERN
 from shared.model.operation import Status
 from shared.model.times import write_time
-from shared.operations.rows import ListRow
+from shared.operations.list_rows import ListRow
 from tests.support.parts import T0
 
 KINDS = ["book:start", "o'clock", "a b"]

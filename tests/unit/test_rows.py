@@ -16,7 +16,7 @@ from shared.model import lifecycle
 from shared.model.attempts import AttemptOutcome, AttemptRecord
 from shared.model.ids import ID_PATTERN, PARTITIONS, Locator
 from shared.model.operation import Operation, Outcome, Payload, Progress, Status
-from shared.operations import rows
+from shared.operations import list_rows, rows
 from shared.operations.remains import postponement
 from shared.storage.limits import check_key, check_transaction
 from shared.storage.ports import Delete, Insert, Merge, Row, Scalar
@@ -204,9 +204,9 @@ def test_a_row_for_lists_over_all_owners() -> None:
     assert isinstance(own, Insert)
     assert isinstance(everybody, Insert)
     assert own.values == everybody.values
-    row = rows.read_list_row(Row("0", everybody.key, everybody.values, "e"))
-    assert row == replace(rows.read_list_row(Row("0", own.key, own.values, "e")), position=everybody.key[2:])
-    assert row.position == rows.list_row(new, for_all=True).position
+    row = list_rows.read_list_row(Row("0", everybody.key, everybody.values, "e"))
+    assert row == replace(list_rows.read_list_row(Row("0", own.key, own.values, "e")), position=everybody.key[2:])
+    assert row.position == list_rows.list_row(new, for_all=True).position
     claimed = lifecycle.claim(new, T0, holder="h", timeout=timedelta(minutes=1), leases=LEASES)
     assert [change.key[:2] for change in rows.updates(new, claimed)] == ["o!", "l!", "g!"]
     ended = lifecycle.succeed(claimed, T0, fence=1, outcome=Outcome(204))
@@ -285,7 +285,7 @@ def test_removal_is_one_transaction(has_hooks: bool) -> None:
     changes = rows.removal(replace(ended, etag="e2"), remains)
     assert changes[:3] == [
         Delete(ended.locator.record_key, if_match="e2"),
-        Delete(rows.list_key(ended)),
+        Delete(list_rows.list_key(ended)),
         Delete(rows.expiry_key(ended)),
     ]
     assert isinstance(changes[3], Insert)
@@ -352,7 +352,7 @@ def test_what_a_removed_operation_has_left(
 @given(TIMES, TIMES, IDS, IDS)
 def test_newest_first(one: datetime, other: datetime, id: str, other_id: str) -> None:
     """List rows sort by time, the newest first, and then by id."""
-    keys = [rows.list_key(make_operation(id=i, created=at)) for i, at in ((id, one), (other_id, other))]
+    keys = [list_rows.list_key(make_operation(id=i, created=at)) for i, at in ((id, one), (other_id, other))]
     if one != other:
         assert (keys[0] < keys[1]) == (one > other)
     assert all(len(key.split("!")) == 4 for key in keys)
@@ -372,14 +372,16 @@ def test_keys_are_legal(id: str, owner: str, moment: datetime) -> None:
     locator = operation.locator
     remains = rows.Remains.of(operation, moment)
     for key in (
-        *(locator.record_key, locator.active_key, rows.list_key(operation), rows.expiry_key(operation)),
+        *(locator.record_key, locator.active_key, list_rows.list_key(operation), rows.expiry_key(operation)),
         remains.key,
     ):
         check_key(key)
     assert locator.partition in PARTITIONS
     assert Locator.parse(str(locator)) == locator
-    row = Row(locator.partition, rows.list_key(operation), {"kind": "k", "status": "Running"} | times(operation), "e")
-    assert (rows.read_list_row(row).id, rows.read_list_row(row).position) == (id, row.key.split("!", 2)[2])
+    row = Row(
+        locator.partition, list_rows.list_key(operation), {"kind": "k", "status": "Running"} | times(operation), "e"
+    )
+    assert (list_rows.read_list_row(row).id, list_rows.read_list_row(row).position) == (id, row.key.split("!", 2)[2])
 
 
 @settings(max_examples=50)
@@ -389,15 +391,15 @@ def test_a_list_shows_the_same_by_its_row_and_by_the_record(operation: Operation
     operation = replace(operation, expires=operation.expires or operation.created)
     (listed,) = (each for each in rows.insertions(operation) if each.key.startswith("l!"))
     assert isinstance(listed, Insert)
-    row = rows.read_list_row(Row("0", listed.key, json.loads(json.dumps(listed.values)), "e"))
-    assert row == replace(rows.list_row(operation), percent=None, is_read_itself=False)
+    row = list_rows.read_list_row(Row("0", listed.key, json.loads(json.dumps(listed.values)), "e"))
+    assert row == replace(list_rows.list_row(operation), percent=None, is_read_itself=False)
 
 
 def test_list_rows_of_an_older_version() -> None:
     """A list row without the columns of later versions is one that has none of them."""
     operation = make_operation()
-    row = Row("0", rows.list_key(operation), {"kind": "k", "status": "Running"} | times(operation), "e")
-    found = rows.read_list_row(row)
+    row = Row("0", list_rows.list_key(operation), {"kind": "k", "status": "Running"} | times(operation), "e")
+    found = list_rows.read_list_row(row)
     assert (found.attempt, found.started, found.error_code, found.labels) == (0, None, "", ())
 
 

@@ -21,8 +21,8 @@ from shared.model.attempts import AttemptRecord
 from shared.model.files import attachment
 from shared.model.operation import Operation, Progress, Status
 from shared.model.times import write_time
+from shared.operations.list_rows import ListRow
 from shared.operations.lists import ListCount, ListPage
-from shared.operations.rows import ListRow
 
 PATTERN = "pattern"
 """The fact of an operation that says how it was started; absent for a POST."""

@@ -17,8 +17,8 @@ from typing import NamedTuple, NoReturn
 from shared.errors import RequestError
 from shared.frozen import replace
 from shared.model.operation import Status
+from shared.operations.list_rows import ListRow
 from shared.operations.lists import Selection
-from shared.operations.rows import ListRow
 
 MAX_FILTER = 2000
 _MAX_DEPTH = 32

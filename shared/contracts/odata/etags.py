@@ -29,3 +29,8 @@ def parse_etags(header: str | None) -> tuple[str, ...] | Literal["*"] | None:
         message = 'If-Match and If-None-Match take * or ETags such as W/"1a2b", as they came with the entity.'
         raise RequestError(400, "InvalidETag", message)
     return tuple(unquote(etag) for etag in _ETAG.findall(header))
+
+
+def is_named(stored: Stored, etags: tuple[str, ...] | Literal["*"] | None) -> bool:
+    """Whether the etags of a header are, or have, that of the entity; None, of no header, names none."""
+    return etags == "*" or (etags is not None and stored.etag in etags)

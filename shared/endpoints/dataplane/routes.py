@@ -178,7 +178,7 @@ class DataPlane:
             len(parameters or b""),
             dataplane.monitor_response,
             operation,
-            result_url=result_url(operation, self._caller(request)) if operation.links_result else "",
+            result_url=result_url(operation, self._caller(request)),
             parameters=parameters,
         )
         if dataplane.carries_result(operation):

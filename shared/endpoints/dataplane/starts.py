@@ -116,7 +116,7 @@ class Starts:
                 dataplane.started_response,
                 operation,
                 location=location,
-                result_url=result_url(operation, caller) if operation.links_result else "",
+                result_url=result_url(operation, caller),
                 replayed=begun.started.replayed,
                 parameters=parameters,
             )
@@ -191,7 +191,9 @@ def _monitor_url(operation: Operation, caller: Caller) -> str:
 
 
 def result_url(operation: Operation, caller: Caller) -> str:
-    """Where the caller finds the bare result."""
+    """Where the caller finds the bare result; empty where the monitor carries it."""
+    if not operation.links_result:
+        return ""
     is_others = operation.owner != caller.owner
     return dataplane.result_url(caller.base_url, operation, caller.api_version, owner=is_others)
 

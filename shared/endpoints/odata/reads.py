@@ -10,7 +10,7 @@ from shared.actions.odata.search import SearchableSource
 from shared.actions.odata.service import EntitySet
 from shared.contracts.http import Request, Response
 from shared.contracts.odata import media, payloads
-from shared.contracts.odata.etags import parse_etags
+from shared.contracts.odata.etags import is_named, parse_etags
 from shared.contracts.odata.query import collections
 from shared.contracts.odata.query.options import QueriedResource, Query, parse_query
 from shared.contracts.odata.query.searching import FoundEntities
@@ -90,12 +90,11 @@ async def _entity(request: Request, entity_set: EntitySet, key: str, execution: 
         raise RequestError(404, "ResourceNotFound", message, target=entity_set.name)
     headers = etag_of(stored)
     wanted = parse_etags(request.headers.get("if-match"))
-    if wanted not in (None, "*") and stored.etag not in wanted:
+    if wanted is not None and not is_named(stored, wanted):
         raise RequestError(
             412, "PreconditionFailed", "The entity has another ETag than If-Match names.", target="If-Match"
         )
-    known = parse_etags(request.headers.get("if-none-match"))
-    if known == "*" or (known is not None and stored.etag in known):
+    if is_named(stored, parse_etags(request.headers.get("if-none-match"))):
         return Response(status=304, headers=headers)
     body = payloads.entity(stored, entity_set, base=execution.base, representation=representation, select=query.select)
     return json_answer(200, body, representation, headers)

@@ -116,10 +116,10 @@ def test_known_path_with_another_method(client: httpx.Client, method: str, path:
 @pytest.mark.parametrize(
     ("method", "path", "named"),
     [
-        ("POST", "/book/b1:burn", ["upload-finish", "upload-start"]),
-        ("GET", "/book/b1:burn", ["upload-finish", "upload-start"]),
-        ("PUT", "/book/b1:burn", ["upload-finish", "upload-start"]),
-        ("POST", "/book/b1:", ["upload-finish", "upload-start"]),
+        ("POST", "/book/b1:burn", ["count-words", "upload-finish", "upload-start"]),
+        ("GET", "/book/b1:burn", ["count-words", "upload-finish", "upload-start"]),
+        ("PUT", "/book/b1:burn", ["count-words", "upload-finish", "upload-start"]),
+        ("POST", "/book/b1:", ["count-words", "upload-finish", "upload-start"]),
         ("POST", "/status/x1:pause", ["cancel", "retry", "update"]),
         ("GET", "/status/x1:pause", ["cancel", "retry", "update"]),
         ("DELETE", "/status/x1:pause", ["cancel", "retry", "update"]),

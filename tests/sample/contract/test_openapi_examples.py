@@ -84,6 +84,7 @@ def test_an_action_of_ones_own_needs_none() -> None:
         whole.resources,
         whole.calls.values(),
         [whole.odata] if whole.odata else [],
+        package=whole.package,
     )
     document = described(more)
     assert "numbers_sum" in operations(document)

@@ -24,6 +24,7 @@ def indexed() -> dict[str, Any]:
 
 
 EXPECTED = {
+    "book_count_words",
     "book_delete",
     "book_id_operation",
     "book_import",

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.sample.books import upload
 from tests.sample.real_epub import debian_policy_epub
 from tests.support.host import STORES, LocalHost
-from tests.support.lro import begin, ended, listing
+from tests.support.lro import begin, ended, listing, run
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -51,6 +53,21 @@ def test_upload_a_real_book(host: LocalHost, client: httpx.Client) -> None:
     assert book in client.get("/book").json()["value"]
     assert client.get(answer.headers["operation-location"]).json() == finished
     assert {finished["id"], started["id"]} <= {item["id"] for item in listing(client, filter="status eq 'Succeeded'")}
+
+
+def test_the_words_are_counted_in_a_process(host: LocalHost, client: httpx.Client) -> None:
+    """The computing runs beside the app, in a process that stays for the next; another file than the book's is 409."""
+    upload_body = upload(client, "counted", debian_policy_epub().read_bytes())
+    book = run(client, "/book/counted:upload-finish", upload_body)["result"]
+    counted = run(client, "/book/counted:count-words", {"sha256": book["sha256"], "top": 1})
+    result = counted["result"]
+    assert [found["word"] for found in result["words"]] == ["the"]
+    # The words that are searched for are nearly those that a book's figures count.
+    assert result["total"] == pytest.approx(book["words"], rel=0.01)
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in host.children()]
+    assert any(b"shared.operations.process_main" in command for command in commands)
+    other = client.post("/book/counted:count-words", json={"sha256": "0" * 64})
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "BookChanged")
 
 
 def test_an_upload_ends_once(host: LocalHost, client: httpx.Client) -> None:

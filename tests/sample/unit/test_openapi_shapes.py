@@ -27,8 +27,8 @@ from shared.contracts.openapi.shapes import (
 from shared.errors import ErrorBody, ErrorDetail, RequestError
 from shared.model.attempts import AttemptOutcome, AttemptRecord
 from shared.model.operation import LINK, RESULT, Operation, Outcome, Progress, Status
+from shared.operations.list_rows import ListRow
 from shared.operations.lists import ListCount, ListPage
-from shared.operations.rows import ListRow
 from tests.sample.described import described, sample, validator
 from tests.support.parts import T0, make_operation
 

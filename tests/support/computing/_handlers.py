@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -285,6 +286,30 @@ def leaves_a_thread(context: SyncActionContext, task: Task) -> int:
 
     threading.Thread(target=later, daemon=True).start()
     return os.getpid()
+
+
+@does
+def leaves_a_thread_that_logs(context: SyncActionContext, task: Task) -> None:
+    """Two threads write when the handler has ended and another runs: one in the run's own context."""
+
+    def later(log: str) -> None:
+        while not context.cancel_requested:
+            time.sleep(0.005)
+        context.logger.warning("by the context, %s", log)
+        logging.getLogger(f"tests.{log}").warning("by a library, %s", log)
+        task.note(log)
+
+    threading.Thread(target=later, args=("alone",), daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(later, "in its context"), daemon=True).start()
+
+
+@does
+def logs_beside_others(context: SyncActionContext, task: Task) -> None:
+    """A thread of its own writes, too, once those of the one before have."""
+    waits_for_two_notes(context, task)
+    thread = threading.Thread(target=lambda: logging.getLogger("tests.own").warning("by a library, its own"))
+    thread.start()
+    thread.join()
 
 
 @does

@@ -151,6 +151,23 @@ async def test_what_a_handler_has_left_behind(processes: Processes) -> None:
         assert reader is None
 
 
+async def test_lines_of_what_a_handler_has_left_behind(processes: Processes, caplog: pytest.LogCaptureFixture) -> None:
+    """A line has the operation whose code has logged it, also while the process runs the next; where that is not known
+    it has none, and never that of another."""
+    first = await processes.run("numbers:talks", "leaves_a_thread_that_logs")
+    caplog.clear()
+    second = await processes.run("numbers:talks", "logs_beside_others")
+    lines = {record.getMessage() for record in caplog.records if "by " in record.getMessage()}
+    old, new = (f"operation_id={each.id} action=numbers:talks attempt=1: " for each in (first, second))
+    assert lines == {
+        f"{old}by the context, alone",
+        "by a library, alone",
+        f"{old}by the context, in its context",
+        f"{old}by a library, in its context",
+        f"{new}by a library, its own",
+    }
+
+
 @pytest.mark.parametrize("does", ["uses_a_table", "uses_external", "uses_resources"])
 async def test_the_store_itself_is_not_there(processes: Processes, does: str) -> None:
     """A sentence says so, and names the way out."""

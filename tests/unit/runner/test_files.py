@@ -624,5 +624,7 @@ async def test_content_that_hangs_holds_up_nobody(make: Callable[..., World]) ->
         await world.clock.run_for(minutes=2)
         await asyncio.wait(running, timeout=10)
         assert [error_code(await world.read(each)) for each in hanging] == ["AttemptTimedOut"] * 4
+        await world.clock.run_for(seconds=world.timing.cancel_grace)
+        assert world.threads.abandoned == 4
     finally:
         release.set()
