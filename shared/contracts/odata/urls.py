@@ -11,7 +11,7 @@ from shared.actions.odata.routes import ROOT
 from shared.actions.odata.service import EntitySet
 from shared.errors import RequestError
 
-_KEY = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)\s*=\s*)?'((?:[^']|'')*)'\s*")
+_KEY = r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)\s*=\s*)?'((?:[^']|'')*)'\s*"
 
 
 def service_root(base: str) -> str:
@@ -44,7 +44,7 @@ def read_key(entity_set: EntitySet, text: str) -> str:
     Raises RequestError 400 InvalidKey for anything else.
     """
     name = entity_set.key.name
-    match = _KEY.fullmatch(text)
+    match = re.fullmatch(_KEY, text)
     if match is None or match[1] not in (None, name):
         message = f"A key is a string in single quotes: {entity_set.name}('...') or {entity_set.name}({name}='...')."
         raise RequestError(400, "InvalidKey", message, target=entity_set.name)
