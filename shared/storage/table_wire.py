@@ -5,7 +5,6 @@ group transactions", "Payload format for Table Storage operations", "Authorize w
 """
 
 import base64
-import hashlib
 import hmac
 import json
 import math
@@ -174,7 +173,7 @@ def authorization(account: str, key: str, *, method: str, content_type: str, dat
     `path` is that of the URL as it is sent, encoded. There is no Content-MD5, and no `comp` in the query.
     """
     signed = f"{method}\n\n{content_type}\n{date}\n/{account}{path}"
-    digest = hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()
+    digest = hmac.digest(base64.b64decode(key), signed.encode(), "sha256")
     return f"SharedKey {account}:{base64.b64encode(digest).decode()}"
 
 
