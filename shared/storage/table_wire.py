@@ -49,10 +49,13 @@ def read_row(partition: str, key: str, body: bytes, etag: str) -> Row:
 
 
 def _values(members: Mapping[str, Any]) -> dict[str, Scalar]:
+    """The columns; the name of a member that only tells of others has a `.`, which no column has."""
+    types = {name.removesuffix(_TYPE): edm_type for name, edm_type in members.items() if name.endswith(_TYPE)}
     return {
-        name: _value(value, members.get(f"{name}{_TYPE}"))
+        # Most are text, and need no look at their type.
+        name: value if type(value) is str and name not in types else _value(value, types.get(name))
         for name, value in members.items()
-        if value is not None and name not in _SYSTEM and not name.startswith("odata.") and not name.endswith(_TYPE)
+        if value is not None and "." not in name and name not in _SYSTEM
     }
 
 
