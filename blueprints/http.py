@@ -50,13 +50,13 @@ async def exchange(request: func.HttpRequest, serve: "Endpoint") -> func.HttpRes
 
 
 def _from_sdk(request: func.HttpRequest) -> "Request":
-    method = request.method.upper()
+    method, headers = request.method.upper(), request.headers
     return parts.Request(
         method="GET" if method == "HEAD" else method,
         url=request.url,
-        headers=dict(request.headers.items()),
-        route=dict(request.route_params),
-        query=dict(request.params),
+        headers={name: headers[name] for name in headers},
+        route=request.route_params,
+        query=request.params,
         body=request.get_body(),
         is_head=method == "HEAD",
     )
@@ -68,5 +68,5 @@ def _to_sdk(response: "Response") -> func.HttpResponse:
     return func.HttpResponse(
         body=response.body,
         status_code=response.status,
-        headers={**response.headers, "Content-Type": response.content_type or "application/json"},
+        headers={"Content-Type": response.content_type or "application/json", **response.headers},
     )

@@ -54,7 +54,7 @@ class OperationRecords:
     ) -> None:
         """`held_here` says whether an attempt of this process holds it; `lists_all`: new operations are in the lists
         over all owners, too."""
-        self._held_here = held_here
+        self.is_held_here = held_here
         self._lists_all = lists_all
         self._clock = clock
         self._timing = timing
@@ -78,7 +78,7 @@ class OperationRecords:
 
     def _leases_after(self, set_back: timedelta) -> Leases:
         since = self._exclusive_since and self._exclusive_since + set_back
-        return Leases(length=self._timing.lease, exclusive_since=since, held_here=self._held_here)
+        return Leases(length=self._timing.lease, exclusive_since=since, held_here=self.is_held_here)
 
     async def read(self, locator: Locator, *, for_monitor: bool = False) -> Operation | None:
         """The record, by one point read; `for_monitor` leaves its input behind.

@@ -148,7 +148,8 @@ class Recovery:
         It does nothing where another site has the namespace, and takes `Timing.recover_within` at most. The engine is
         not asked at every poll about what waits for its turn.
         """
-        if operation.status.is_terminal:
+        if operation.status.is_terminal or (not operation.external and self._records.is_held_here(operation)):
+            # What an attempt of this process holds is left to it, as `judge` has it: most polls are of such a one.
             return operation
         verdict = self._judge(operation)
         if verdict is Verdict.NOTHING or verdict is Verdict.DELEGATE:

@@ -127,14 +127,18 @@ class SqliteTables:
         self._require_open()
         return await self._writer.write(table, partition, changes)
 
-    async def read_row(self, place: Place, columns: Sequence[str] | None) -> Row | None:
-        """A row: as it is known, or else from the file."""
+    def known_row(self, place: Place, columns: Sequence[str] | None) -> Row | None:
+        """The row, where it is known without reading it."""
         self._require_open()
         try:
-            known = self._writer.known(place, columns)
+            return self._writer.known(place, columns)
         except STORE_ERRORS as error:
             raise explained(StorageUnavailable, self._path, error) from error
-        return known or await self._ask(
+
+    async def read_row(self, place: Place, columns: Sequence[str] | None) -> Row | None:
+        """The row, from the file."""
+        self._require_open()
+        return await self._ask(
             lambda rows: rows.read(place, columns), lambda connection, most: read_row(connection, place, columns)
         )
 
@@ -173,9 +177,13 @@ class _SqliteTable:
         self._name = name
 
     async def read(self, partition: str, key: str, *, columns: Sequence[str] | None = None) -> Row | None:
+        place = self._name, partition, key
+        known = self._store.known_row(place, columns)
+        if known is not None:
+            return known  # Its keys were checked when it was written.
         check_key(partition, "partition")
         check_key(key)
-        return await self._store.read_row((self._name, partition, key), columns)
+        return await self._store.read_row(place, columns)
 
     async def write(self, partition: str, changes: Sequence[Change]) -> Answers:
         check_transaction(partition, changes)

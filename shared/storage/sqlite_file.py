@@ -6,7 +6,7 @@ a crash of this app: somebody's disk or copy has lost it, and to begin anew in i
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,10 +33,12 @@ class FileIdentity(NamedTuple):
 
     def check(self) -> None:
         """Raises StorageUnavailable where another file, or none, is there by now."""
-        with suppress(FileNotFoundError):
+        try:
             found = os.stat(self.path)
-            if found.st_ino == self.number and found.st_dev == self.device:
-                return
+        except FileNotFoundError:
+            found = None
+        if found is not None and found.st_ino == self.number and found.st_dev == self.device:
+            return
         raise StorageUnavailable(
             f"{self.path!r} was removed or replaced while the app runs, so nothing is written to it any more: "
             "stop the app, put the file back, and start again"

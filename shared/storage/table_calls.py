@@ -8,6 +8,7 @@ goes back to the SDK for everything.
 from collections.abc import Sequence
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from shared.storage import table_wire as wire
@@ -45,8 +46,9 @@ class TableCalls:
             policies.append(AzureSasCredentialPolicy(credential))
         else:
             policies.append(AsyncBearerTokenCredentialPolicy(credential, _SCOPE))
+        self._options = {**_TIMES, "proxies": proxies_for(endpoint)}
         self._pipeline: AsyncPipeline[HttpRequest, AsyncHttpResponse] = AsyncPipeline(
-            transport or AioHttpTransport(), policies
+            transport or AioHttpTransport(use_env_settings=False), policies
         )
 
     async def read(self, table: str, partition: str, key: str, columns: Sequence[str] | None) -> Row:
@@ -84,9 +86,22 @@ class TableCalls:
                 account, key, method=method, content_type=headers.get("Content-Type", ""), date=date, path=url.raw_path
             )
         request = HttpRequest(method, str(url), headers=sent, content=body)
-        response = (await self._pipeline.run(request, **_TIMES)).http_response
+        response = (await self._pipeline.run(request, **self._options)).http_response
         await response.read()
         return response
+
+
+def proxies_for(endpoint: str) -> dict[str, str]:
+    """The proxy that the environment names for `endpoint`, by the scheme, as azure-core's transport takes it.
+
+    It is looked up once. Where aiohttp is to do that, it goes to a thread at each request, and to another one to read
+    `.netrc`, which has nothing for a storage account.
+    """
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - loaded with aiohttp by now
+
+    at = urlsplit(endpoint)
+    proxy = getproxies().get(at.scheme)
+    return {at.scheme: proxy} if proxy and at.hostname and not proxy_bypass(at.hostname) else {}
 
 
 def _refused(response: "AsyncHttpResponse") -> Exception:

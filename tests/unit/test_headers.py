@@ -133,7 +133,8 @@ def test_trust_without_the_platform(enabled: str | None) -> None:
 def test_request_ids() -> None:
     """Every answer has an id of its own; the client's id is echoed where it is printable, nothing else."""
     answer = complete(request(x_ms_client_request_id="abc 1"), Response(status=200))
-    assert uuid.UUID(answer.headers["x-ms-request-id"])
+    named = uuid.UUID(answer.headers["x-ms-request-id"])
+    assert (named.version, named.variant, str(named)) == (4, uuid.RFC_4122, answer.headers["x-ms-request-id"])
     assert answer.headers["x-ms-client-request-id"] == "abc 1"
     other = complete(request(), Response(status=200))
     assert other.headers["x-ms-request-id"] != answer.headers["x-ms-request-id"]

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, time
 from decimal import Decimal
@@ -307,3 +309,21 @@ def test_the_document_says_all() -> None:
     expected = [MAX_LENGTH, MAX_DEPTH, MAX_TEXTS, MAX_ITEMS, MAX_SEGMENTS, MAX_KEYS]
     assert [int(row) for row in rows] == [*expected, limits.looked_at, limits.sorted, limits.scanned]
     assert f"A page has {DEFAULT_PAGE} entities; with `$top` it has up to {MAX_TOP}," in document
+
+
+def test_a_first_query_compiles_few_patterns() -> None:
+    """What serves one is loaded while a caller waits: patterns of what most requests have not wait for who has it."""
+    code = """
+import re, sys
+compiled, compile = [], re.compile
+def note(pattern, flags=0):
+    compiled.append(sys._getframe(1).f_globals["__name__"])
+    return compile(pattern, flags)
+re.compile = note
+import shared.endpoints.odata.service, shared.endpoints.odata.reads
+print(*(name for name in compiled if name.startswith(("shared.contracts.odata", "shared.endpoints.odata"))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert len(done.stdout.split()) <= 6, done.stdout

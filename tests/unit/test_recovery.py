@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -49,6 +50,20 @@ def restarted(world: World) -> list[int]:
 
 async def poll(world: World, operation: Operation) -> Operation:
     return await world.service.get("", operation.id, world.engine)
+
+
+async def test_a_poll_leaves_what_runs_here_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the clocks say: an attempt of this process holds it. Most polls are of such a one, so no clock is read
+    for it."""
+    operation = await claimed(world, await world.start())
+    world.clock.pass_by(seconds=100 * LEASE.total_seconds())
+
+    def refuse(_: object) -> NoReturn:
+        pytest.fail("the clock was read")
+
+    monkeypatch.setattr(type(world.clock), "now", refuse)
+    with world.live.claiming("elsewhere"):
+        assert await world.recovery.recover_for_request(operation, world.engine) is operation
 
 
 async def test_a_poll_starts_again_what_was_lost(world: World) -> None:

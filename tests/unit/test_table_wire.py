@@ -4,7 +4,9 @@ import asyncio
 import base64
 import json
 import math
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
 
 import pytest
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential, AzureSasCredential
@@ -16,7 +18,7 @@ from shared.settings import StorageConnection
 from shared.storage import table_wire as wire
 from shared.storage.azure_errors import TransactionRefused, UnreadableAnswer, classify
 from shared.storage.ports import Change, Delete, Insert, Merge, Replace, Upsert
-from shared.storage.table_calls import TableCalls
+from shared.storage.table_calls import TableCalls, proxies_for
 from shared.storage.tables import AzureTables
 from tests.support.stores import fresh_name
 
@@ -205,6 +207,59 @@ async def test_signed_as_the_sdk_signs(endpoint: str, call: dict[str, Any]) -> N
     theirs = SharedKeyCredentialPolicy(credential)
     theirs.on_request(PipelineRequest(request, PipelineContext(Recorder())))
     assert ours == request.headers["Authorization"]
+
+
+@asynccontextmanager
+async def service() -> AsyncGenerator[tuple[str, list[str]]]:
+    """Answers every request with a row: its URL, and the heads of the requests."""
+    heads: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{"name":"x"}')
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
+
+
+async def test_a_request_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads to look for a proxy, and for a password in `.netrc`, would take a third of a request's CPU."""
+
+    def refuse(*_: object) -> NoReturn:
+        pytest.fail("a thread was used")
+
+    async with service() as (address, _):
+        calls = TableCalls(f"http://{address}/a", AzureNamedKeyCredential("a", KEY))
+        monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", refuse)
+        assert (await calls.read("t", "p", "k", None)).etag == '"1"'
+        await calls.aclose()
+
+
+async def test_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets the requests, with the password that its URL has."""
+    async with service() as (address, heads):
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:word@{address}")
+        calls = TableCalls("http://a.table.example", AzureNamedKeyCredential("a", KEY))
+        await calls.read("t", "p", "k", None)
+        await calls.aclose()
+    (head,) = heads
+    assert head.startswith("GET http://a.table.example/t(PartitionKey='p',RowKey='k') HTTP/1.1\r\n")
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'user:word').decode()}\r\n" in head
+
+
+def test_which_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of the URL's scheme, but not for who is to be reached without one."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    assert proxies_for("https://a.table.core.windows.net") == {}
+    monkeypatch.setenv("HTTPS_PROXY", "http://p:1")
+    assert proxies_for("https://a.table.core.windows.net") == {"https": "http://p:1"}
+    assert proxies_for("http://127.0.0.1:10002/a") == {}
+    monkeypatch.setenv("NO_PROXY", "b.example,.core.windows.net")
+    assert proxies_for("https://a.table.core.windows.net") == {}
 
 
 def test_what_is_signed() -> None:

@@ -7,8 +7,8 @@ from urllib.parse import quote, unquote
 from shared.actions.odata.entities import Stored
 from shared.errors import RequestError
 
-_LIST = re.compile(r'\s*(?:(?:W/)?"[^"]*"\s*,\s*)*(?:W/)?"[^"]*"\s*')
-_ETAG = re.compile(r'"([^"]*)"')
+_LIST = r'\s*(?:(?:W/)?"[^"]*"\s*,\s*)*(?:W/)?"[^"]*"\s*'
+_ETAG = r'"([^"]*)"'
 
 
 def etag_header(stored: Stored) -> str | None:
@@ -25,10 +25,10 @@ def parse_etags(header: str | None) -> tuple[str, ...] | Literal["*"] | None:
         return None
     if header.strip() == "*":
         return "*"
-    if not _LIST.fullmatch(header):
+    if not re.fullmatch(_LIST, header):
         message = 'If-Match and If-None-Match take * or ETags such as W/"1a2b", as they came with the entity.'
         raise RequestError(400, "InvalidETag", message)
-    return tuple(unquote(etag) for etag in _ETAG.findall(header))
+    return tuple(unquote(etag) for etag in re.findall(_ETAG, header))
 
 
 def is_named(stored: Stored, etags: tuple[str, ...] | Literal["*"] | None) -> bool:

@@ -1,7 +1,5 @@
 """Limits of OData requests, apart from the readers that hold them: the description names them without those."""
 
-import re
-
 DEFAULT_PAGE = 100
 """Entities of a page, where neither `$top` nor a preference says how many."""
 
@@ -14,5 +12,5 @@ MAX_URL = 8192
 MAX_REQUESTS = 1000
 """Of a batch, those of its groups included."""
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+REQUEST_ID = r"[A-Za-z0-9._~-]{1,128}"
 """The rule `request-id` of the OData ABNF, with a limit."""

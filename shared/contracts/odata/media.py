@@ -18,10 +18,11 @@ MetadataFormat = Literal["xml", "json"]
 """The media types of `$metadata`."""
 
 _T = TypeVar("_T")
-_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
-_MEDIA_TYPE = re.compile(rf"\s*({WORD})/({WORD})\s*((?:;\s*(?:{WORD}\s*=\s*(?:{WORD}|{QUOTED})\s*)?)*)")
-_PARAMETER = re.compile(rf";\s*({WORD})\s*=\s*({WORD}|{QUOTED})")
-_QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+_VERSION = r"[0-9]{1,3}\.[0-9]{1,3}"
+_MEDIA_TYPE = rf"\s*({WORD})/({WORD})\s*((?:;\s*(?:{WORD}\s*=\s*(?:{WORD}|{QUOTED})\s*)?)*)"
+_PARAMETER = rf";\s*({WORD})\s*=\s*({WORD}|{QUOTED})"
+_QUALITY = r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?"
+"""Patterns of headers that few requests have: `re` compiles each where it is first met, and keeps it."""
 _MAX_HEADER = 2048
 _ISOLATION = "OData-Isolation"
 _FORMATS = {"atom": "application/atom+xml", "json": "application/json", "xml": "application/xml"}
@@ -62,7 +63,7 @@ def odata_version(request: Request) -> str:
     if body and body not in ("4.0", "4.01"):
         _refuse_version("OData-Version", body, "this service reads 4.0 and 4.01")
     most = request.headers.get("odata-maxversion", "").partition(";")[0].strip()
-    if most and (not _VERSION.fullmatch(most) or Decimal(most) < 4):
+    if most and (not re.fullmatch(_VERSION, most) or Decimal(most) < 4):
         _refuse_version("OData-MaxVersion", most, "this service answers 4.0 and 4.01")
     return "4.0" if most and Decimal(most) < Decimal("4.01") else "4.01"
 
@@ -190,12 +191,12 @@ def _ranges(header: str) -> list[_Range]:
 
 
 def _range(text: str) -> _Range | None:
-    match = _MEDIA_TYPE.fullmatch(text)
+    match = re.fullmatch(_MEDIA_TYPE, text)
     if match is None:
         return None
-    parameters = {name.lower(): value.strip('"').lower() for name, value in _PARAMETER.findall(match[3])}
+    parameters = {name.lower(): value.strip('"').lower() for name, value in re.findall(_PARAMETER, match[3])}
     quality = parameters.pop("q", "1")
-    if not _QUALITY.fullmatch(quality):
+    if not re.fullmatch(_QUALITY, quality):
         return None
     return _Range(f"{match[1]}/{match[2]}".lower(), parameters, float(quality))
 

@@ -21,7 +21,7 @@ from shared.errors import ErrorDetail, RequestError, does_not_fit
 INT64 = range(-(2**63), 2**63)
 """The values of an Edm.Int64."""
 
-_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_INTEGER = r"-?[0-9]{1,19}"
 _BOUND_LINK = ("@odata.bind", "@bind")
 _INFINITE: Mapping[str, float] = {"INF": float("inf"), "-INF": float("-inf"), "NaN": float("nan")}
 
@@ -98,7 +98,7 @@ def _value(value: Any, type: TypeRef, ieee754: bool, path: str) -> Any:
     if isinstance(value, dict) and type.structured is not None:
         return _values(type.structured.properties, cast(dict[str, Any], value), ieee754, f"{path}.")
     if type.name == "Edm.Int64":
-        if ieee754 and isinstance(value, str) and _INTEGER.fullmatch(value):
+        if ieee754 and isinstance(value, str) and re.fullmatch(_INTEGER, value):
             value = int(value)
         if isinstance(value, int) and value not in INT64:
             detail = ErrorDetail("InvalidValue", "Input should be an integer of 64 bits", path)

@@ -11,8 +11,8 @@ from shared.actions.odata.routes import ROOT
 from shared.actions.odata.service import EntitySet
 from shared.errors import RequestError
 
-_KEY = re.compile(r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)\s*=\s*)?'((?:[^']|'')*)'\s*")
-_ALIAS = re.compile(r"\s*(?:[A-Za-z_][A-Za-z0-9_]*\s*=\s*)?@[A-Za-z_][A-Za-z0-9_]*\s*")
+_KEY = r"\s*(?:([A-Za-z_][A-Za-z0-9_]*)\s*=\s*)?'((?:[^']|'')*)'\s*"
+_ALIAS = r"\s*(?:[A-Za-z_][A-Za-z0-9_]*\s*=\s*)?@[A-Za-z_][A-Za-z0-9_]*\s*"
 
 
 def service_root(base: str) -> str:
@@ -46,10 +46,10 @@ def read_key(entity_set: EntitySet, text: str) -> str:
     else.
     """
     name = entity_set.key.name
-    if _ALIAS.fullmatch(text):
+    if re.fullmatch(_ALIAS, text):
         message = "A parameter alias is not supported as a key; write the key itself."
         raise RequestError(501, "PathNotSupported", message, target=entity_set.name)
-    match = _KEY.fullmatch(text)
+    match = re.fullmatch(_KEY, text)
     if match is None or match[1] not in (None, name):
         message = f"A key is a string in single quotes: {entity_set.name}('...') or {entity_set.name}({name}='...')."
         raise RequestError(400, "InvalidKey", message, target=entity_set.name)

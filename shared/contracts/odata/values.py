@@ -18,7 +18,7 @@ Selection = Mapping[str, "Selection | None"]
 _NUMBERS_AS_TEXT = ("Edm.Int64", "Edm.Decimal")
 _PLAIN = ("Edm.String", "Edm.Boolean", "Edm.Double")
 """What JSON shows by itself (section 4.5.3)."""
-_OFFSET = re.compile(r"(?:Z|[+-][0-9]{2}:?[0-9]{2})$")
+_OFFSET = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})$"
 _DURATION = TypeAdapter(timedelta)
 
 
@@ -108,7 +108,7 @@ def _write_primitive(value: Any, name: str, representation: Representation) -> A
         return value if math.isfinite(value) else "NaN" if math.isnan(value) else "INF" if value > 0 else "-INF"
     if name == "Edm.Duration":
         return duration_text(_DURATION.validate_python(value))
-    if name == "Edm.DateTimeOffset" and not _OFFSET.search(value):
+    if name == "Edm.DateTimeOffset" and not re.search(_OFFSET, value):
         # A time without an offset is one of this app, whose clock is UTC.
         return f"{value}Z"
     return value

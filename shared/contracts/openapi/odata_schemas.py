@@ -28,7 +28,7 @@ _OF_THEIR_OWN: Mapping[str, Json] = {
 """What answers show in another way than pydantic writes it (`shared.contracts.odata.values`)."""
 
 
-BatchName = Annotated[str, Field(pattern=f"^{REQUEST_ID.pattern}$")]
+BatchName = Annotated[str, Field(pattern=f"^{REQUEST_ID}$")]
 
 
 class BatchRequest(TypedDict):

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import quote
@@ -82,7 +83,7 @@ def _text(members: dict[str, Any], name: str, where: str) -> str:
 
 
 def _name(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not REQUEST_ID.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(REQUEST_ID, value):
         raise messages.invalid(f"{where} must be a string of 1 to 128 letters, digits and - . _ ~")
     return value
 

@@ -95,7 +95,7 @@ class _Reading:
         if outer is not None and inner is not None and outer != inner:
             raise messages.invalid(f"{where}: the part and its request have different Content-IDs")
         content_id = outer if outer is not None else inner
-        if content_id is not None and not REQUEST_ID.fullmatch(content_id):
+        if content_id is not None and not re.fullmatch(REQUEST_ID, content_id):
             raise messages.invalid(f"{where}: its Content-ID must be 1 to 128 letters, digits and - . _ ~")
         request = parts.BatchRequest(
             id=content_id or f"{parts.MADE_UP}{len(self._requests) + 1}",

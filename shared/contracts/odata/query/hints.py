@@ -3,13 +3,13 @@ told."""
 
 import re
 
-_OLD_LITERAL = re.compile(r"(?:date|datetime|datetimeoffset|guid|time|binary)\Z", re.IGNORECASE)
-_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]*(?![0-9:.]|Z|[ +-][0-9]{2}:)", re.IGNORECASE)
-_SUFFIXED = re.compile(r"[+-]?[0-9.]+[LMFD](?!\w)", re.IGNORECASE)
-
-_CASE = re.compile(r"(?<!\w)case\s*\(", re.IGNORECASE)
-_COUNT = re.compile(r"/\$count\Z", re.IGNORECASE)
-_GEO = re.compile(r"(?<!\w)(?:geography|geometry)\Z", re.IGNORECASE)
+_OLD_LITERAL = r"(?i:date|datetime|datetimeoffset|guid|time|binary)\Z"
+_STAMP = r"(?i:[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]*(?![0-9:.]|Z|[ +-][0-9]{2}:))"
+_SUFFIXED = r"(?i:[+-]?[0-9.]+[LMFD](?!\w))"
+_CASE = r"(?<!\w)(?i:case)\s*\("
+_COUNT = r"(?i:/\$count)\Z"
+_GEO = r"(?<!\w)(?i:geography|geometry)\Z"
+"""Compiled where a filter is wrong."""
 
 
 def unsupported(text: str, at: int) -> str | None:
@@ -17,11 +17,11 @@ def unsupported(text: str, at: int) -> str | None:
     before, sign = text[:at], text[at : at + 1]
     if sign in ("[", "{"):
         return "A list or an object in JSON"
-    if sign == ":" and _CASE.search(before):
+    if sign == ":" and re.search(_CASE, before):
         return "The function 'case'"
-    if sign == "(" and _COUNT.search(before):
+    if sign == "(" and re.search(_COUNT, before):
         return "$count with options"
-    if sign == "'" and _GEO.search(before):
+    if sign == "'" and re.search(_GEO, before):
         return "A geographic literal"
     return None
 
@@ -34,14 +34,14 @@ def hint(text: str, at: int) -> str:
     """
     rest = text[at:]
     if rest.startswith("'"):
-        if _OLD_LITERAL.search(text[:at]):
+        if re.search(_OLD_LITERAL, text[:at]):
             return "; OData 4 writes dates and GUIDs bare, such as 2024-01-31T00:00:00Z"
         return "; a text ends with a quote, a quote inside it is written twice, and & as %26"
     if rest.startswith('"'):
         return "; a text stands in single quotes"
-    if _SUFFIXED.match(rest):
+    if re.match(_SUFFIXED, rest):
         return "; a number has no suffix"
-    if any(stamp.start() <= at <= stamp.end() for stamp in _STAMP.finditer(text)):
+    if any(stamp.start() <= at <= stamp.end() for stamp in re.finditer(_STAMP, text)):
         return "; a date with a time ends in Z or in an offset such as +01:00"
     if rest.startswith("="):
         return "; equal is eq"
