@@ -256,7 +256,8 @@ def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
         "body": described(outcome.body) if outcome.body else None,
         "error": asdict(outcome.error) if outcome.error else None,
     }
-    return {name: dump_json(values), "result_text": (outcome.body.text or "") if outcome.body else ""}
+    # An outcome never changes, so without a body there is no text of an earlier one to clear.
+    return {name: dump_json(values)} | ({"result_text": outcome.body.text or ""} if outcome.body else {})
 
 
 def _attempts_columns(name: str, attempts: Attempts) -> dict[str, Scalar]:
