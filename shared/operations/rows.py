@@ -257,7 +257,10 @@ def _outcome_columns(name: str, outcome: Outcome | None) -> dict[str, Scalar]:
         "error": asdict(outcome.error) if outcome.error else None,
     }
     # An outcome never changes, so without a body there is no text of an earlier one to clear.
-    return {name: dump_json(values)} | ({"result_text": outcome.body.text or ""} if outcome.body else {})
+    columns: dict[str, Scalar] = {name: dump_json(values)}
+    if outcome.body:
+        columns["result_text"] = outcome.body.text or ""
+    return columns
 
 
 def _attempts_columns(name: str, attempts: Attempts) -> dict[str, Scalar]:
