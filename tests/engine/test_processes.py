@@ -28,6 +28,12 @@ def tick(timer: func.TimerRequest) -> None:
         file.write(f"{os.getpid()}\\n")
 """
 
+IDLE = """#!/bin/sh
+echo '{"rpc": "http://127.0.0.1:1/durabletask/"}'
+exec sleep 300
+"""
+"""An engine that runs nothing: timers are the hosts' own affair."""
+
 
 def requests_and_work_are_shared(folder: Path, program: Path) -> None:
     """Two instances on one hub each run some of the work, whoever took the start; one is killed, the other ends it all.
@@ -53,18 +59,20 @@ def requests_and_work_are_shared(folder: Path, program: Path) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
-def timers_run_in_one_process(folder: Path, program: Path) -> None:
+def timers_run_in_one_process(folder: Path, _program: Path) -> None:
     """One process has the lease and runs the timer; when it is killed the other takes over, once the lease is over."""
-    app, ticks = folder / "app", folder / "ticks"
+    app, ticks, engine = folder / "app", folder / "ticks", folder / "engine"
     app.mkdir()
     (app / "function_app.py").write_text(TICKING)
+    engine.write_text(IDLE)
+    engine.chmod(0o755)
     with emulator() as (_, connection):
         host = LocalHost(
             folder / "host",
             store="azurite",
             app_root=app,
             environment={**SETTINGS, "AzureWebJobsStorage": connection, "TICKS": str(ticks)},
-            engine=str(program),
+            engine=str(engine),
             processes=2,
         )
         with host:
