@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.support import engine_program
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -89,3 +91,14 @@ def test_no_archive(tmp_path: Path) -> None:
     assert (done.returncode, lines(done)) == (0, said)
     required = make(tmp_path / "a.tar.xz", tmp_path / "to" / "durable-host", DURABLE_HOST_REQUIRED="1")
     assert (required.returncode != 0, lines(required)) == (True, said)
+
+
+def test_tests_that_do_not_find_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are skipped; where the program is required, they fail."""
+    monkeypatch.setenv("DURABLE_HOST", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("DURABLE_HOST_REQUIRED", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="DURABLE_HOST names it"):
+        engine_program()
+    monkeypatch.setenv("DURABLE_HOST_REQUIRED", "1")
+    with pytest.raises(pytest.fail.Exception, match="DURABLE_HOST names it"):
+        engine_program()
