@@ -110,12 +110,14 @@ def test_kill_rounds(program: Path, tmp_path: Path) -> None:
             with ThreadPoolExecutor() as threads:
                 list(threads.map(lambda loss: hosts[loss[0]].start(), losses))
         with connected(hosts[0]) as client:
-            for each in load.expected:
-                ended(client, each, within=max(1, last + WITHIN - time.monotonic()))
+            until = last + WITHIN
+            states = [ended(client, each, within=max(1, until - time.monotonic())) for each in load.expected]
             for each in load.monitors:
-                path, left = each, max(1, last + WITHIN - time.monotonic())
+                path, left = each, max(1, until - time.monotonic())
                 wait_for(lambda path=path: client.get(path).json()["status"] == "Succeeded", within=left)
             statuses = [(item["id"], item["status"]) for item in listing(client)]
             assert all(status in TERMINAL for _, status in statuses)
             assert sorted(statuses) == sorted(load.expected.items())
     check_attempts(lines_of(load.log), load.proofs, killed)
+    lost = [each["id"] for each in states for attempt in each.get("attempts", ()) if attempt["outcome"] == "Lost"]
+    assert len(lost) >= ROUNDS, "a kill has to meet what runs"
