@@ -16,6 +16,8 @@ DURABLE_2_NEEDS = (3, 13)
 PLATFORM = ("--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64")
 """What runs on each of the platform's images, as docs/packaging.md names it."""
 
+MEASURING = "tests marked `alone`: they measure the machine, and `make test` runs them"
+
 
 def find(version: str, path: str, pyenv: Path) -> Path | None:
     """The first python of that version that runs: on `path`, or among those that pyenv has in `pyenv`."""
@@ -44,6 +46,7 @@ def plan(found: Mapping[str, Path], pip: tuple[str, ...]) -> tuple[list[list[str
     left_out = [f"Python {version}: not found" for version in VERSIONS if version not in found]
     if not any(map(_is_new_enough, found)):
         left_out.append("azure-functions-durable 2.x: it needs Python 3.13 or newer")
+    left_out.append(MEASURING)
     return commands, left_out
 
 
