@@ -1,5 +1,6 @@
 """What handlers in processes do, one thing each: the tests name it."""
 
+import ctypes
 import faulthandler
 import json
 import logging
@@ -260,7 +261,10 @@ def names_its_modules(context: SyncActionContext, task: Task) -> list[str]:
 
 @does
 def shows_its_process(context: SyncActionContext, task: Task) -> dict[str, Any]:
+    death = ctypes.c_int()
+    ctypes.CDLL(None).prctl(2, ctypes.byref(death))  # PR_GET_PDEATHSIG
     return {
+        "signal_of_parent_death": death.value,
         "pid": os.getpid(),
         "nice": os.nice(0),
         "oom": Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip(),

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -260,9 +261,13 @@ async def test_what_it_imports(processes: Processes) -> None:
 
 
 async def test_its_process(processes: Processes) -> None:
-    """Niced, the first to go where memory runs out, out of reach of the terminal; with the app's folder and path."""
+    """Niced, the first to go where memory runs out, out of reach of the terminal; with the app's folder and path.
+
+    The system kills it with its app, also where native code lets no thread read the end of the channel.
+    """
     shown: dict[str, Any] = await processes.result("shows_its_process")
     assert (shown["nice"], shown["oom"], shown["leads_its_session"]) == (os.nice(0) + 10, "1000", True)
+    assert shown["signal_of_parent_death"] == signal.SIGKILL
     assert shown["folder"] == str(Path.cwd())
     assert shown["path"] == [str(each) for each in sys.path]
 

@@ -17,7 +17,6 @@ from shared.actions.registry import Registry
 from shared.composition import Application
 from shared.errors import DeclarationError
 from shared.model.operation import Status
-from shared.operations.handler_places import MAX_WAITING
 from shared.operations.handler_process import HandlerProcess
 from shared.operations.usable_cores import usable_cores
 from tests.support.computing import numbers
@@ -40,15 +39,15 @@ async def test_made_at_first_use_and_used_again(processes: Processes) -> None:
 async def test_bounded(processes: Processes) -> None:
     """At most so many at a time; who gets none claims nothing, and comes back."""
     world = processes.world
-    operations = [await processes.start("numbers:computes", "computes_until") for _ in range(2 + MAX_WAITING + 3)]
+    operations = [await processes.start("numbers:computes", "computes_until") for _ in range(2 + 8 + 3)]
     runs = [asyncio.create_task(world.run(each)) for each in operations]
     # Two compute and eight wait: the others are turned away at once.
     await until(lambda: sum(run.done() for run in runs) == 3)
     await until(lambda: len(world.live._attempts) == 2)
     again = {run.result() for run in runs if run.done()}
     assert again == {world.clock.now() + timedelta(seconds=5)}
-    await world.clock.run_for(seconds=world.timing.place_wait)
-    await until(lambda: sum(run.done() for run in runs) == MAX_WAITING + 3)
+    await world.clock.run_for(seconds=5)
+    await until(lambda: sum(run.done() for run in runs) == 8 + 3)
     unclaimed = [each for each in operations if each.locator not in world.live._attempts]
     for each in unclaimed:
         found = await world.read(each)

@@ -17,6 +17,8 @@ from tests.unit.runner.handlers import claim_elsewhere, error_code, until
 
 LARGE = "x" * 40_000
 """As a checkpoint it is a blob, stored as soon as a small one."""
+SMALL = 64 * 1024
+"""Bytes of a checkpoint that is stored within a second; a text has two more than characters."""
 HUGE = "y" * 100_000
 """Stored less often."""
 
@@ -105,19 +107,23 @@ async def test_small_ones_are_stored_within_a_second(script: Scripted) -> None:
     await world.clock.run_for(seconds=0.1)
     await until(lambda: world.faults.writes == 4)
     assert await stored(world, started) == '{"n":49}'
+    await handler.save("x" * (SMALL - 2))
+    await world.clock.run_for(seconds=1)
+    await until(lambda: world.faults.puts)
+    await until(lambda: world.faults.writes == 5)
     await handler.do(None)
     await running
-    assert world.faults.writes == 5, "start, claim, two checkpoints, end"
+    assert world.faults.writes == 6, "start, claim, three checkpoints, end"
 
 
 async def test_large_ones_are_stored_within_ten_seconds(script: Scripted) -> None:
-    """A blob of 100 KB is not written once a second, although the progress is."""
+    """A blob of a byte more than 64 KiB is not written once a second, although the progress is."""
     handler, world, started, running = script
     assert handler.context is not None
-    await handler.save([HUGE, 1])
+    await handler.save("x" * (SMALL - 1))
     for number in range(9):
         handler.context.report_progress(done=number)
-        await handler.save([HUGE, number])
+        await handler.save(str(number) * (SMALL - 1))
         await world.clock.run_for(seconds=1)
     assert await stored(world, started) is None
     await world.clock.run_for(seconds=1)
@@ -262,11 +268,14 @@ async def test_the_next_slice_goes_on(make: Callable[..., World]) -> None:
 
 
 async def test_slices_that_get_nowhere(make: Callable[..., World]) -> None:
-    """They are followed after 1, 2, 4 ... 60 s, until one saves something new."""
+    """They are followed after 1, 2, 4 ... 60 s, until one saves something new, or works for a second."""
     plan = [*["same"] * 9, "new", *["same"] * 2]
+    plan = [*[(state, 0.9) for state in plan], ("same", 1.0), ("same", 0.0)]
 
     async def handler(context: ActionContext, request: Input) -> None:
-        await context.save(plan[len(waits)])
+        state, seconds = plan[len(waits)]
+        await context.save(state)
+        world.clock.pass_by(seconds=seconds)
         raise ContinueLater
 
     waits: list[float] = []
@@ -277,7 +286,7 @@ async def test_slices_that_get_nowhere(make: Callable[..., World]) -> None:
         assert again is not None
         waits.append((again - world.clock.now()).total_seconds())
         world.clock.pass_by(seconds=waits[-1])
-    assert waits == [0, 1, 2, 4, 8, 16, 32, 60, 60, 0, 0, 1]
+    assert waits == [0, 1, 2, 4, 8, 16, 32, 60, 60, 0, 0, 1, 0, 1]
 
 
 async def test_failures_count_from_the_last_new_checkpoint(make: Callable[..., World]) -> None:

@@ -158,6 +158,7 @@ async def test_bad_steps(make: Callable[..., World], key: Any, value: Any, code:
 
 async def test_as_many_as_an_operation_may_have(make: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> None:
     """One more raises before it is done; those that were done are still there."""
+    assert steps_module.MAX_STEPS == 1000
     monkeypatch.setattr(steps_module, "MAX_STEPS", 3)
     done: list[int] = []
 
