@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.host import ROOT
+from tests.support.sources import syntax_tree
 
 PACKAGE = ROOT / "lro_client"
 
@@ -20,7 +21,7 @@ def modules() -> dict[str, Path]:
 
 def imports(path: Path) -> Iterator[str]:
     """What a module imports, at its top, late, or for types alone: `from a import b` gives a and a.b."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(syntax_tree(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -44,7 +45,7 @@ def test_one_module_reads_the_clock(name: str) -> None:
     path = modules()[name]
     found = {
         f"{node.value.id}.{node.attr}"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(syntax_tree(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     }
     ways = {"asyncio.sleep", "datetime.now", "datetime.utcnow", "date.today"}

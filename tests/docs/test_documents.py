@@ -14,6 +14,7 @@ import pytest
 from tests.docs.transcript import Block, anchors, blocks, fits, steps
 from tests.sample.real_epub import debian_policy_epub
 from tests.support.host import LocalHost
+from tests.support.sources import syntax_tree
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/decisions/*.md")])
@@ -85,7 +86,7 @@ def test_transcripts_happen_as_shown(document: Path, host: LocalHost, tmp_path: 
 @pytest.mark.parametrize("document", documents_with("python"), ids=lambda d: d.name)
 def test_python_blocks_are_a_module_that_declares(document: Path, host: LocalHost) -> None:
     """What the documents show as Python is part of the app that the transcripts run on, and parses."""
-    tree = ast.parse(python_of(document))
+    tree = syntax_tree(python_of(document))
     assert any(isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) for node in tree.body)
     names = re.findall(r'@action\("([^"]+)"', python_of(document))
     for name in names:

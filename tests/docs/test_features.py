@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import syntax_tree
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "features.md"
 COLUMNS = 4
@@ -36,7 +38,7 @@ def missing(reference: str) -> str:
     file, _, name = reference.partition("::")
     if not (ROOT / file).is_file():
         return file
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    tree = syntax_tree((ROOT / file).read_text(encoding="utf-8"))
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     names = {node.name for node in ast.walk(tree) if isinstance(node, definitions)}
     return "" if not name or name in names else reference

@@ -20,6 +20,7 @@ from tests.docs.transcript import blocks
 from tests.support import kql
 from tests.support.host import ROOT
 from tests.support.parts import Faults, FaultyStorage, Input, World, sqlite
+from tests.support.sources import syntax_tree
 from tests.support.telemetry import Recorded, recorded
 from tests.unit.runner.handlers import claim_elsewhere
 
@@ -122,7 +123,7 @@ async def seen(recorded: Recorded, tmp_path: Path) -> AsyncIterator[Recorded]:
 def names_of_spans() -> Iterator[str]:
     """Of each call of `span` in the app, as the page writes them."""
     for path in (ROOT / "shared").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(syntax_tree(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "telemetry.span":
                 text = ast.unparse(node.args[0])
                 yield re.sub(r"\{[\w.]*action(\.name)?\}", "{action}", text[2:-1])

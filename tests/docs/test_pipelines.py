@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from local_host.package import deployed_files
+from tests.support.sources import syntax_tree
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -126,7 +127,7 @@ def test_the_gateways_policy() -> None:
     assert [part.tag for part in policy] == ["inbound", "backend", "outbound", "on-error"]
     removed = {e.attrib["name"] for e in policy.iter("set-header") if e.attrib["exists-action"] == "delete"}
     source = (ROOT / "shared" / "contracts" / "headers.py").read_text(encoding="utf-8")
-    believed = {node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)}
+    believed = {node.value for node in ast.walk(syntax_tree(source)) if isinstance(node, ast.Constant)}
     named = {name.lower() for name in believed if isinstance(name, str) and name.lower().startswith("x-ms-client-prin")}
     assert named
     assert named <= removed

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import syntax_tree
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "troubleshooting.md"
 CODE = re.compile(r"[A-Z][A-Za-z]+")
@@ -25,7 +27,7 @@ Callables = dict[str, list[str]]
 def modules(*folders: str) -> Iterator[ast.Module]:
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            yield ast.parse(path.read_text(encoding="utf-8"))
+            yield syntax_tree(path.read_text(encoding="utf-8"))
 
 
 def name_of(node: ast.expr) -> str:
@@ -211,7 +213,7 @@ ActionFailed(code="ByName", message="Text")
 about(_log, operation, "by_line").info("text")
 _log.info("text", extra={"event": "by_extra", "path": "elsewhere"})
 """
-    trees = [ast.parse(module)]
+    trees = [syntax_tree(module)]
     assert codes(trees, source.takers) == {
         "BySubclass",
         "ByDefault",

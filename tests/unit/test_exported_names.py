@@ -11,6 +11,7 @@ import pytest
 from shared import actions, storage
 from shared.engine import port
 from shared.model.operation import Status
+from tests.support.sources import syntax_tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,7 +45,7 @@ def test_what_the_domain_imports_of_storage() -> None:
 def test_lazy_facades(facade: ModuleType) -> None:
     """A type checker and the interpreter find every public name in the same module, and no other name is there."""
     assert facade.__all__ == sorted(facade.__all__, key=lambda name: (not name.isupper(), name))
-    tree = ast.parse(Path(str(facade.__file__)).read_text())
+    tree = syntax_tree(Path(str(facade.__file__)).read_text())
     typed = {
         alias.name: statement.module
         for block in tree.body if isinstance(block, ast.If)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import syntax_tree
+
 ROOT = Path(__file__).parents[2]
 PARTS = (
     "shared",
@@ -29,7 +31,7 @@ def modules(part: Path) -> list[Path]:
 
 def long_functions(source: str) -> Iterator[tuple[str, int]]:
     """Name and number of lines of each function above the limit, nested ones and methods as well."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(syntax_tree(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             lines = (node.end_lineno or node.lineno) - first + 1

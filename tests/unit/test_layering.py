@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared import parts
+from tests.support.sources import syntax_tree
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("shared", "blueprints", "actions", "library", "local_host", "lro_client")
@@ -47,7 +48,7 @@ HEAVY = ("azure", "aiohttp", "sqlite3", "opentelemetry")
 @cache
 def parsed(path: Path) -> ast.Module:
     """A module's tree: most rules look at all of them."""
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return syntax_tree(path.read_text(encoding="utf-8"))
 
 
 @cache
@@ -315,7 +316,7 @@ def uses_of_time(tree: ast.Module) -> Iterator[str]:
 )
 def test_uses_of_time_are_found(source: str, used: list[str]) -> None:
     """The rule below sees through aliases and takes nothing else for a clock."""
-    assert list(uses_of_time(ast.parse(source))) == used
+    assert list(uses_of_time(syntax_tree(source))) == used
 
 
 def test_one_clock() -> None:
@@ -336,7 +337,7 @@ def additions_over_a_wait(tree: ast.Module) -> Iterator[int]:
 
 def test_nothing_is_added_up_over_a_wait() -> None:
     """What another task has added meanwhile would be lost."""
-    assert list(additions_over_a_wait(ast.parse("async def f():\n report.n += await g()\n n += await g()"))) == [2]
+    assert list(additions_over_a_wait(syntax_tree("async def f():\n report.n += await g()\n n += await g()"))) == [2]
     found = {name: list(additions_over_a_wait(parsed(path))) for name, path in MODULES.items()}
     assert {name: lines for name, lines in found.items() if lines} == {}
 

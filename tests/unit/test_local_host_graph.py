@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import syntax_tree
+
 ROOT = Path(__file__).parents[2]
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): syntax_tree(path.read_text(encoding="utf-8"))
     for path in (ROOT / "local_host").rglob("*.py")
     if path.name != "__init__.py"
 }

@@ -11,6 +11,7 @@ from local_host.console import WithFields
 from shared.model.operation import Status
 from shared.operations.log_lines import about
 from tests.support.parts import make_operation
+from tests.support.sources import syntax_tree
 
 ROOT = Path(__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
@@ -120,11 +121,11 @@ def plain_lines(tree: ast.Module) -> Iterator[str]:
 )
 def test_plain_lines_are_found(source: str, found: list[str]) -> None:
     """The rule below sees every way to a module's logger."""
-    assert list(plain_lines(ast.parse(source))) == found
+    assert list(plain_lines(syntax_tree(source))) == found
 
 
 def test_every_line_says_its_operation() -> None:
     """A line goes through `about`, or is listed here as one that is about no operation."""
     files = [path for part in ("shared", "blueprints") for path in (ROOT / part).rglob("*.py")]
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
+    trees = [syntax_tree(path.read_text(encoding="utf-8")) for path in files]
     assert {text for tree in trees for text in plain_lines(tree)} == NOT_ABOUT_AN_OPERATION

@@ -15,6 +15,7 @@ from shared.operations.process_frames import MAX_HEAD, Channel, ChannelEnded, Fr
 from shared.operations.process_output import OutputLines
 from shared.system_clock import SystemClock
 from tests.support.clock import ManualClock
+from tests.support.sources import syntax_tree
 
 
 def reader_of(data: bytes) -> asyncio.StreamReader:
@@ -66,7 +67,7 @@ def test_too_large_a_frame_is_not_sent() -> None:
 @pytest.mark.parametrize("module", [process_main, process_frames])
 def test_what_is_known_before_the_first_frame(module: object) -> None:
     """Where other modules are is only said by that: before it the standard library is imported alone."""
-    tree = ast.parse(Path(str(vars(module)["__file__"])).read_text(encoding="utf-8"))
+    tree = syntax_tree(Path(str(vars(module)["__file__"])).read_text(encoding="utf-8"))
     names = [
         alias.name if isinstance(node, ast.Import) else str(node.module)
         for node in tree.body
