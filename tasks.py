@@ -65,7 +65,8 @@ def run() -> None:
         installed.azurite()
     if t["ENGINE"]:
         durable_host()
-    print(f"Try, once it is ready:\n{EXAMPLE.format(port=t['PORT'])}", flush=True)
+    if t["PORT"] != "0":
+        print(f"Try, once it is ready:\n{EXAMPLE.format(port=t['PORT'])}", flush=True)
     again = ["--reload"] if t["RELOAD"] else []
     t.become(t.python, "-m", "local_host", *again, more={name: t[name] for name in ("PORT", "STORE", "DATA_DIR")})
 

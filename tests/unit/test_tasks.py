@@ -52,6 +52,12 @@ def test_an_unknown_task() -> None:
     assert "no task 'frobnicate'" in tasks("frobnicate", code=2)
 
 
+def test_the_first_request_is_shown_where_its_port_is_known() -> None:
+    """PORT=0 is any free port, which only the ready line names."""
+    assert "http://127.0.0.1:8080/book/" in tasks("--dry-run", "run", "PORT=8080")
+    assert "/book/" not in tasks("--dry-run", "run", "PORT=0")
+
+
 def test_a_parameter_that_is_almost_one() -> None:
     """A slip in a parameter's name starts nothing, by make and without it; names of other programs pass."""
     for slip, meant in (("PROT=8080", "PORT"), ("port=8080", "PORT"), ("DATADIR=x", "DATA_DIR")):

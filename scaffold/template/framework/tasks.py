@@ -39,7 +39,7 @@ def run() -> None:
     installed.docs_page()
     if t["STORE"] == "azurite":
         installed.azurite()
-    if t["TRY"]:
+    if t["TRY"] and t["PORT"] != "0":
         print(f"Try, once it is ready:\n  {t['TRY']}", flush=True)
     again = ["--reload"] if t["RELOAD"] else []
     t.become(t.python, "-m", "local_host", *again, more={name: t[name] for name in ("PORT", "STORE", "DATA_DIR")})
