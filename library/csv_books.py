@@ -38,7 +38,8 @@ MAX_RECORD_CHARS = 64 * 1024
 MAX_RECORDS = 1_000_000
 _NUMBER = re.compile(r"([0-9]{1,12})(?:[.,](?:0{1,2}|0{4,6}))?")
 """1.000 is a thousand in half of the world, and one in the other."""
-_TIMED = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ][0-9:.]+(?:Z|[+-][0-9:]+)?|([0-9]{4})\.0{1,2}")
+_TIME = r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?(?: ?(?:Z|[+-][0-9]{2}:?[0-9]{0,2}))?"
+_TIMED = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})[T ]{_TIME}|([0-9]{{4}})\.0{{1,2}}")
 """A date as databases write it, and a year as data frames do: they know no dates and no whole numbers alone."""
 _BLANK = ",; \t\r\n\0\x1a\ufeff"
 """What says nothing: marks of UTF-8 from files that were joined, and what DOS ends a file with, among them."""

@@ -238,9 +238,11 @@ def _local_header(file: _GuardedFile, entry: ZipInfo) -> tuple[int, int] | None:
 
 def _take_local_name(file: _GuardedFile, entry: ZipInfo) -> None:
     """Shops have sold books whose directory has names that NULs fill up from the middle (Info-ZIP, support request 11);
-    the header before the entry has the whole name."""
+    the header before the entry has the whole name. A longer one is another name: many entries may share one header."""
     lengths = _local_header(file, entry)
-    if lengths and (name := file.read(lengths[0])) and b"\0" not in name:
+    if lengths is None or lengths[0] > len(entry.orig_filename.encode()):
+        return
+    if (name := file.read(lengths[0])) and b"\0" not in name:
         entry.flag_bits, entry.orig_filename = decoded_name(name, entry.flag_bits)
 
 

@@ -1,9 +1,11 @@
 """Each limit of EpubLimits stops what it is for; what reading costs in memory."""
 
 import io
+import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,26 @@ def test_many_lures_without_a_directory() -> None:
         read_epub(Counted(header + b"PK\7\x08" * 2_000_000))
     assert refused.value.code == "not-a-zip"
     assert looked_at < 150
+
+
+def test_many_names_from_one_header() -> None:
+    """A name that NULs fill up in the directory is at most as long as that; else a small file asks for gigabytes."""
+    sound, name, times = make_epub(), b"x" * 60_000, 4_000
+    end = sound.rindex(b"PK\5\6")
+    count, _, size, directory = struct.unpack_from("<2H2I", sound, end + 8)
+    header = b"PK\3\4" + b"\0" * 22 + struct.pack("<2H", len(name), 0) + name
+    listed = b"PK\1\2" + b"\0" * 24 + struct.pack("<H", 2) + b"\0" * 12 + struct.pack("<I", directory) + b"x\0"
+    whole = sound[:directory] + header + sound[directory : directory + size] + listed * times
+    numbers = (count + times, count + times, size + len(listed) * times, directory + len(header))
+    whole += sound[end : end + 8] + struct.pack("<2H2I", *numbers) + sound[end + 20 :]
+    tracemalloc.start()
+    try:
+        with pytest.raises(EpubError) as refused:
+            read_epub(io.BytesIO(whole))
+        assert refused.value.code == "unsafe-path"
+        assert tracemalloc.get_traced_memory()[1] < 12 * MIB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(("broken", "found"), [(3, True), (20, False)])
