@@ -112,7 +112,7 @@ def test_the_commands_on_windows(path: Path) -> None:
         "import runpy, sys\n"
         "from local_host.tasks import Tasks\n"
         "Tasks.__init__.__kwdefaults__['windows'] = True\n"
-        "sys.argv = ['tasks.py', '--dry-run', 'check', 'NO_INSTALL=1', 'DOCS_PAGE=tasks.py']\n"
+        "sys.argv = ['tasks.py', '--dry-run', 'check', 'VENV=.venv', 'NO_INSTALL=1', 'DOCS_PAGE=tasks.py']\n"
         f"runpy.run_path({str(file)!r}, run_name='__main__')"
     )
     environment = {**CLEAN, "PYTHONPATH": str(ROOT)}
