@@ -133,7 +133,7 @@ async def test_accepted_without_a_body(wire: Wire) -> None:
     ("action", "body", "line"),
     [
         ("TrialWait", {"seconds": 0}, b"HTTP/1.1 200 OK"),
-        ("TrialFail", {}, b"HTTP/1.1 422 Unprocessable Entity"),
+        ("TrialFail", {}, b"HTTP/1.1 422 Unprocessable Content"),
         ("TrialSized", {"size": 100_000}, b"HTTP/1.1 200 OK"),
         ("TrialSized", {"size": 0}, b"HTTP/1.1 200 OK"),
     ],

@@ -53,6 +53,11 @@ def foreign(path: Path, version: int) -> None:
         connection.executescript(f"CREATE TABLE songs (title TEXT); PRAGMA user_version = {version}")
 
 
+def without_a_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM")
+
+
 def of_a_table_of_the_same_name(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(f"CREATE TABLE rows (x, y); PRAGMA user_version = {SCHEMA_VERSION}")
@@ -80,7 +85,7 @@ WAYS: dict[str, tuple[Callable[[Path], object], str]] = {
     "another program's": (other(lambda path: foreign(path, 0)), f"of another program: {ANOTHER}"),
     "another program's of our version": (other(lambda path: foreign(path, SCHEMA_VERSION)), "of another program"),
     "another program's with such a table": (other(of_a_table_of_the_same_name), "of another program"),
-    "a database without a table": (other(lambda path: sqlite3.connect(path).execute("VACUUM")), "of another program"),
+    "a database without a table": (other(without_a_table), "of another program"),
     "a folder": (other(lambda path: path.mkdir()), f"cannot be used: .*{ANOTHER}"),
 }
 

@@ -36,6 +36,13 @@ _PARAMETER = re.compile(rf';\s*(?:({WORD})\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;"]+))?\
 _SINGLE = frozenset({"content-type", "content-length", "content-id", "content-transfer-encoding"})
 _FRAMING = frozenset({"connection", "content-length", "content-type", "keep-alive", "transfer-encoding"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PHRASES = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Content",
+}
+"""Of RFC 9110, section 15.5, which Python follows since 3.13."""
 _CLASSES = {1: "Continue", 2: "Success", 3: "Redirection", 4: "Client Error", 5: "Server Error"}
 
 
@@ -76,9 +83,9 @@ def header_lines(response: Response) -> dict[str, str]:
 
 
 def phrase(status: int) -> str:
-    """A reason phrase for every status code; never empty."""
+    """A reason phrase for every status code, the same on every Python; never empty."""
     try:
-        return HTTPStatus(status).phrase
+        return _PHRASES.get(status) or HTTPStatus(status).phrase
     except ValueError:
         return _CLASSES.get(status // 100, "Unknown")
 

@@ -176,7 +176,7 @@ def test_failed(client: httpx.Client) -> None:
         }
     }
     status, _, body = enclosed(client.get(location, headers={"Accept": "application/http"}).content)
-    assert (status, body) == ("HTTP/1.1 422 Unprocessable Entity", answer.content)
+    assert (status, body) == ("HTTP/1.1 422 Unprocessable Content", answer.content)
     assert client.post("/odata/TrialFail").status_code == 422
 
 

@@ -297,7 +297,7 @@ def test_call_and_wait_for_a_message(anybody: httpx.Client) -> None:
 def test_failure_in_a_message(anybody: httpx.Client) -> None:
     """The enclosed status line is that of the failure."""
     status, _, content = Enclosing(anybody, "/odata/TrialFail").wait()
-    assert status == "HTTP/1.1 422 Unprocessable Entity"
+    assert status == "HTTP/1.1 422 Unprocessable Content"
     assert json.loads(content)["error"]["code"] == "TrialFailed"
 
 
