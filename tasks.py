@@ -45,7 +45,7 @@ PARAMETERS = {
     "WORKERS": "4",
 }
 EXAMPLE = (
-    "  curl -i http://127.0.0.1:{port}/book/moby-dick:upload-start -H 'Content-Type: application/json' "
+    "curl -i http://127.0.0.1:{port}/book/moby-dick:upload-start -H 'Content-Type: application/json' "
     """-d '{{"fileName": "moby-dick.epub"}}'"""
 )
 
@@ -65,8 +65,7 @@ def run() -> None:
         installed.azurite()
     if t["ENGINE"]:
         durable_host()
-    if t["PORT"] != "0":
-        print(f"Try, once it is ready:\n{EXAMPLE.format(port=t['PORT'])}", flush=True)
+    t.show_first_request(EXAMPLE.format(port=t["PORT"]))
     again = ["--reload"] if t["RELOAD"] else []
     t.become(t.python, "-m", "local_host", *again, more={name: t[name] for name in ("PORT", "STORE", "DATA_DIR")})
 

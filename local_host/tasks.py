@@ -130,6 +130,11 @@ class Tasks:
         sys.stdout.flush()
         os.execve(line[0], line, self._environment | dict(more or {}))  # noqa: S606 - a command of this repository
 
+    def show_first_request(self, line: str) -> None:
+        """For a task that starts the app. Not where PORT is 0, any free one: the ready line alone names that."""
+        if line and self["PORT"] != "0":
+            print(f"Try, once it is ready:\n  {line}", flush=True)
+
     def pip(self, *arguments: str | Path) -> None:
         self.run(self.python, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments)
 

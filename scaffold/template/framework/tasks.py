@@ -39,8 +39,7 @@ def run() -> None:
     installed.docs_page()
     if t["STORE"] == "azurite":
         installed.azurite()
-    if t["TRY"] and t["PORT"] != "0":
-        print(f"Try, once it is ready:\n  {t['TRY']}", flush=True)
+    t.show_first_request(t["TRY"])
     again = ["--reload"] if t["RELOAD"] else []
     t.become(t.python, "-m", "local_host", *again, more={name: t[name] for name in ("PORT", "STORE", "DATA_DIR")})
 
